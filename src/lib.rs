@@ -1,0 +1,18 @@
+//! Blumfeld: a Kafka-wire-compatible broker.
+//!
+//! Layers, each naming only those below it (held by `tests/tidy.rs`):
+//!
+//! ```text
+//! main, cli, broker      compose everything
+//! server                 wire <-> domain: connections, the API table, one handler per API
+//! store                  the data plane: partitions, appends, fetches, waiting
+//! controller, replica    pure machines; controller::driver and raft drive them
+//! log                    one partition's data on disk
+//! metadata, protocol, config   the cluster as values; wire codecs; settings
+//! record, env            batches as bytes; the only road outside
+//! types                  words
+//! ```
+
+pub mod env;
+pub mod record;
+pub mod types;
