@@ -13,6 +13,9 @@
 //! types                  words
 //! ```
 
+pub mod controller;
 pub mod env;
+pub mod format;
+pub mod raft;
 pub mod record;
 pub mod types;

@@ -103,7 +103,7 @@ pub trait File: Send + Sync {
     fn descriptor(&self) -> Option<BorrowedFd<'_>>;
 }
 
-impl dyn Disk {
+impl dyn Disk + '_ {
     /// The whole of a small file; `None` if it is missing.
     pub fn read_file(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
         let file = match self.open(path, OpenMode::Read) {

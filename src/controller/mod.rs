@@ -1,0 +1,3 @@
+//! Decides the cluster's next metadata records.
+
+pub mod features;
