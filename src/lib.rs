@@ -13,9 +13,11 @@
 //! types                  words
 //! ```
 
+pub mod codec;
 pub mod controller;
 pub mod env;
 pub mod format;
+pub mod metadata;
 pub mod raft;
 pub mod record;
 pub mod types;

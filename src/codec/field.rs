@@ -1,0 +1,127 @@
+//! What a Rust type looks like on the wire at a version.
+
+use bytes::{BufMut, Bytes};
+
+use super::{CodecError, Reader, Writer};
+use crate::types::Uuid;
+
+/// The version a message is read or written at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct At {
+    /// The version.
+    pub version: i16,
+    /// Whether lengths are compact and tagged fields follow each struct.
+    pub flexible: bool,
+}
+
+/// A type that can be a field.
+pub trait Field: Sized {
+    /// Reads it.
+    fn read(reader: &mut Reader<'_>, at: At) -> Result<Self, CodecError>;
+    /// Writes it.
+    fn write(&self, writer: &mut Writer, at: At) -> Result<(), CodecError>;
+}
+
+macro_rules! fixed {
+    ($($type:ident: $put:ident),*) => {$(
+        impl Field for $type {
+            fn read(reader: &mut Reader<'_>, _: At) -> Result<Self, CodecError> {
+                reader.$type()
+            }
+            fn write(&self, writer: &mut Writer, _: At) -> Result<(), CodecError> {
+                writer.buf().$put(*self);
+                Ok(())
+            }
+        }
+    )*};
+}
+
+fixed!(i8: put_i8, i16: put_i16, i32: put_i32, i64: put_i64, u16: put_u16, u32: put_u32, f64: put_f64);
+
+impl Field for bool {
+    fn read(reader: &mut Reader<'_>, _: At) -> Result<Self, CodecError> {
+        reader.bool()
+    }
+    fn write(&self, writer: &mut Writer, _: At) -> Result<(), CodecError> {
+        writer.buf().put_u8(u8::from(*self));
+        Ok(())
+    }
+}
+
+impl Field for Uuid {
+    fn read(reader: &mut Reader<'_>, _: At) -> Result<Self, CodecError> {
+        reader.uuid()
+    }
+    fn write(&self, writer: &mut Writer, _: At) -> Result<(), CodecError> {
+        writer.uuid(*self);
+        Ok(())
+    }
+}
+
+impl Field for Option<String> {
+    fn read(reader: &mut Reader<'_>, at: At) -> Result<Self, CodecError> {
+        Ok(reader.nullable_str(at.flexible)?.map(str::to_owned))
+    }
+    fn write(&self, writer: &mut Writer, at: At) -> Result<(), CodecError> {
+        writer.nullable_str(self.as_deref(), at.flexible);
+        Ok(())
+    }
+}
+
+impl Field for String {
+    fn read(reader: &mut Reader<'_>, at: At) -> Result<Self, CodecError> {
+        Option::<String>::read(reader, at)?.ok_or(CodecError::Null)
+    }
+    fn write(&self, writer: &mut Writer, at: At) -> Result<(), CodecError> {
+        writer.nullable_str(Some(self), at.flexible);
+        Ok(())
+    }
+}
+
+impl Field for Option<Bytes> {
+    fn read(reader: &mut Reader<'_>, at: At) -> Result<Self, CodecError> {
+        Ok(reader.nullable_bytes(at.flexible)?.map(Bytes::copy_from_slice))
+    }
+    fn write(&self, writer: &mut Writer, at: At) -> Result<(), CodecError> {
+        writer.nullable_bytes(self.as_deref(), at.flexible);
+        Ok(())
+    }
+}
+
+impl Field for Bytes {
+    fn read(reader: &mut Reader<'_>, at: At) -> Result<Self, CodecError> {
+        Option::<Bytes>::read(reader, at)?.ok_or(CodecError::Null)
+    }
+    fn write(&self, writer: &mut Writer, at: At) -> Result<(), CodecError> {
+        writer.nullable_bytes(Some(self), at.flexible);
+        Ok(())
+    }
+}
+
+/// Kafka grows a list from this capacity at most, whatever count is claimed.
+const INITIAL_CAPACITY_MAX: usize = 1_000;
+
+impl<T: Field> Field for Option<Vec<T>> {
+    fn read(reader: &mut Reader<'_>, at: At) -> Result<Self, CodecError> {
+        let Some(len) = reader.array_len(at.flexible)? else { return Ok(None) };
+        let mut all = Vec::with_capacity(len.min(INITIAL_CAPACITY_MAX));
+        for _ in 0..len {
+            all.push(T::read(reader, at)?);
+        }
+        Ok(Some(all))
+    }
+    fn write(&self, writer: &mut Writer, at: At) -> Result<(), CodecError> {
+        writer.array_len(self.as_ref().map(Vec::len), at.flexible);
+        self.iter().flatten().try_for_each(|element| element.write(writer, at))
+    }
+}
+
+impl<T: Field> Field for Vec<T> {
+    fn read(reader: &mut Reader<'_>, at: At) -> Result<Self, CodecError> {
+        Option::<Vec<T>>::read(reader, at)?.ok_or(CodecError::Null)
+    }
+    fn write(&self, writer: &mut Writer, at: At) -> Result<(), CodecError> {
+        writer.array_len(Some(self.len()), at.flexible);
+        self.iter().try_for_each(|element| element.write(writer, at))
+    }
+}
