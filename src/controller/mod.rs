@@ -1,3 +1,3 @@
 //! Decides the cluster's next metadata records.
 
-pub mod features;
+pub use crate::metadata::features;

@@ -1,9 +1,22 @@
 //! The cluster as immutable values: records in, images out. No I/O, no clock.
 //!
 //! Read `record.rs` and `control.rs` (what the metadata log holds), `features.rs` (levels and what
-//! they allow), then `image.rs` and its parts, `delta.rs` and `snapshot.rs`.
+//! they allow), `image.rs` (everything at one offset), its parts `topics.rs`, `cluster.rs` and
+//! `configs.rs`, then `replay.rs` (batches of records to the next image) and `snapshot.rs` (an
+//! image back to records).
 
+pub mod cluster;
+pub mod configs;
 pub mod control;
+pub mod features;
+pub mod image;
 pub mod record;
+pub mod replay;
+pub mod snapshot;
+pub mod topics;
 
+pub use cluster::{Broker, Cluster, Controller, ListenerEndpoint};
+pub use configs::{ConfigResource, Configs, ResourceType};
+pub use image::{ApplyError, Changes, MetadataImage};
 pub use record::MetadataRecord;
+pub use topics::{Partition, Topic, Topics};

@@ -1,0 +1,132 @@
+//! Batches of the metadata log to images, transactions honoured.
+//!
+//! Records between Begin and End of a metadata transaction show in no image before the End; an
+//! Abort drops them (KIP-868, Kafka 4.4 `MetadataBatchLoader`).
+
+use super::image::{ApplyError, Changes, MetadataImage};
+use super::record::MetadataRecord;
+use crate::types::{LeaderEpoch, Offset};
+
+/// Reads the log from its start, or from a snapshot.
+#[derive(Clone, Debug, Default)]
+pub struct Replay {
+    /// What is committed, as far as transactions go.
+    image: MetadataImage,
+    changes: Changes,
+    /// The image with the records of the open transaction, if one is open.
+    open: Option<(MetadataImage, Changes)>,
+}
+
+/// A transaction record where none may stand.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReplayError {
+    /// A Begin inside a transaction.
+    #[error("a metadata transaction begins inside another")]
+    Nested,
+    /// An End or an Abort outside.
+    #[error("a metadata transaction ends that never began")]
+    NotOpen,
+    /// A record that contradicts the image.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+}
+
+impl Replay {
+    /// Goes on from `image`.
+    pub fn from_image(image: MetadataImage) -> Self {
+        Self { image, changes: Changes::default(), open: None }
+    }
+
+    /// The image: without the records of an open transaction.
+    pub fn image(&self) -> &MetadataImage {
+        &self.image
+    }
+
+    /// Whether a transaction is open: a new leader aborts it.
+    pub fn in_transaction(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// What changed since the last call.
+    pub fn take_changes(&mut self) -> Changes {
+        std::mem::take(&mut self.changes)
+    }
+
+    /// Applies one record of the log.
+    pub fn apply(
+        &mut self,
+        record: &MetadataRecord,
+        offset: Offset,
+        epoch: LeaderEpoch,
+    ) -> Result<(), ReplayError> {
+        match record {
+            MetadataRecord::BeginTransaction(_) => {
+                if self.open.is_some() {
+                    return Err(ReplayError::Nested);
+                }
+                self.open = Some((self.image.clone(), self.changes.clone()));
+            }
+            MetadataRecord::EndTransaction(_) => {
+                (self.image, self.changes) = self.open.take().ok_or(ReplayError::NotOpen)?;
+            }
+            MetadataRecord::AbortTransaction(_) => {
+                self.open.take().ok_or(ReplayError::NotOpen)?;
+            }
+            record => {
+                let (image, changes) = match &mut self.open {
+                    Some((image, changes)) => (image, changes),
+                    None => (&mut self.image, &mut self.changes),
+                };
+                image.apply(record, changes)?;
+            }
+        }
+        self.advance(offset, epoch);
+        Ok(())
+    }
+
+    /// Moves to `offset` without a record: control batches.
+    pub fn advance(&mut self, offset: Offset, epoch: LeaderEpoch) {
+        let image = self.open.as_mut().map_or(&mut self.image, |(image, _)| image);
+        (image.offset, image.epoch) = (offset, epoch);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::record::{
+        AbortTransactionRecord, BeginTransactionRecord, EndTransactionRecord, TopicRecord,
+    };
+    use super::*;
+    use crate::types::Uuid;
+
+    fn topic(name: &str, id: u64) -> MetadataRecord {
+        TopicRecord { name: name.into(), topic_id: Uuid::from_halves(0, id) }.into()
+    }
+
+    fn replay(records: &[MetadataRecord]) -> Result<Replay, ReplayError> {
+        let mut replay = Replay::default();
+        for (offset, record) in records.iter().enumerate() {
+            replay.apply(record, offset as Offset, 1)?;
+        }
+        Ok(replay)
+    }
+
+    #[test]
+    fn records_of_a_transaction_show_once_it_ends() {
+        let begin = MetadataRecord::from(BeginTransactionRecord::default());
+        let end = MetadataRecord::from(EndTransactionRecord::default());
+        let abort = MetadataRecord::from(AbortTransactionRecord::default());
+        let names = |replay: &Replay| {
+            replay.image().topics.iter_by_name().map(|t| t.name.to_string()).collect::<Vec<_>>()
+        };
+        let open = replay(&[topic("a", 1), begin.clone(), topic("b", 2)]).unwrap();
+        assert!(open.in_transaction());
+        assert_eq!((names(&open), open.image().offset), (vec!["a".into()], 0));
+        let ended = replay(&[topic("a", 1), begin.clone(), topic("b", 2), end.clone()]).unwrap();
+        assert_eq!((names(&ended), ended.image().offset), (vec!["a".into(), "b".into()], 3));
+        let aborted = replay(&[topic("a", 1), begin.clone(), topic("b", 2), abort]).unwrap();
+        assert_eq!((names(&aborted), aborted.image().offset), (vec!["a".into()], 3));
+        assert_eq!(replay(&[begin.clone(), begin]).unwrap_err(), ReplayError::Nested);
+        assert_eq!(replay(&[end]).unwrap_err(), ReplayError::NotOpen);
+    }
+}
