@@ -1,3 +1,5 @@
 //! Decides the cluster's next metadata records.
 
-pub use crate::metadata::features;
+pub mod command;
+pub mod placement;
+pub mod topic_names;

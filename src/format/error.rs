@@ -60,7 +60,7 @@ pub enum FormatError {
     Voters(#[from] crate::raft::VoterParseError),
     /// A feature or version that cannot be finalized.
     #[error(transparent)]
-    Feature(#[from] crate::controller::features::FeatureError),
+    Feature(#[from] crate::metadata::features::FeatureError),
     /// `--feature metadata.version=..` beside `--release-version`.
     #[error("Use --release-version instead of --feature metadata.version=X to avoid ambiguity.")]
     AmbiguousRelease,
@@ -179,6 +179,9 @@ pub enum FormatError {
         /// Why.
         source: MetaPropertiesError,
     },
+    /// A checkpoint could not be written.
+    #[error(transparent)]
+    Snapshot(#[from] crate::raft::snapshot::SnapshotError),
     /// A file could not be read or written.
     #[error("{}: {source}", .path.display())]
     Io {

@@ -7,10 +7,12 @@
 //! The order makes a crash harmless: a directory's bootstrap checkpoint is durable before its
 //! `meta.properties` exists, and only the latter makes it formatted.
 
+mod command;
 mod directories;
 mod error;
 mod meta_properties;
 
+pub use command::{BOOTSTRAP_CHECKPOINT, FormatRequest, InitialControllers, format, parse_feature};
 pub use directories::{Directories, METADATA_LOG, Storage, open};
 pub use error::FormatError;
 pub use meta_properties::{FILE_NAME, MetaProperties, MetaPropertiesError, Version};
