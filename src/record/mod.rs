@@ -1,9 +1,19 @@
 //! Record batches as bytes: views, validation, building, codecs. No I/O, no clock.
 //!
-//! Read `batch.rs` first: everything else works on its views.
+//! Read `batch.rs` first: everything else works on its views. Then `record.rs` (what is inside),
+//! `validate.rs` (what a leader takes), `codec.rs`, `builder.rs` and `control.rs`.
 
 pub mod batch;
+pub mod builder;
+pub mod codec;
+pub mod control;
+pub mod record;
+pub mod validate;
 
 pub use batch::{
     Attributes, BatchError, BatchHeader, BatchView, CompressionType, HEADER_LEN, TimestampType,
 };
+pub use builder::BatchBuilder;
+pub use control::ControlType;
+pub use record::{Record, Records, RecordsError};
+pub use validate::{InvalidBatch, Rules, TargetCompression, Validated};
