@@ -11,7 +11,8 @@
 //! Base offset and leader epoch lie outside the CRC, so that a broker stamps them in place.
 
 use crate::types::{
-    LeaderEpoch, NO_PRODUCER_ID, Offset, ProducerEpoch, ProducerId, Sequence, Timestamp,
+    LeaderEpoch, NO_PRODUCER_ID, NO_SEQUENCE, Offset, ProducerEpoch, ProducerId, Sequence,
+    Timestamp,
 };
 
 /// Bytes before `batchLength` starts to count: base offset and the length itself.
@@ -266,15 +267,31 @@ impl BatchHeader {
         self.producer_id != NO_PRODUCER_ID
     }
 
-    /// The sequence of the last record: wraps from `i32::MAX` to 0.
+    /// The sequence of the last record: wraps from `i32::MAX` to 0. None without a base sequence.
     pub fn last_sequence(&self) -> Sequence {
+        if self.base_sequence == NO_SEQUENCE {
+            return NO_SEQUENCE;
+        }
         increment_sequence(self.base_sequence, self.last_offset_delta)
+    }
+
+    /// The timestamp of a record, which overflows as Kafka's does (the fields are the peer's).
+    pub fn timestamp_at(&self, delta: i64) -> Timestamp {
+        match self.attributes.timestamp_type() {
+            TimestampType::LogAppendTime => self.max_timestamp,
+            TimestampType::CreateTime => Timestamp(self.base_timestamp.0.wrapping_add(delta)),
+        }
     }
 }
 
-/// `sequence + by`, wrapping from `i32::MAX` to 0 (Kafka 4.4 `DefaultRecordBatch.incrementSequence`).
+/// `sequence + by`, wrapping from `i32::MAX` to 0 (Kafka 4.4 `DefaultRecordBatch.incrementSequence`,
+/// also in what it makes of a negative `by`, which only a damaged batch has).
 pub fn increment_sequence(sequence: Sequence, by: i32) -> Sequence {
-    if sequence > i32::MAX - by { by - (i32::MAX - sequence) - 1 } else { sequence + by }
+    if sequence > i32::MAX.wrapping_sub(by) {
+        by.wrapping_sub(i32::MAX.wrapping_sub(sequence)).wrapping_sub(1)
+    } else {
+        sequence.wrapping_add(by)
+    }
 }
 
 /// The bytes of one whole batch. Invariant: the length and magic make sense and all bytes of the
@@ -335,4 +352,29 @@ pub fn batches(bytes: &[u8]) -> impl Iterator<Item = Result<BatchView<'_>, Batch
         rest = view.as_ref().ok().map(|view| &bytes[view.bytes().len()..]);
         Some(view)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sequence_wraps_from_the_largest_to_zero() {
+        assert_eq!(increment_sequence(i32::MAX, 1), 0);
+        assert_eq!(increment_sequence(i32::MAX - 1, 3), 1);
+        assert_eq!(increment_sequence(5, 0), 5);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_header_makes_its_accessors_panic(bytes: [u8; 32], more: [u8; 29]) {
+            let mut all = [0; HEADER_LEN];
+            all[..32].copy_from_slice(&bytes);
+            all[32..].copy_from_slice(&more);
+            let header = BatchHeader::read(&all);
+            assert_eq!(header.write(), all);
+            let _ = (header.last_sequence(), header.next_offset(), header.size());
+            let _ = (header.check_shape(), header.timestamp_at(i64::MAX));
+        }
+    }
 }

@@ -39,6 +39,16 @@ fn put_varlong(out: &mut Vec<u8>, value: i64) {
     out.push(value as u8);
 }
 
+/// How many bytes [`put_varlong`] writes.
+fn varlong_len(value: i64) -> usize {
+    let value = ((value << 1) ^ (value >> 63)) as u64;
+    (64 - (value | 1).leading_zeros()).div_ceil(7) as usize
+}
+
+fn field_len(field: Option<&[u8]>) -> usize {
+    field.map_or(1, |field| varlong_len(field.len() as i64) + field.len())
+}
+
 fn put_field(out: &mut Vec<u8>, field: Option<&[u8]>) {
     put_varlong(out, field.map_or(-1, |field| field.len() as i64));
     out.extend_from_slice(field.unwrap_or_default());
@@ -120,18 +130,27 @@ impl BatchBuilder {
     ) {
         let base = *self.base_timestamp.get_or_insert(timestamp);
         self.max_timestamp = self.max_timestamp.max(timestamp);
-        let mut body = vec![0];
-        put_varlong(&mut body, timestamp.0 - base.0);
-        put_varlong(&mut body, i64::from(self.count));
-        put_field(&mut body, key);
-        put_field(&mut body, value);
-        put_varlong(&mut body, headers.len() as i64);
+        let timestamp_delta = timestamp.0.wrapping_sub(base.0);
+        let offset_delta = i64::from(self.count);
+        let headers_count = headers.len() as i64;
+        let mut size = 1 + varlong_len(timestamp_delta) + varlong_len(offset_delta);
+        size += field_len(key) + field_len(value) + varlong_len(headers_count);
         for header in headers {
-            put_field(&mut body, Some(header.key));
-            put_field(&mut body, header.value);
+            size += field_len(Some(header.key)) + field_len(header.value);
         }
-        put_varlong(&mut self.records, body.len() as i64);
-        self.records.extend_from_slice(&body);
+
+        let out = &mut self.records;
+        put_varlong(out, size as i64);
+        out.push(0); // Attributes: none exist.
+        put_varlong(out, timestamp_delta);
+        put_varlong(out, offset_delta);
+        put_field(out, key);
+        put_field(out, value);
+        put_varlong(out, headers_count);
+        for header in headers {
+            put_field(out, Some(header.key));
+            put_field(out, header.value);
+        }
         self.count += 1;
     }
 

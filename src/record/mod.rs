@@ -7,6 +7,7 @@ pub mod batch;
 pub mod builder;
 pub mod codec;
 pub mod control;
+#[expect(clippy::module_inception, reason = "one record, in the module of batches of them")]
 pub mod record;
 pub mod validate;
 

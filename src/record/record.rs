@@ -10,7 +10,7 @@
 
 use std::io::{self, Read};
 
-use super::batch::{BatchHeader, BatchView, TimestampType};
+use super::batch::{BatchHeader, BatchView};
 use super::codec;
 use crate::types::{Offset, Timestamp};
 
@@ -28,6 +28,9 @@ pub enum RecordsError {
         /// What about it.
         what: &'static str,
     },
+    /// The batch counts fewer than no records.
+    #[error("the batch counts {0} records")]
+    Count(i32),
     /// Bytes after the last record that the batch counts.
     #[error("bytes follow the {count} records that the batch counts")]
     Trailing {
@@ -161,22 +164,32 @@ impl<R: Read> Source for Stream<R> {
     }
 }
 
+/// Base-128 digits, the least significant first, in at most `bytes_max` bytes.
 #[inline]
-fn varlong<S: Source>(source: &mut S, bytes_max: u32) -> Result<i64, RecordsError> {
+fn unsigned<S: Source>(source: &mut S, bytes_max: u32) -> Result<u64, RecordsError> {
     let mut value = 0u64;
     for shift in 0..bytes_max {
         let byte = source.byte()?;
         value |= u64::from(byte & 0x7f) << (shift * 7);
         if byte & 0x80 == 0 {
-            return Ok((value >> 1) as i64 ^ -((value & 1) as i64));
+            return Ok(value);
         }
     }
     Err(RecordsError::Unreadable(format!("a varint is longer than {bytes_max} bytes")))
 }
 
 #[inline]
+fn varlong<S: Source>(source: &mut S) -> Result<i64, RecordsError> {
+    let value = unsigned(source, 10)?;
+    Ok((value >> 1) as i64 ^ -((value & 1) as i64))
+}
+
+/// Bits beyond the 32nd are dropped before the sign is undone, as Kafka does: broker and clients
+/// must not read different numbers from the same bytes.
+#[inline]
 fn varint<S: Source>(source: &mut S) -> Result<i32, RecordsError> {
-    Ok(varlong(source, 5)? as i32)
+    let value = unsigned(source, 5)? as u32;
+    Ok((value >> 1) as i32 ^ -((value & 1) as i32))
 }
 
 /// Skips a value with a length before it; whether it is there (not null).
@@ -193,13 +206,16 @@ fn walk<S: Source>(
     count: i32,
     mut each: impl FnMut(Outline),
 ) -> Result<(), RecordsError> {
+    if count < 0 {
+        return Err(RecordsError::Count(count));
+    }
     for index in 0..count {
         let malformed = |what| RecordsError::Malformed { index, what };
         let size = varint(source)?;
         let Ok(size) = u64::try_from(size) else { return Err(malformed("its size is negative")) };
         let start = source.position();
         source.byte()?; // Attributes: unused since they exist.
-        let timestamp_delta = varlong(source, 10)?;
+        let timestamp_delta = varlong(source)?;
         let offset_delta = varint(source)?;
         let has_key = skip_field(source)?;
         skip_field(source)?;
@@ -281,15 +297,25 @@ impl<'a> Records<'a> {
         Ok(Self { header: *batch.header(), bytes })
     }
 
-    /// The records, in order. Ends after the first error.
+    /// The records, in order. Ends after the first error; bytes after the last record that the
+    /// batch counts are one, in place of that record.
     pub fn iter(&self) -> impl Iterator<Item = Result<Record<'_>, RecordsError>> {
+        let count = self.header.records_count;
         let mut source = Slice { bytes: &self.bytes, at: 0 };
         let mut index = 0;
+        let mut failed = (count < 0).then_some(RecordsError::Count(count));
         std::iter::from_fn(move || {
-            if index >= self.header.records_count {
+            if let Some(error) = failed.take() {
+                index = i32::MAX;
+                return Some(Err(error));
+            }
+            if index >= count {
                 return None;
             }
-            let record = read(&mut source, &self.header, index);
+            let record = read(&mut source, &self.header, index).and_then(|record| {
+                let is_whole = index + 1 < count || source.at == source.bytes.len();
+                if is_whole { Ok(record) } else { Err(RecordsError::Trailing { count }) }
+            });
             index = if record.is_ok() { index + 1 } else { i32::MAX };
             Some(record)
         })
@@ -311,26 +337,127 @@ fn read<'a>(
 ) -> Result<Record<'a>, RecordsError> {
     let malformed = |what| RecordsError::Malformed { index, what };
     let size = varint(source)?;
+    let Ok(size) = usize::try_from(size) else { return Err(malformed("its size is negative")) };
     let start = source.at;
     source.byte()?;
-    let timestamp_delta = varlong(source, 10)?;
+    let timestamp_delta = varlong(source)?;
     let offset_delta = varint(source)?;
     let key = field(source)?;
     let value = field(source)?;
     let mut headers = Vec::new();
-    for _ in 0..varint(source)? {
+    let headers_count = varint(source)?;
+    if headers_count < 0 {
+        return Err(malformed("its number of headers is negative"));
+    }
+    for _ in 0..headers_count {
         let key = field(source)?.ok_or(malformed("a header has no key"))?;
         headers.push(Header { key, value: field(source)? });
     }
-    if usize::try_from(size).ok() != Some(source.at - start) {
+    if source.at - start != size {
         return Err(malformed("its size is not that of its fields"));
     }
-    let timestamp = match header.attributes.timestamp_type() {
-        TimestampType::LogAppendTime => header.max_timestamp,
-        TimestampType::CreateTime => {
-            Timestamp(header.base_timestamp.0.saturating_add(timestamp_delta))
-        }
-    };
+    let timestamp = header.timestamp_at(timestamp_delta);
     let offset = header.base_offset.saturating_add(i64::from(offset_delta));
     Ok(Record { offset, timestamp, key, value, headers })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::batch::HEADER_LEN;
+    use super::super::builder::{BatchBuilder, rebuild};
+    use super::super::{CompressionType, batch};
+    use super::*;
+
+    /// A batch whose payload is `records`, said to be `count`.
+    fn holding(records: &[u8], count: i32) -> Vec<u8> {
+        let mut builder = BatchBuilder::new(100);
+        builder.push(Timestamp(1_000), None, None);
+        let one = builder.build().unwrap();
+        let header = *batch::BatchView::first(&one).unwrap().header();
+        let header = BatchHeader { records_count: count, ..header };
+        rebuild(&header, records, CompressionType::None, None).unwrap()
+    }
+
+    /// What the walk and the iterator say of it: the same.
+    fn refusal(records: &[u8], count: i32) -> Option<RecordsError> {
+        let bytes = holding(records, count);
+        let view = BatchView::first(&bytes).unwrap();
+        let walked = outline(&view, |_| {}).err();
+        let iterated = Records::of(&view).unwrap().iter().find_map(Result::err);
+        assert_eq!(walked, iterated);
+        walked
+    }
+
+    #[test]
+    fn a_header_key_may_repeat_and_its_value_may_be_missing() {
+        let mut builder = BatchBuilder::new(7);
+        let headers = [
+            Header { key: b"k", value: Some(b"1") },
+            Header { key: b"k", value: None },
+            Header { key: b"", value: Some(b"") },
+        ];
+        builder.push_with_headers(Timestamp(5), Some(b""), None, &headers);
+        let bytes = builder.build().unwrap();
+        let records = Records::of(&BatchView::first(&bytes).unwrap()).unwrap();
+        let record = records.iter().next().unwrap().unwrap();
+        assert_eq!(record.headers, headers);
+        assert_eq!((record.key, record.value), (Some(&b""[..]), None));
+        assert_eq!((record.offset, record.timestamp), (7, Timestamp(5)));
+    }
+
+    #[test]
+    fn a_record_must_end_where_its_size_says() {
+        // Size 6: attributes, timestamp and offset delta 0, no key, no value, no headers.
+        let good = [12, 0, 0, 0, 1, 1, 0];
+        assert_eq!(refusal(&good, 1), None);
+        for size in [10, 14] {
+            let mut bytes = good.to_vec();
+            bytes[0] = size;
+            bytes.push(0);
+            let at_fault = refusal(&bytes, 1);
+            assert!(matches!(at_fault, Some(RecordsError::Malformed { index: 0, .. })), "{size}");
+        }
+    }
+
+    #[test]
+    fn counts_that_cannot_be_are_refused() {
+        let good = [12, 0, 0, 0, 1, 1, 0];
+        assert_eq!(refusal(&good, -1), Some(RecordsError::Count(-1)));
+        assert!(matches!(refusal(&good, 2), Some(RecordsError::Unreadable(_))));
+        assert_eq!(refusal(&good.repeat(2), 1), Some(RecordsError::Trailing { count: 1 }));
+        let negative_size = [1, 0, 0, 0, 1, 1, 0];
+        assert!(matches!(refusal(&negative_size, 1), Some(RecordsError::Malformed { .. })));
+        let negative_headers = [12, 0, 0, 0, 1, 1, 1];
+        assert!(matches!(refusal(&negative_headers, 1), Some(RecordsError::Malformed { .. })));
+        let keyless_header = [16, 0, 0, 0, 1, 1, 2, 1, 1];
+        assert!(matches!(refusal(&keyless_header, 1), Some(RecordsError::Malformed { .. })));
+        let more_headers_than_bytes = [20, 0, 0, 0, 1, 1, 0xfe, 0xff, 0xff, 0xff, 0x0f];
+        assert!(matches!(refusal(&more_headers_than_bytes, 1), Some(RecordsError::Unreadable(_))));
+    }
+
+    #[test]
+    fn bits_beyond_the_32nd_of_a_varint_are_dropped_as_kafka_drops_them() {
+        let read = |bytes: &[u8]| varint(&mut Slice { bytes, at: 0 });
+        assert_eq!(read(&[0xfe, 0xff, 0xff, 0xff, 0x0f]), Ok(i32::MAX));
+        assert_eq!(read(&[0xff, 0xff, 0xff, 0xff, 0x0f]), Ok(i32::MIN));
+        assert_eq!(read(&[0x80, 0x80, 0x80, 0x80, 0x70]), Ok(0));
+        assert!(read(&[0x80, 0x80, 0x80, 0x80, 0x80, 0]).is_err());
+        let read = |bytes: &[u8]| varlong(&mut Slice { bytes, at: 0 });
+        assert_eq!(read(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1]), Ok(i64::MIN));
+        assert!(read(&[0x80; 11]).is_err());
+    }
+
+    #[test]
+    fn records_of_a_batch_with_append_time_have_its_time() {
+        let mut builder = BatchBuilder::new(0);
+        builder.push(Timestamp(5), None, None);
+        let mut bytes = builder.build().unwrap();
+        let kind = batch::TimestampType::LogAppendTime;
+        super::super::builder::stamp_timestamp(&mut bytes, kind, Timestamp(99));
+        let view = BatchView::first(&bytes).unwrap();
+        view.check_crc().unwrap();
+        let records = Records::of(&view).unwrap();
+        assert_eq!(records.iter().next().unwrap().unwrap().timestamp, Timestamp(99));
+        assert_eq!(bytes.len(), HEADER_LEN + 7);
+    }
 }

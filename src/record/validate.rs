@@ -122,19 +122,24 @@ impl InvalidBatch {
 /// At most this many records at fault are named in a response; a batch may hold a million.
 const FAULTS_MAX: usize = 1_000;
 
-/// The one batch in what a produce request holds for a partition. Bytes after it that are no whole
-/// batch are ignored, as Kafka does.
+/// The one batch in what a produce request holds for a partition. The beginning of another one
+/// after it is ignored, as Kafka does.
 pub fn single_batch(records: &[u8]) -> Result<BatchView<'_>, InvalidBatch> {
-    if records.is_empty() {
-        return Err(InvalidBatch::NotOneBatch);
+    let batch = next_batch(records)?.ok_or(InvalidBatch::NotOneBatch)?;
+    match next_batch(&records[batch.bytes().len()..])? {
+        Some(_) => Err(InvalidBatch::NotOneBatch),
+        None => Ok(batch),
     }
-    let batch = BatchView::first(records).map_err(|error| match error {
-        BatchError::Magic(magic @ (0 | 1)) => InvalidBatch::Magic(magic),
-        error => InvalidBatch::Corrupt(error),
-    })?;
-    match BatchView::first(&records[batch.bytes().len()..]) {
-        Ok(_) => Err(InvalidBatch::NotOneBatch),
-        Err(_) => Ok(batch),
+}
+
+/// The batch at the start of `records`; none if it is not whole (Kafka 4.4
+/// `ByteBufferLogInputStream.nextBatch`).
+fn next_batch(records: &[u8]) -> Result<Option<BatchView<'_>>, InvalidBatch> {
+    match BatchView::first(records) {
+        Ok(batch) => Ok(Some(batch)),
+        Err(BatchError::Truncated { .. }) => Ok(None),
+        Err(BatchError::Magic(magic @ (0 | 1))) => Err(InvalidBatch::Magic(magic)),
+        Err(error) => Err(InvalidBatch::Corrupt(error)),
     }
 }
 
@@ -235,11 +240,7 @@ fn walk(batch: &BatchView<'_>, rules: &Rules, now: Timestamp) -> Result<Walked, 
         }
     };
     outline(batch, |Outline { index, offset_delta, timestamp_delta, has_key }| {
-        let timestamp = if batch_appends {
-            header.max_timestamp
-        } else {
-            Timestamp(header.base_timestamp.0.saturating_add(timestamp_delta))
-        };
+        let timestamp = header.timestamp_at(timestamp_delta);
         in_order &= offset_delta == index;
         max_timestamp = max_timestamp.max(timestamp);
         if rules.compacted && !has_key {
@@ -396,6 +397,10 @@ mod tests {
         let mut trailing = one.clone();
         trailing.extend_from_slice(&one[..40]);
         assert_eq!(single_batch(&trailing).unwrap().bytes(), &one[..]);
+        assert_eq!(single_batch(&one[..one.len() - 1]).unwrap_err(), InvalidBatch::NotOneBatch);
+        let mut garbage = one.clone();
+        garbage.extend_from_slice(&[0; HEADER_LEN]);
+        assert_eq!(single_batch(&garbage).unwrap_err().code(), ErrorCode::CorruptMessage);
     }
 
     #[test]
