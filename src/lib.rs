@@ -17,6 +17,7 @@ pub mod codec;
 pub mod controller;
 pub mod env;
 pub mod format;
+pub mod log;
 pub mod metadata;
 pub mod raft;
 pub mod record;

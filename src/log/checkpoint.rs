@@ -1,0 +1,131 @@
+//! Small files of a log directory and of a partition, in Kafka's formats.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+use crate::env::Disk;
+use crate::types::{Offset, TopicId};
+
+/// Recovery points of the logs of a directory.
+pub const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
+/// High watermarks.
+pub const HIGH_WATERMARKS: &str = "replication-offset-checkpoint";
+/// Log start offsets that differ from the first segment's.
+pub const LOG_START_OFFSETS: &str = "log-start-offset-checkpoint";
+/// There when the broker stopped cleanly.
+pub const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
+/// The topic id of a partition.
+pub const PARTITION_METADATA: &str = "partition.metadata";
+
+/// Offsets by topic name and partition (Kafka 4.4 `OffsetCheckpointFile`).
+pub type Offsets = BTreeMap<(String, i32), Offset>;
+
+/// The text of an offset checkpoint.
+pub fn offsets_to_text(offsets: &Offsets) -> String {
+    use std::fmt::Write as _;
+    let mut text = format!("0\n{}\n", offsets.len());
+    for ((topic, partition), offset) in offsets {
+        let _ = writeln!(text, "{topic} {partition} {offset}"); // Into a String: cannot fail.
+    }
+    text
+}
+
+/// From that text; `None` when it is damaged.
+pub fn offsets_from_text(text: &str) -> Option<Offsets> {
+    let mut lines = text.lines();
+    if lines.next()?.trim() != "0" {
+        return None;
+    }
+    let count: usize = lines.next()?.trim().parse().ok()?;
+    let mut offsets = Offsets::new();
+    for line in lines.by_ref().take(count) {
+        let mut words = line.split_whitespace();
+        let topic = words.next()?.to_owned();
+        let partition = words.next()?.parse().ok()?;
+        let offset = words.next()?.parse().ok()?;
+        if words.next().is_some() {
+            return None;
+        }
+        offsets.insert((topic, partition), offset);
+    }
+    (offsets.len() == count && lines.next().is_none()).then_some(offsets)
+}
+
+/// Reads an offset checkpoint; a missing one is empty, a damaged one too, with a warning: logs
+/// are then recovered from their start.
+pub fn read_offsets(disk: &dyn Disk, path: &Path) -> io::Result<Offsets> {
+    let Some(bytes) = disk.read_file(path)? else { return Ok(Offsets::new()) };
+    match std::str::from_utf8(&bytes).ok().and_then(offsets_from_text) {
+        Some(offsets) => Ok(offsets),
+        None => {
+            tracing::warn!(file = %path.display(), "damaged offset checkpoint, taken as empty");
+            Ok(Offsets::new())
+        }
+    }
+}
+
+/// Replaces an offset checkpoint, durably.
+pub fn write_offsets(disk: &dyn Disk, path: &Path, offsets: &Offsets) -> io::Result<()> {
+    disk.replace_file(path, offsets_to_text(offsets).as_bytes())
+}
+
+/// The text of `partition.metadata` (Kafka 4.4 `PartitionMetadataFile`).
+pub fn partition_metadata(topic: TopicId) -> String {
+    format!("version: 0\ntopic_id: {topic}")
+}
+
+/// The topic id in `partition.metadata`; `None` when it is damaged.
+pub fn topic_id_of(text: &str) -> Option<TopicId> {
+    let mut lines = text.lines();
+    let version = lines.next()?.strip_prefix("version:")?.trim();
+    let id = lines.next()?.strip_prefix("topic_id:")?.trim();
+    if version != "0" {
+        return None;
+    }
+    id.parse().ok()
+}
+
+/// Takes the mark of a clean stop: reads it, removes it, and makes that durable before any log is
+/// opened, so that a crash from now on is seen as one. The broker epoch it names, -1 for none.
+pub fn take_clean_shutdown(disk: &dyn Disk, log_dir: &Path) -> io::Result<Option<i64>> {
+    let path = log_dir.join(CLEAN_SHUTDOWN);
+    let Some(bytes) = disk.read_file(&path)? else { return Ok(None) };
+    disk.remove_file(&path)?;
+    disk.sync_dir(log_dir)?;
+    let epoch = serde_json::from_slice::<serde_json::Value>(&bytes)
+        .ok()
+        .and_then(|json| json.get("brokerEpoch")?.as_i64());
+    Ok(Some(epoch.unwrap_or(-1)))
+}
+
+/// Marks a clean stop (Kafka 4.4 `CleanShutdownFileHandler`).
+pub fn write_clean_shutdown(disk: &dyn Disk, log_dir: &Path, broker_epoch: i64) -> io::Result<()> {
+    let json = serde_json::json!({ "version": 0, "brokerEpoch": broker_epoch });
+    disk.replace_file(&log_dir.join(CLEAN_SHUTDOWN), json.to_string().as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn offset_checkpoints_are_kafkas_text() {
+        let offsets = Offsets::from([(("a".into(), 0), 5), (("b.c_d-e".into(), 12), 0)]);
+        let text = offsets_to_text(&offsets);
+        assert_eq!(text, "0\n2\na 0 5\nb.c_d-e 12 0\n");
+        assert_eq!(offsets_from_text(&text), Some(offsets));
+        for damaged in ["", "1\n0\n", "0\n1\n", "0\n1\na 0\n", "0\n0\na 0 1\n"] {
+            assert_eq!(offsets_from_text(damaged), None, "{damaged:?}");
+        }
+    }
+
+    #[test]
+    fn a_partition_names_its_topic_id() {
+        let id: TopicId = "4L6g3nShT-eMCtK--X86sw".parse().unwrap();
+        let text = partition_metadata(id);
+        assert_eq!(text, "version: 0\ntopic_id: 4L6g3nShT-eMCtK--X86sw");
+        assert_eq!(topic_id_of(&text), Some(id));
+        assert_eq!(topic_id_of("version: 1\ntopic_id: x"), None);
+    }
+}

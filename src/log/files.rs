@@ -1,0 +1,154 @@
+//! Names of files, and files that are opened when they are needed.
+//!
+//! A broker of 10,000 partitions has 50,000 files; it keeps the last few thousand open that it
+//! used. A reader's own reference keeps a file open, and readable after it was deleted.
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+
+use crate::env::{Disk, File, OpenMode};
+use crate::types::Offset;
+
+/// The suffix of record files.
+pub const LOG: &str = ".log";
+/// The suffix of offset indexes.
+pub const INDEX: &str = ".index";
+/// The suffix of time indexes.
+pub const TIME_INDEX: &str = ".timeindex";
+/// The suffix of indexes of aborted transactions.
+pub const TXN_INDEX: &str = ".txnindex";
+/// The suffix of snapshots of producer state.
+pub const SNAPSHOT: &str = ".snapshot";
+/// Added to a file that is about to be removed.
+pub const DELETED: &str = ".deleted";
+/// Added by the cleaner to what it writes.
+pub const CLEANED: &str = ".cleaned";
+/// Added by the cleaner to what is whole and replaces older segments.
+pub const SWAP: &str = ".swap";
+
+/// `00000000000000000042.log` and its like.
+pub fn file_name(offset: Offset, suffix: &str) -> String {
+    format!("{offset:020}{suffix}")
+}
+
+/// The offset in a file name of 20 digits and a suffix.
+pub fn offset_of(name: &str, suffix: &str) -> Option<Offset> {
+    let digits = name.strip_suffix(suffix)?;
+    (digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit()))
+        .then(|| digits.parse().ok())
+        .flatten()
+}
+
+/// The files of all logs that are open for reading and writing. Bounded.
+pub struct OpenFiles {
+    capacity: usize,
+    open: Mutex<VecDeque<Arc<OpenFile>>>,
+}
+
+struct OpenFile {
+    file: Arc<dyn File>,
+    /// Set on each use, cleared when its turn to be closed passes by once.
+    used: AtomicBool,
+}
+
+impl OpenFiles {
+    /// Keeps about `capacity` files open.
+    pub fn new(capacity: usize) -> Arc<Self> {
+        Arc::new(Self { capacity: capacity.max(1), open: Mutex::new(VecDeque::new()) })
+    }
+
+    fn keep(&self, file: Arc<OpenFile>) {
+        let mut open = self.open.lock();
+        while open.len() >= self.capacity {
+            match open.pop_front() {
+                Some(oldest) if oldest.used.swap(false, Ordering::Relaxed) => {
+                    open.push_back(oldest);
+                }
+                _ => break,
+            }
+        }
+        open.push_back(file);
+    }
+}
+
+/// A file that is opened when it is needed, and may be closed between uses.
+pub struct LazyFile {
+    disk: Arc<dyn Disk>,
+    files: Arc<OpenFiles>,
+    state: Mutex<(PathBuf, Weak<OpenFile>)>,
+}
+
+impl LazyFile {
+    /// The file at `path`, which need not exist yet.
+    pub fn new(disk: Arc<dyn Disk>, files: Arc<OpenFiles>, path: PathBuf) -> Self {
+        Self { disk, files, state: Mutex::new((path, Weak::new())) }
+    }
+
+    /// The file, opened if it is not; created if `create` and it is missing.
+    pub fn open(&self, create: bool) -> io::Result<Arc<dyn File>> {
+        let mut state = self.state.lock();
+        if let Some(open) = state.1.upgrade() {
+            open.used.store(true, Ordering::Relaxed);
+            return Ok(Arc::clone(&open.file));
+        }
+        let mode = if create { OpenMode::CreateOrOpen } else { OpenMode::Write };
+        let file = self.disk.open(&state.0, mode)?;
+        let open = Arc::new(OpenFile { file: Arc::clone(&file), used: AtomicBool::new(false) });
+        state.1 = Arc::downgrade(&open);
+        drop(state);
+        self.files.keep(open);
+        Ok(file)
+    }
+
+    /// The file if it exists.
+    pub fn open_existing(&self) -> io::Result<Option<Arc<dyn File>>> {
+        match self.open(false) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> PathBuf {
+        self.state.lock().0.clone()
+    }
+
+    /// Renames it, if it exists. Handles stay good.
+    pub fn rename(&self, to: PathBuf) -> io::Result<()> {
+        let mut state = self.state.lock();
+        match self.disk.rename(&state.0, &to) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        state.0 = to;
+        Ok(())
+    }
+
+    /// The directory was renamed: the file is in `dir` now.
+    pub fn moved_to(&self, dir: &Path) {
+        let mut state = self.state.lock();
+        if let Some(name) = state.0.file_name().map(ToOwned::to_owned) {
+            state.0 = dir.join(name);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_name_has_twenty_digits() {
+        assert_eq!(file_name(42, LOG), "00000000000000000042.log");
+        assert_eq!(offset_of("00000000000000000042.log", LOG), Some(42));
+        for name in ["42.log", "00000000000000000042.index", "0000000000000000004x.log"] {
+            assert_eq!(offset_of(name, LOG), None, "{name}");
+        }
+    }
+}

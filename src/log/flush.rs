@@ -1,0 +1,75 @@
+//! What a flush syncs, outside the monitor of its partition.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::log::EPOCHS_FILE;
+use super::segment::Segment;
+use crate::env::Disk;
+use crate::types::Offset;
+
+/// What a flush is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FlushKind {
+    /// To acknowledge records: only they must survive. Indexes are rebuilt from them.
+    Records,
+    /// To move the recovery point: indexes and epochs must survive as well.
+    RecoveryPoint,
+}
+
+/// A flush that was begun.
+pub struct FlushJob {
+    pub(super) dir: PathBuf,
+    pub(super) segments: Vec<Arc<Segment>>,
+    pub(super) kind: FlushKind,
+    pub(super) upto: Offset,
+    pub(super) sync_dir: bool,
+    pub(super) epochs: Option<String>,
+}
+
+impl FlushJob {
+    /// How many syncs it takes on its own.
+    pub fn sync_count(&self) -> usize {
+        let each = if self.kind == FlushKind::Records { 1 } else { 3 };
+        self.segments.len() * each + usize::from(self.sync_dir)
+    }
+
+    /// The log directory of its log.
+    pub fn log_dir(&self) -> &Path {
+        self.dir.parent().unwrap_or(&self.dir)
+    }
+
+    /// Syncs file by file, then the directory if names in it are new.
+    pub fn sync(&self, disk: &dyn Disk) -> io::Result<()> {
+        self.prepare(disk)?;
+        for segment in &self.segments {
+            segment.log.open(true)?.sync_data()?;
+            if self.kind == FlushKind::RecoveryPoint {
+                segment.index.sync()?;
+                segment.time_index.sync()?;
+                segment.txn_index.sync()?;
+            }
+        }
+        if self.sync_dir {
+            disk.sync_dir(&self.dir)?;
+            // The directory itself may be new.
+            disk.sync_dir(self.log_dir())?;
+        }
+        Ok(())
+    }
+
+    /// What must be written before a sync of the whole file system can stand for [`Self::sync`].
+    pub fn prepare(&self, disk: &dyn Disk) -> io::Result<()> {
+        if self.kind == FlushKind::RecoveryPoint {
+            for segment in &self.segments {
+                segment.index.write_out()?;
+                segment.time_index.write_out()?;
+            }
+            if let Some(epochs) = &self.epochs {
+                disk.replace_file(&self.dir.join(EPOCHS_FILE), epochs.as_bytes())?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,569 @@
+//! Opening a log: what is there, what a crash left, and what must be rebuilt.
+//!
+//! After a clean stop nothing is read but the ends of the indexes and the last batches. After any
+//! other, everything past the recovery point is read and checked, and nothing below it: the log is
+//! cut at the first bad batch (writes of a power loss may be reordered, so whole batches may lie
+//! behind it; the report counts them). A bad batch *below* the recovery point was promised to be on
+//! disk: that is damage, and the log does not open.
+//!
+//! Source: Kafka 4.4 `LogLoader`, `LogSegment.recover`, `UnifiedLog.rebuildProducerState`. One
+//! thing differs: the state of producers is never expired by the timestamps of their records, see
+//! [`super::producers::Producer::last_seen`].
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use super::config::LogConfig;
+use super::epochs::Epochs;
+use super::error::OpenError;
+use super::files::{
+    CLEANED, DELETED, INDEX, LOG, SNAPSHOT, SWAP, TIME_INDEX, TXN_INDEX, file_name, offset_of,
+};
+use super::index::{OffsetEntry, TimeEntry};
+use super::log::{EPOCHS_FILE, Log, LogShared};
+use super::producers::Producers;
+use super::producers_file;
+use super::segment::Segment;
+use super::view::LogView;
+use crate::record::control::{ControlType, coordinator_epoch};
+use crate::record::{BatchView, HEADER_LEN, Records};
+use crate::types::{NO_TIMESTAMP, Offset, Timestamp};
+
+/// What is known of a log before it is opened.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenContext {
+    /// The broker stopped cleanly: the files are whole.
+    pub clean: bool,
+    /// Everything below is on disk.
+    pub recovery_point: Offset,
+    /// From the checkpoint of log start offsets.
+    pub log_start_offset: Offset,
+    /// From the checkpoint of high watermarks.
+    pub high_watermark: Offset,
+    /// The wall clock.
+    pub now: Timestamp,
+}
+
+/// What recovery did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecoveryReport {
+    /// Bytes of records that were read and checked.
+    pub checked_bytes: u64,
+    /// The cut, if there was one.
+    pub cut: Option<Cut>,
+}
+
+/// Where a log was cut, and what lay behind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// The log ends here now.
+    pub offset: Offset,
+    /// In which file.
+    pub path: PathBuf,
+    /// At which byte.
+    pub position: u64,
+    /// What was wrong with the bytes there.
+    pub what: String,
+    /// Bytes that were cut off, in all files.
+    pub bytes: u64,
+    /// Whole, valid batches among them.
+    pub whole_batches: u64,
+}
+
+impl Log {
+    /// Opens the log in `dir`, creating what is missing.
+    ///
+    /// Errors: the disk, or damage below the recovery point.
+    pub fn open(
+        shared: LogShared,
+        dir: &Path,
+        config: Arc<LogConfig>,
+        context: &OpenContext,
+    ) -> Result<(Self, RecoveryReport), OpenError> {
+        let disk = Arc::clone(&shared.disk);
+        disk.create_dir_all(dir).map_err(OpenError::io(dir))?;
+        let names = tidy_up(&shared, dir).map_err(OpenError::io(dir))?;
+        let (epochs, epochs_damaged) = read_epochs(&shared, dir)?;
+        let mut opening = Opening {
+            context: *context,
+            dir: dir.to_owned(),
+            config: Arc::clone(&config),
+            shared,
+            epochs,
+            report: RecoveryReport::default(),
+            end: context.log_start_offset,
+        };
+        let mut segments = opening.segments(&names)?;
+        let mut snapshots = Log::snapshot_offsets(&names);
+        if opening.end < context.log_start_offset {
+            tracing::warn!(
+                log = %dir.display(), end = opening.end, start = context.log_start_offset,
+                "the log ends before its start: it begins anew there"
+            );
+            for segment in segments.drain(..) {
+                segment.remove_files(&*disk).map_err(OpenError::io(dir))?;
+            }
+            opening.epochs.clear();
+            opening.end = context.log_start_offset;
+        }
+        for offset in snapshots.extract_if(.., |offset| *offset > opening.end) {
+            let path = dir.join(file_name(offset, SNAPSHOT));
+            disk.remove_file(&path).map_err(OpenError::io(path))?;
+        }
+        let Opening { shared, epochs, report, end, .. } = opening;
+        let first = segments.first().map_or(end, |segment| segment.base_offset);
+        let log_start_offset = context.log_start_offset.max(first).min(end);
+        let bytes_since_index = segments.last().map_or(0, |segment| {
+            segment.size() - segment.index.last().map_or(0, |entry| entry.position)
+        });
+        let flushed = if context.clean { end } else { context.recovery_point.min(end) };
+        let placeholder = LogView {
+            segments: Arc::from([]),
+            log_start_offset,
+            last_stable_offset: log_start_offset,
+            high_watermark: log_start_offset,
+            log_end_offset: end,
+            end_position: 0,
+            epochs: Arc::default(),
+        };
+        let mut log = Log {
+            shared,
+            dir: dir.to_owned(),
+            config,
+            segments,
+            log_start_offset,
+            high_watermark: context.high_watermark.clamp(log_start_offset, end),
+            end,
+            epochs: Arc::new(epochs),
+            epochs_dirty: false,
+            producers: Producers::default(),
+            snapshots,
+            flushed,
+            recovery_point: flushed,
+            last_flush: context.now,
+            dir_dirty: !context.clean,
+            bytes_since_index,
+            views: Arc::new(ArcSwap::from_pointee(placeholder)),
+            offline: None,
+        };
+        log.finish_open(context, epochs_damaged).map_err(OpenError::io(dir))?;
+        Ok((log, report))
+    }
+
+    fn finish_open(&mut self, context: &OpenContext, epochs_damaged: bool) -> io::Result<()> {
+        if self.segments.is_empty() {
+            let segment = self.create_segment(self.end)?;
+            self.segments.push(segment);
+        }
+        if epochs_damaged {
+            self.rebuild_epochs()?;
+        }
+        let mut changed = Arc::make_mut(&mut self.epochs).truncate_end(self.end);
+        changed |= Arc::make_mut(&mut self.epochs).truncate_start(self.log_start_offset);
+        if changed || epochs_damaged {
+            self.write_epochs(false)?;
+        }
+        // Without any snapshot a cleanly stopped log had no producers worth one.
+        if !(context.clean && self.snapshots.is_empty()) {
+            self.reload_producers(context.now)?;
+        }
+        self.producers.on_high_watermark(self.high_watermark);
+        self.publish();
+        Ok(())
+    }
+
+    /// The epochs as the batches have them.
+    fn rebuild_epochs(&mut self) -> io::Result<()> {
+        let mut epochs = Epochs::default();
+        for segment in &self.segments {
+            segment.scan(0, segment.size(), |batch| {
+                epochs.assign(batch.header.leader_epoch, batch.header.base_offset);
+                false
+            })?;
+        }
+        self.epochs = Arc::new(epochs);
+        Ok(())
+    }
+
+    /// The producers as of the log end: from the newest snapshot that is whole, then from the
+    /// batches behind it.
+    pub(super) fn reload_producers(&mut self, now: Timestamp) -> io::Result<()> {
+        let disk = Arc::clone(&self.shared.disk);
+        self.producers.clear();
+        let mut from = self.log_start_offset;
+        while let Some(offset) = self.snapshots.last().copied() {
+            let path = self.dir.join(file_name(offset, SNAPSHOT));
+            let written =
+                disk.info(&path)?.map_or(NO_TIMESTAMP, |info| Timestamp(info.modified_ms));
+            let bytes = disk.read_file(&path)?.unwrap_or_default();
+            if let Some(producers) = producers_file::decode(&bytes, written.min(now)) {
+                self.producers = producers;
+                from = from.max(offset);
+                break;
+            }
+            tracing::warn!(file = %path.display(), "damaged producer snapshot, taking an older one");
+            disk.remove_file(&path)?;
+            self.snapshots.pop();
+        }
+        if from >= self.end {
+            return Ok(());
+        }
+        let at = self.segments.partition_point(|s| s.base_offset <= from).saturating_sub(1);
+        for segment in self.segments[at..].to_vec() {
+            let start = segment.index.lookup(segment.base_offset, from)?;
+            let mut found = Vec::new();
+            segment.scan(start, segment.size(), |batch| {
+                if batch.header.has_producer_id() && batch.header.base_offset >= from {
+                    found.push(batch);
+                }
+                false
+            })?;
+            for batch in found {
+                if !batch.header.attributes.is_control() {
+                    self.producers.apply(&batch.header, now);
+                    continue;
+                }
+                let mut bytes = vec![0; batch.header.size()];
+                segment.file()?.read_at(&mut bytes, u64::from(batch.position))?;
+                if let Some((aborted, epoch)) = marker(&bytes) {
+                    let done = self.producers.apply_marker(&batch.header, epoch, aborted, now);
+                    if let Some(txn) = done {
+                        self.producers.complete(&txn);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a marker aborts, and the epoch of its coordinator.
+fn marker(bytes: &[u8]) -> Option<(bool, i32)> {
+    let view = BatchView::first(bytes).ok()?;
+    let records = Records::of(&view).ok()?;
+    let record = records.iter().next()?.ok()?;
+    let aborted = match ControlType::of(&record)? {
+        ControlType::Abort => true,
+        ControlType::Commit => false,
+        _ => return None,
+    };
+    Some((aborted, coordinator_epoch(record.value?)?))
+}
+
+fn read_epochs(shared: &LogShared, dir: &Path) -> Result<(Epochs, bool), OpenError> {
+    let path = dir.join(EPOCHS_FILE);
+    let bytes = shared.disk.read_file(&path).map_err(OpenError::io(&path))?;
+    let Some(bytes) = bytes else { return Ok((Epochs::default(), false)) };
+    match std::str::from_utf8(&bytes).ok().and_then(Epochs::from_text) {
+        Some(epochs) => Ok((epochs, false)),
+        None => {
+            tracing::warn!(file = %path.display(), "damaged leader epochs, rebuilt from the log");
+            Ok((Epochs::default(), true))
+        }
+    }
+}
+
+/// Finishes or undoes what a crash interrupted: removes what was being deleted or cleaned, and
+/// completes a swap of cleaned segments. Returns the names that are left.
+fn tidy_up(shared: &LogShared, dir: &Path) -> io::Result<Vec<String>> {
+    let disk = &shared.disk;
+    let list = || -> io::Result<Vec<String>> {
+        Ok(disk.list(dir)?.into_iter().filter(|e| !e.is_dir).map(|e| e.name).collect())
+    };
+    let names = list()?;
+    let any = |suffix| names.iter().any(|name: &String| name.ends_with(suffix));
+    if !any(DELETED) && !any(CLEANED) && !any(SWAP) && !any(".tmp") {
+        return Ok(names);
+    }
+    let offset_with = |name: &str, suffix: &str| {
+        let name = name.strip_suffix(suffix)?;
+        [LOG, INDEX, TIME_INDEX, TXN_INDEX, SNAPSHOT].iter().find_map(|kind| offset_of(name, kind))
+    };
+    // A swap that began after the cleaner's output was being made anew is not whole.
+    let cleaned = names.iter().filter_map(|name| offset_with(name, CLEANED)).min();
+    let (mut swapped_from, mut swapped_to) = (Offset::MAX, Offset::MIN);
+    for name in &names {
+        let path = dir.join(name);
+        let is_snapshot_of_metadata = name.ends_with(".checkpoint.deleted");
+        if name.ends_with(CLEANED)
+            || (name.ends_with(DELETED) && !is_snapshot_of_metadata)
+            || name == "leader-epoch-checkpoint.tmp"
+        {
+            disk.remove_file(&path)?;
+        } else if let Some(offset) = offset_with(name, SWAP) {
+            if cleaned.is_some_and(|cleaned| offset >= cleaned) {
+                disk.remove_file(&path)?;
+            } else if name.ends_with(".log.swap") {
+                swapped_from = swapped_from.min(offset);
+                swapped_to = swapped_to.max(swap_end(shared, &path, offset)?);
+            }
+        }
+    }
+    // Segments that the swapped ones replace.
+    for name in list()? {
+        let offset =
+            [LOG, INDEX, TIME_INDEX, TXN_INDEX].iter().find_map(|kind| offset_of(&name, kind));
+        if offset.is_some_and(|offset| (swapped_from..swapped_to).contains(&offset)) {
+            disk.remove_file(&dir.join(&name))?;
+        }
+    }
+    for name in list()? {
+        if let Some(whole) = name.strip_suffix(SWAP) {
+            disk.rename(&dir.join(&name), &dir.join(whole))?;
+        }
+    }
+    disk.sync_dir(dir)?;
+    list()
+}
+
+/// The offset behind the last batch of a swap file.
+fn swap_end(shared: &LogShared, path: &Path, base_offset: Offset) -> io::Result<Offset> {
+    let bytes = shared.disk.read_file(path)?.unwrap_or_default();
+    let last = crate::record::batch::batches(&bytes).map_while(Result::ok).last();
+    Ok(last.map_or(base_offset, |batch| batch.header().next_offset()))
+}
+
+struct Opening {
+    context: OpenContext,
+    dir: PathBuf,
+    config: Arc<LogConfig>,
+    shared: LogShared,
+    epochs: Epochs,
+    report: RecoveryReport,
+    /// The end of what was opened so far.
+    end: Offset,
+}
+
+impl Opening {
+    fn segments(&mut self, names: &[String]) -> Result<Vec<Arc<Segment>>, OpenError> {
+        let disk = Arc::clone(&self.shared.disk);
+        let bases: Vec<Offset> = names.iter().filter_map(|name| offset_of(name, LOG)).collect();
+        for name in names {
+            for kind in [INDEX, TIME_INDEX, TXN_INDEX] {
+                if offset_of(name, kind).is_some_and(|offset| !bases.contains(&offset)) {
+                    let path = self.dir.join(name);
+                    tracing::warn!(file = %path.display(), "an index without a segment, removed");
+                    disk.remove_file(&path).map_err(OpenError::io(&path))?;
+                }
+            }
+        }
+        let mut segments: Vec<Arc<Segment>> = Vec::new();
+        for (at, base) in bases.iter().enumerate() {
+            let next = bases.get(at + 1).copied();
+            let (segment, sound) =
+                Segment::over(&self.shared.disk, &self.shared.files, &self.dir, *base)
+                    .map_err(OpenError::io(&self.dir))?;
+            let path = segment.path();
+            let info = disk.info(&path).map_err(OpenError::io(&path))?;
+            segment.set_size(info.map_or(0, |info| u32::try_from(info.len).unwrap_or(u32::MAX)));
+            self.segment(&segment, sound, next)?;
+            segments.push(Arc::new(segment));
+            if self.report.cut.is_some() {
+                self.drop_rest(&bases[at + 1..])?;
+                break;
+            }
+        }
+        Ok(segments)
+    }
+
+    fn segment(
+        &mut self,
+        segment: &Segment,
+        sound: bool,
+        next: Option<Offset>,
+    ) -> Result<(), OpenError> {
+        let recovery_point = self.context.recovery_point;
+        let past = !self.context.clean && next.is_none_or(|next| next > recovery_point);
+        let io = |error| OpenError::io(segment.path())(error);
+        if past || !sound {
+            let from = if sound && segment.base_offset < recovery_point {
+                segment.index.lookup(segment.base_offset, recovery_point - 1).map_err(io)?
+            } else {
+                0
+            };
+            let from = from.min(segment.size());
+            self.check(segment, from, past)?;
+            segment.index.close().map_err(io)?;
+            segment.time_index.close().map_err(io)?;
+            return Ok(());
+        }
+        if let Some(last) = segment.time_index.last() {
+            let offset = segment.base_offset + i64::from(last.relative_offset);
+            segment.set_max_timestamp(last.timestamp, offset);
+        }
+        let mut end = segment.base_offset;
+        if let Some(next) = next {
+            end = next;
+        } else {
+            let from = segment.index.last().map_or(0, |entry| entry.position);
+            let (mut latest, mut at) = segment.max_timestamp();
+            segment
+                .scan(from, segment.size(), |batch| {
+                    end = batch.header.next_offset();
+                    if batch.header.max_timestamp > latest {
+                        (latest, at) = (batch.header.max_timestamp, batch.header.last_offset());
+                    }
+                    false
+                })
+                .map_err(|error| OpenError::Damaged {
+                    path: segment.path(),
+                    position: u64::from(from),
+                    what: error.to_string(),
+                    recovery_point: end,
+                })?;
+            segment.set_max_timestamp(latest, at);
+        }
+        self.end = end;
+        Ok(())
+    }
+
+    /// Reads and checks every batch of `segment` from byte `from`, rebuilds what is indexed of
+    /// them, and cuts at the first bad one, if it lies past the recovery point.
+    fn check(&mut self, segment: &Segment, from: u32, may_cut: bool) -> Result<(), OpenError> {
+        let path = segment.path();
+        let io = |error| OpenError::io(&path)(error);
+        segment.index.truncate(|entry| entry.position < from).map_err(io)?;
+        if from == 0 {
+            segment.time_index.truncate(|_| false).map_err(io)?;
+            segment.txn_index.reset().map_err(io)?;
+        }
+        let file = segment.log.open(true).map_err(io)?;
+        let size = segment.size();
+        let mut end = if from == 0 { segment.base_offset } else { Offset::MIN };
+        let last = segment.time_index.last();
+        let (mut latest, mut latest_at) = last.map_or((NO_TIMESTAMP, segment.base_offset), |e| {
+            (e.timestamp, segment.base_offset + i64::from(e.relative_offset))
+        });
+        let mut since_index = 0;
+        let mut position = from;
+        let mut bytes = Vec::new();
+        let mut bad = None;
+        while position < size {
+            let header = match read_batch(&*file, position, size, &mut bytes) {
+                Ok(header) => header,
+                Err(what) => {
+                    bad = Some(what);
+                    break;
+                }
+            };
+            if header.base_offset < segment.base_offset.max(end)
+                || header.last_offset() < header.base_offset
+            {
+                bad = Some(format!("offset {} after {end}", header.base_offset));
+                break;
+            }
+            if position == 0 {
+                segment.set_first_timestamp(header.max_timestamp);
+            }
+            if header.max_timestamp > latest {
+                (latest, latest_at) = (header.max_timestamp, header.last_offset());
+            }
+            if since_index > self.config.index_interval_bytes {
+                let relative = |offset: Offset| (offset - segment.base_offset) as u32;
+                let relative_offset = relative(header.last_offset());
+                segment.index.push(OffsetEntry { relative_offset, position });
+                let relative_offset = relative(latest_at);
+                segment.time_index.push_if_later(TimeEntry { timestamp: latest, relative_offset });
+                since_index = 0;
+            }
+            self.epochs.assign(header.leader_epoch, header.base_offset);
+            since_index += header.size() as u32;
+            end = header.next_offset();
+            position += header.size() as u32;
+        }
+        if end == Offset::MIN {
+            end = segment.base_offset;
+        }
+        self.report.checked_bytes += u64::from(position - from);
+        segment.set_max_timestamp(latest, latest_at);
+        self.end = end;
+        if let Some(what) = bad {
+            let position = u64::from(position);
+            if !may_cut || end < self.context.recovery_point {
+                let recovery_point = self.context.recovery_point;
+                return Err(OpenError::Damaged { path, position, what, recovery_point });
+            }
+            let whole_batches = whole_batches_behind(&*file, position as u32, size);
+            file.set_len(position).map_err(OpenError::io(&path))?;
+            segment.set_size(position as u32);
+            let bytes = u64::from(size) - position;
+            self.report.cut = Some(Cut { offset: end, path, position, what, bytes, whole_batches });
+        }
+        Ok(())
+    }
+
+    /// Removes the segments behind a cut.
+    fn drop_rest(&mut self, bases: &[Offset]) -> Result<(), OpenError> {
+        for base in bases {
+            let (segment, _) =
+                Segment::over(&self.shared.disk, &self.shared.files, &self.dir, *base)
+                    .map_err(OpenError::io(&self.dir))?;
+            let path = segment.path();
+            let disk = &self.shared.disk;
+            let len = disk.info(&path).map_err(OpenError::io(&path))?.map_or(0, |info| info.len);
+            if let Some(cut) = &mut self.report.cut {
+                cut.bytes += len;
+                let len = u32::try_from(len).unwrap_or(u32::MAX);
+                let file = segment.file().map_err(OpenError::io(&path))?;
+                cut.whole_batches += whole_batches_behind(&*file, 0, len);
+            }
+            segment.remove_files(&**disk).map_err(OpenError::io(&path))?;
+        }
+        Ok(())
+    }
+}
+
+/// The batch at `position`, checked; what is wrong with it otherwise. `bytes` is scratch.
+fn read_batch(
+    file: &dyn crate::env::File,
+    position: u32,
+    size: u32,
+    bytes: &mut Vec<u8>,
+) -> Result<crate::record::BatchHeader, String> {
+    let left = (size - position) as usize;
+    if left < HEADER_LEN {
+        return Err(format!("{left} bytes are no batch header"));
+    }
+    let read = |bytes: &mut Vec<u8>, len: usize| -> Result<(), String> {
+        bytes.resize(len, 0);
+        let got = file.read_at(bytes, u64::from(position)).map_err(|error| error.to_string())?;
+        if got < len { Err("the file is shorter than it was".into()) } else { Ok(()) }
+    };
+    read(bytes, HEADER_LEN)?;
+    let Some(head) = bytes.first_chunk::<HEADER_LEN>() else { return Err("no header".into()) };
+    let header = crate::record::BatchHeader::read(head);
+    header.check_shape().map_err(|error| error.to_string())?;
+    if header.size() > left {
+        return Err(format!("a batch of {} bytes, {left} are left", header.size()));
+    }
+    read(bytes, header.size())?;
+    let view = BatchView::first(bytes).map_err(|error| error.to_string())?;
+    view.check_crc().map_err(|error| error.to_string())?;
+    Ok(header)
+}
+
+/// Counts valid batches behind a bad one, as far as lengths lead from one to the next.
+fn whole_batches_behind(file: &dyn crate::env::File, from: u32, size: u32) -> u64 {
+    let (mut position, mut count) = (from, 0);
+    let mut bytes = Vec::new();
+    let mut head = [0; HEADER_LEN];
+    while size.saturating_sub(position) as usize >= HEADER_LEN {
+        if let Ok(header) = read_batch(file, position, size, &mut bytes) {
+            count += 1;
+            position += header.size() as u32;
+            continue;
+        }
+        if file.read_at(&mut head, u64::from(position)).is_err() {
+            break;
+        }
+        let header = crate::record::BatchHeader::read(&head);
+        match u32::try_from(header.size()) {
+            Ok(len) if header.check_shape().is_ok() => position = position.saturating_add(len),
+            _ => break,
+        }
+    }
+    count
+}

@@ -1,0 +1,105 @@
+//! The aborted transactions of a segment (Kafka 4.4 `TransactionIndex`, `AbortedTxn`).
+
+use std::io::{self, IoSlice};
+
+use super::files::LazyFile;
+use crate::types::{Offset, ProducerId};
+
+const ENTRY_LEN: usize = 34;
+
+/// A transaction that was aborted by a marker in this segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AbortedTxn {
+    /// Whose.
+    pub producer_id: ProducerId,
+    /// The first offset of its records.
+    pub first_offset: Offset,
+    /// The offset of its marker.
+    pub last_offset: Offset,
+    /// The last stable offset when the marker was written.
+    pub last_stable_offset: Offset,
+}
+
+impl AbortedTxn {
+    fn write(&self) -> [u8; ENTRY_LEN] {
+        let mut out = [0; ENTRY_LEN];
+        out[2..10].copy_from_slice(&self.producer_id.to_be_bytes());
+        out[10..18].copy_from_slice(&self.first_offset.to_be_bytes());
+        out[18..26].copy_from_slice(&self.last_offset.to_be_bytes());
+        out[26..34].copy_from_slice(&self.last_stable_offset.to_be_bytes());
+        out
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let field = |at: usize| Some(i64::from_be_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
+        let version = i16::from_be_bytes(bytes.get(..2)?.try_into().ok()?);
+        if version != 0 {
+            return None;
+        }
+        Some(Self {
+            producer_id: field(2)?,
+            first_offset: field(10)?,
+            last_offset: field(18)?,
+            last_stable_offset: field(26)?,
+        })
+    }
+}
+
+/// The index of one segment. Most segments have no aborted transaction, and no file.
+pub struct TxnIndex {
+    file: LazyFile,
+}
+
+impl TxnIndex {
+    /// Over a file that need not exist.
+    pub fn new(file: LazyFile) -> Self {
+        Self { file }
+    }
+
+    /// The file, for rename and removal.
+    pub fn file(&self) -> &LazyFile {
+        &self.file
+    }
+
+    /// All entries. Errors with `InvalidData` when the file is damaged: rebuild it.
+    pub fn entries(&self) -> io::Result<Vec<AbortedTxn>> {
+        let Some(file) = self.file.open_existing()? else { return Ok(Vec::new()) };
+        let len = usize::try_from(file.len()?).unwrap_or(usize::MAX);
+        let mut bytes = vec![0; len];
+        file.read_at(&mut bytes, 0)?;
+        let entries: Option<Vec<_>> = bytes.chunks(ENTRY_LEN).map(AbortedTxn::read).collect();
+        entries.ok_or_else(|| {
+            io::Error::new(io::ErrorKind::InvalidData, "damaged index of aborted transactions")
+        })
+    }
+
+    /// Adds an entry.
+    pub fn push(&self, entry: &AbortedTxn) -> io::Result<()> {
+        let file = self.file.open(true)?;
+        let position = file.len()?;
+        file.write_at(&[IoSlice::new(&entry.write())], position)
+    }
+
+    /// Drops the transactions that end at or after `offset`.
+    pub fn truncate(&self, offset: Offset) -> io::Result<()> {
+        let Some(file) = self.file.open_existing()? else { return Ok(()) };
+        let keep = self.entries()?.iter().take_while(|entry| entry.last_offset < offset).count();
+        file.set_len((keep * ENTRY_LEN) as u64)
+    }
+
+    /// Drops all entries.
+    pub fn reset(&self) -> io::Result<()> {
+        match self.file.open_existing()? {
+            Some(file) => file.set_len(0),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes the file durable, if there is one.
+    pub fn sync(&self) -> io::Result<()> {
+        match self.file.open_existing()? {
+            Some(file) => file.sync_data(),
+            None => Ok(()),
+        }
+    }
+}
