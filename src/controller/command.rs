@@ -432,7 +432,8 @@ pub struct AlterConfigs {
     pub changes: Vec<(ConfigResource, ConfigChange)>,
     /// Only say whether it could be done.
     pub validate_only: bool,
-    /// Whether a broker has checked it already (which is where broker configurations are).
+    /// Whether it came through a broker, which has checks of its own, rather than to a controller
+    /// listener.
     pub forwarded: bool,
 }
 

@@ -26,10 +26,10 @@ pub fn check(name: &str) -> Result<(), String> {
     Err(format!("Topic name is invalid: {reason}"))
 }
 
-/// The form in which two names that metrics would confuse are equal; `None` for a name that
-/// cannot be confused.
-pub fn collision_key(name: &str) -> Option<String> {
-    name.contains(['.', '_']).then(|| name.replace('.', "_"))
+/// Whether metrics would confuse two names: they differ only in `.` for `_`.
+pub fn collide(a: &str, b: &str) -> bool {
+    let same = |(a, b): (u8, u8)| a == b || (b"._".contains(&a) && b"._".contains(&b));
+    a.len() == b.len() && a.bytes().zip(b.bytes()).all(same)
 }
 
 #[cfg(test)]
@@ -61,8 +61,9 @@ mod tests {
     }
 
     #[test]
-    fn names_that_metrics_confuse_share_a_key() {
-        assert_eq!(collision_key("a.b_c"), collision_key("a_b.c"));
-        assert_eq!(collision_key("abc"), None);
+    fn names_that_differ_only_in_dots_for_underscores_collide() {
+        assert!(collide("a.b_c", "a_b.c"));
+        assert!(!collide("a.b", "a-b"));
+        assert!(!collide("a.b", "a.bc"));
     }
 }

@@ -119,6 +119,26 @@ impl Release {
         self.level >= 23
     }
 
+    /// Since 4.3-IV0 a registration names the directories that take no new replicas (KIP-1066).
+    pub fn has_cordoned_directories(self) -> bool {
+        self.level >= 30
+    }
+
+    /// Since 4.4-IV1 an access control entry may be for a range of addresses (KIP-1276).
+    pub fn has_cidr_acls(self) -> bool {
+        self.level >= 32
+    }
+
+    /// Since 4.4-IV2 a controller's registration can be removed (KIP-1312).
+    pub fn has_controller_unregistration(self) -> bool {
+        self.level >= 33
+    }
+
+    /// Before 3.6-IV0 a smaller set of in-sync replicas raised the leader epoch (KAFKA-15021).
+    pub fn raises_epoch_on_shrink(self) -> bool {
+        self.level < 12
+    }
+
     /// Since 3.5-IV2 SCRAM credentials are metadata (KIP-900).
     pub fn has_scram(self) -> bool {
         self.level >= 11

@@ -1,0 +1,339 @@
+//! The controller: commands to records and replies, records to the next image.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::bootstrap;
+use super::command::{BrokerEpoch, Command, Refusal, Reply};
+use super::configs::ConfigRules;
+use super::placement::Entropy;
+use crate::metadata::MetadataImage;
+use crate::metadata::features::{self, METADATA_VERSION};
+use crate::metadata::image::Changes;
+use crate::metadata::record::{MetadataRecord, NoOpRecord};
+use crate::metadata::replay::{Replay, ReplayError};
+use crate::types::{BrokerId, ErrorCode, LeaderEpoch, Mono, Offset};
+
+/// No request may write more records (Kafka 4.4 `QuorumController.MAX_RECORDS_PER_USER_OP`), and
+/// no batch holds more (`MAX_RECORDS_PER_BATCH`).
+pub const RECORDS_MAX: usize = 10_000;
+
+/// A record that does not fit what the log said before, or that a newer release wrote.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HistoryError {
+    /// It contradicts the image.
+    #[error("metadata log at offset {offset}: {source}")]
+    Replay {
+        /// Where.
+        offset: Offset,
+        /// How.
+        source: ReplayError,
+    },
+    /// A feature at a level that this release does not support.
+    #[error(
+        "metadata log at offset {offset}: feature {name} is finalized at level {level}, this \
+         release supports {min} to {max}"
+    )]
+    Feature {
+        /// Where.
+        offset: Offset,
+        /// Which feature.
+        name: String,
+        /// The level in the log.
+        level: i16,
+        /// The lowest level supported.
+        min: i16,
+        /// The highest level supported.
+        max: i16,
+    },
+}
+
+/// What the controller is told once, at its start.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// This node.
+    pub node_id: BrokerId,
+    /// This cluster.
+    pub cluster_id: String,
+    /// The voters of the quorum.
+    pub voters: BTreeSet<BrokerId>,
+    /// The version of the quorum.
+    pub kraft_version: i16,
+    /// `num.partitions`.
+    pub default_partitions: i32,
+    /// `default.replication.factor`.
+    pub default_replication_factor: i16,
+    /// `min.insync.replicas`, as configured statically.
+    pub min_insync_replicas: i32,
+    /// `delete.topic.enable`.
+    pub delete_topic_enable: bool,
+    /// `broker.session.timeout.ms`.
+    pub session_timeout: Duration,
+    /// `metadata.max.idle.interval.ms`; `None`: no record is written for its own sake.
+    pub max_idle_interval: Option<Duration>,
+}
+
+/// What a decision needs from outside.
+#[derive(Clone, Copy, Debug)]
+pub struct Context {
+    /// When it is made.
+    pub now: Mono,
+    /// The offset that its first record will get.
+    pub next_offset: Offset,
+    /// Where its randomness comes from.
+    pub seed: u128,
+}
+
+impl Context {
+    /// Randomness for this decision.
+    pub(super) fn entropy(&self) -> Entropy {
+        Entropy::new(self.seed)
+    }
+}
+
+/// A decision. The reply is given once the records are committed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// What to append and apply.
+    pub records: Vec<MetadataRecord>,
+    /// Whether the records must stand in one batch. Else a batch may end after any of them.
+    pub atomic: bool,
+    /// The answer.
+    pub reply: Result<Reply, Refusal>,
+}
+
+/// Records with the reply to one command.
+pub(super) struct Decision<R> {
+    pub(super) records: Vec<MetadataRecord>,
+    pub(super) atomic: bool,
+    pub(super) reply: R,
+}
+
+impl<R> Decision<R> {
+    /// Records that stand or fall together.
+    pub(super) fn atomic(records: Vec<MetadataRecord>, reply: R) -> Self {
+        Self { records, atomic: true, reply }
+    }
+
+    /// Records that may be split over batches.
+    pub(super) fn split(records: Vec<MetadataRecord>, reply: R) -> Self {
+        Self { records, atomic: false, reply }
+    }
+
+    /// The same without records, if it was only to be checked.
+    pub(super) fn unless(mut self, validate_only: bool) -> Self {
+        if validate_only {
+            self.records.clear();
+        }
+        self
+    }
+}
+
+/// What is known of a broker beside its registration. Soft: lost with the controller.
+#[derive(Clone, Debug)]
+pub(super) struct Session {
+    /// Which registration it belongs to.
+    pub(super) epoch: BrokerEpoch,
+    /// The last heartbeat.
+    pub(super) contact: Mono,
+    /// How far it has applied the metadata; -1: not known.
+    pub(super) metadata_offset: Offset,
+    /// Where the records that move its leaderships end, once it wants to stop.
+    pub(super) shutdown_offset: Option<Offset>,
+}
+
+/// The controller of a cluster, as a pure machine. Hard state changes only in [`Self::apply`];
+/// [`Self::decide`] may touch what is soft: who was heard of, and when.
+pub struct Controller {
+    pub(super) settings: Settings,
+    pub(super) rules: Arc<dyn ConfigRules>,
+    replay: Replay,
+    /// Whether a metadata.version is finalized, and whether it was before the open transaction.
+    is_bootstrapped: bool,
+    was_bootstrapped: bool,
+    /// Where each broker's registration stands in the log.
+    pub(super) registered_at: BTreeMap<BrokerId, Offset>,
+    pub(super) sessions: BTreeMap<BrokerId, Session>,
+    last_record: Mono,
+}
+
+impl Controller {
+    /// One that knows nothing yet: records come through [`Self::apply`].
+    pub fn new(settings: Settings, rules: Arc<dyn ConfigRules>) -> Self {
+        Self {
+            settings,
+            rules,
+            replay: Replay::default(),
+            is_bootstrapped: false,
+            was_bootstrapped: false,
+            registered_at: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            last_record: Mono::default(),
+        }
+    }
+
+    /// The metadata as of the last record applied.
+    pub fn image(&self) -> &MetadataImage {
+        self.replay.image()
+    }
+
+    /// Whether a metadata transaction is open: no snapshot can be taken now.
+    pub fn in_transaction(&self) -> bool {
+        self.replay.in_transaction()
+    }
+
+    /// What the records applied since the last call changed.
+    pub fn take_changes(&mut self) -> Changes {
+        self.replay.take_changes()
+    }
+
+    /// The records with which a new leader begins: the first ones of a cluster from `bootstrap`,
+    /// if the log has none, and the end of a transaction that a former leader left open (Kafka
+    /// 4.4 `ActivationRecordsGenerator`).
+    pub fn activate(
+        &mut self,
+        now: Mono,
+        bootstrap: &[MetadataRecord],
+    ) -> Result<Vec<MetadataRecord>, bootstrap::BootstrapError> {
+        for broker in self.replay.image().cluster.brokers.values().filter(|broker| !broker.fenced) {
+            let session = Session {
+                epoch: broker.epoch,
+                contact: now,
+                metadata_offset: -1,
+                shutdown_offset: None,
+            };
+            self.sessions.insert(broker.id, session);
+        }
+        self.last_record = now;
+        let in_transaction = self.replay.in_transaction();
+        // What an open transaction finalized goes with it.
+        let is_bootstrapped =
+            if in_transaction { self.was_bootstrapped } else { self.is_bootstrapped };
+        if is_bootstrapped {
+            bootstrap::of_known_log(in_transaction, self.image().release)
+        } else {
+            let min_isr = self.settings.min_insync_replicas;
+            bootstrap::of_empty_log(in_transaction, bootstrap, min_isr)
+        }
+    }
+
+    /// Decides a command.
+    pub fn decide(&mut self, context: Context, command: Command) -> Outcome {
+        macro_rules! decide {
+            ($($name:ident => $decide:ident;)*) => {
+                match command {
+                    $(Command::$name(command) => self
+                        .$decide(context, command)
+                        .map(|d| Decision { records: d.records, atomic: d.atomic, reply: Reply::$name(d.reply) }),)*
+                }
+            };
+        }
+        let name = command.name();
+        let decision = decide! {
+            RegisterBroker => register_broker;
+            BrokerHeartbeat => heartbeat;
+            UnregisterBroker => unregister_broker;
+            RegisterController => register_controller;
+            UnregisterController => unregister_controller;
+            CreateTopics => create_topics;
+            DeleteTopics => delete_topics;
+            CreatePartitions => create_partitions;
+            AlterPartition => alter_partition;
+            ElectLeaders => elect_leaders;
+            AlterPartitionReassignments => alter_reassignments;
+            AssignReplicasToDirs => assign_directories;
+            AlterConfigs => alter_configs;
+            UpdateFeatures => update_features;
+            AllocateProducerIds => allocate_producer_ids;
+            AlterClientQuotas => alter_quotas;
+            AlterUserScramCredentials => alter_scram;
+            CreateAcls => create_acls;
+            DeleteAcls => delete_acls;
+        };
+        let decision = decision.and_then(|decision| {
+            // What clients ask for is bounded; a broker's restart concerns all it holds.
+            if decision.atomic && decision.records.len() > RECORDS_MAX {
+                return Err(Refusal::new(
+                    ErrorCode::PolicyViolation,
+                    "Unable to perform excessively large batch operation.",
+                ));
+            }
+            Ok(decision)
+        });
+        match decision {
+            Ok(Decision { records, atomic, reply }) => {
+                if !records.is_empty() {
+                    self.last_record = context.now;
+                }
+                Outcome { records, atomic, reply: Ok(reply) }
+            }
+            Err(refusal) => {
+                tracing::debug!(command = name, %refusal, "refused");
+                Outcome { records: Vec::new(), atomic: true, reply: Err(refusal) }
+            }
+        }
+    }
+
+    /// When [`Self::on_deadline`] wants to be called.
+    pub fn next_deadline(&self) -> Option<Mono> {
+        let idle = self.settings.max_idle_interval.map(|interval| self.last_record + interval);
+        idle.into_iter().chain(self.next_expiry()).min()
+    }
+
+    /// What time alone brings about: brokers that were not heard of are fenced, one at a time; and
+    /// a record that says nothing shows that the controller is there.
+    pub fn on_deadline(&mut self, now: Mono) -> Vec<MetadataRecord> {
+        let mut records = self.expire_session(now);
+        let interval = self.settings.max_idle_interval;
+        if records.is_empty() && interval.is_some_and(|interval| self.last_record + interval <= now)
+        {
+            records.push(NoOpRecord {}.into());
+        }
+        if !records.is_empty() {
+            self.last_record = now;
+        }
+        records
+    }
+
+    /// Applies a record of the log: the only way hard state changes. Total for records that this
+    /// machine decided; an error means that the log is of another history, or of a newer release.
+    pub fn apply(
+        &mut self,
+        record: &MetadataRecord,
+        offset: Offset,
+        epoch: LeaderEpoch,
+    ) -> Result<(), HistoryError> {
+        if let MetadataRecord::FeatureLevel(feature) = record {
+            let (min, max) = features::supported_range(&feature.name);
+            let level = feature.feature_level;
+            if !(min..=max).contains(&level) {
+                let name = feature.name.clone();
+                return Err(HistoryError::Feature { offset, name, level, min, max });
+            }
+        }
+        let replayed = self.replay.apply(record, offset, epoch);
+        replayed.map_err(|source| HistoryError::Replay { offset, source })?;
+        match record {
+            MetadataRecord::FeatureLevel(feature) => {
+                self.is_bootstrapped |= feature.name == METADATA_VERSION;
+            }
+            MetadataRecord::RegisterBroker(broker) => {
+                self.registered_at.insert(broker.broker_id, offset);
+            }
+            MetadataRecord::UnregisterBroker(broker) => {
+                self.registered_at.remove(&broker.broker_id);
+                self.sessions.remove(&broker.broker_id);
+            }
+            MetadataRecord::BeginTransaction(_) => self.was_bootstrapped = self.is_bootstrapped,
+            MetadataRecord::AbortTransaction(_) => self.is_bootstrapped = self.was_bootstrapped,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Moves past an offset that holds no record of the cluster.
+    pub fn advance(&mut self, offset: Offset, epoch: LeaderEpoch) {
+        self.replay.advance(offset, epoch);
+    }
+}
