@@ -1,24 +1,24 @@
 //! Batches of the metadata log and its snapshots: control records, or metadata records; never
 //! compressed (Kafka 4.4 `BatchBuilder`, `RecordsIterator`, `ControlRecordType`).
 
-use bytes::{BufMut, BytesMut};
+use bytes::BytesMut;
 
 use super::voters::{ReplicaKey, Voter, VoterEndpoint, VoterSet};
-use crate::codec::{CodecError, Reader, Writer};
+use crate::codec::{CodecError, Writer};
 use crate::metadata::control::{
     Endpoint, KRaftVersionFeature, KRaftVersionRecord, LeaderChangeMessage, LeaderChangeVoter,
     SnapshotFooterRecord, SnapshotHeaderRecord, Voter as VoterRecord, VotersRecord,
 };
 use crate::metadata::record::{MetadataRecord, RecordError};
-use crate::record::batch::{
-    Attributes, BatchHeader, BatchView, CRC_START, HEADER_LEN, LENGTH_PREFIX_LEN, MAGIC,
-};
-use crate::types::{
-    BrokerId, LeaderEpoch, NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_SEQUENCE, Offset, Timestamp, Uuid,
-};
+use crate::record::batch::{BatchView, CompressionType, HEADER_LEN};
+use crate::record::{BatchBuilder, ControlType, Records, RecordsError};
+use crate::types::{BrokerId, LeaderEpoch, Offset, Timestamp, Uuid};
 
 /// No batch of the metadata log is larger (Kafka 4.4 `KafkaRaftClient.MAX_BATCH_SIZE_BYTES`).
 pub const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// What a batch takes beside the value of a record: its header, and the frame of the record.
+pub const RECORD_OVERHEAD_MAX: usize = HEADER_LEN + 21;
 
 /// The version of every control record's key, and of every value but as stated.
 const CONTROL_VERSION: i16 = 0;
@@ -64,12 +64,18 @@ pub enum ContentError {
     #[error("batch at offset {0} is compressed, which no batch of the metadata log is")]
     Compressed(Offset),
     /// The bytes between the records make no sense.
-    #[error("record {index} of the batch at offset {base}: {source}")]
+    #[error("batch at offset {base}: {source}")]
     Frame {
         /// The batch.
         base: Offset,
-        /// The record in it.
-        index: i32,
+        /// What is wrong.
+        source: RecordsError,
+    },
+    /// A control record of a newer version, or damaged.
+    #[error("record at offset {offset}: {source}")]
+    Control {
+        /// Where.
+        offset: Offset,
         /// What is wrong.
         source: CodecError,
     },
@@ -95,13 +101,13 @@ pub enum ContentError {
 }
 
 impl ControlRecord {
-    fn kind(&self) -> i16 {
+    fn kind(&self) -> ControlType {
         match self {
-            Self::LeaderChange { .. } => 2,
-            Self::SnapshotHeader { .. } => 3,
-            Self::SnapshotFooter => 4,
-            Self::KraftVersion(_) => 5,
-            Self::Voters(_) => 6,
+            Self::LeaderChange { .. } => ControlType::LeaderChange,
+            Self::SnapshotHeader { .. } => ControlType::SnapshotHeader,
+            Self::SnapshotFooter => ControlType::SnapshotFooter,
+            Self::KraftVersion(_) => ControlType::KraftVersion,
+            Self::Voters(_) => ControlType::KraftVoters,
         }
     }
 
@@ -140,9 +146,9 @@ impl ControlRecord {
         writer.into_bytes()
     }
 
-    fn decode(kind: i16, value: &[u8]) -> Result<Option<Self>, CodecError> {
+    fn decode(kind: ControlType, value: &[u8]) -> Result<Option<Self>, CodecError> {
         Ok(Some(match kind {
-            2 => {
+            ControlType::LeaderChange => {
                 let message = LeaderChangeMessage::decode(value, CONTROL_VERSION)?;
                 let ids = |list: &[LeaderChangeVoter]| list.iter().map(|v| v.voter_id).collect();
                 Self::LeaderChange {
@@ -151,23 +157,24 @@ impl ControlRecord {
                     granting: ids(&message.granting_voters),
                 }
             }
-            3 => {
+            ControlType::SnapshotHeader => {
                 let header = SnapshotHeaderRecord::decode(value, CONTROL_VERSION)?;
                 let last_contained = Timestamp(header.last_contained_log_timestamp);
                 Self::SnapshotHeader { last_contained }
             }
-            4 => {
+            ControlType::SnapshotFooter => {
                 SnapshotFooterRecord::decode(value, CONTROL_VERSION)?;
                 Self::SnapshotFooter
             }
-            5 => Self::KraftVersion(
+            ControlType::KraftVersion => Self::KraftVersion(
                 KRaftVersionRecord::decode(value, CONTROL_VERSION)?.kraft_version,
             ),
-            6 => {
+            ControlType::KraftVoters => {
                 let voters = VotersRecord::decode(value, CONTROL_VERSION)?.voters;
                 Self::Voters(VoterSet::new(voters.into_iter().map(voter_from_record)))
             }
-            _ => return Ok(None),
+            // Transactions of producers, which this log has not.
+            ControlType::Abort | ControlType::Commit => return Ok(None),
         }))
     }
 }
@@ -200,155 +207,59 @@ fn voter_from_record(record: VoterRecord) -> Voter {
     }
 }
 
-/// Puts records into a batch, one after the other.
-#[derive(Debug)]
-pub struct BatchWriter {
-    bytes: BytesMut,
-    count: i32,
+/// A batch without records, of the metadata log at `base_offset`.
+pub fn empty(base_offset: Offset, leader_epoch: LeaderEpoch) -> BatchBuilder {
+    BatchBuilder::new(base_offset).leader_epoch(leader_epoch)
 }
 
-impl Default for BatchWriter {
-    fn default() -> Self {
-        Self { bytes: BytesMut::zeroed(HEADER_LEN), count: 0 }
+/// A batch of control records.
+pub fn control(
+    base_offset: Offset,
+    leader_epoch: LeaderEpoch,
+    now: Timestamp,
+    records: &[ControlRecord],
+) -> Vec<u8> {
+    let mut batch = empty(base_offset, leader_epoch).control();
+    for record in records {
+        batch.push(now, Some(&record.kind().key()), Some(&record.value()));
     }
+    finish(batch)
 }
 
-impl BatchWriter {
-    /// How many records it holds.
-    pub fn count(&self) -> i32 {
-        self.count
-    }
-
-    /// The whole batch in bytes, so far.
-    pub fn size(&self) -> usize {
-        self.bytes.len()
-    }
-
-    /// Adds the framed value of a metadata record.
-    pub fn push(&mut self, value: &[u8]) {
-        self.add(None, value);
-    }
-
-    /// Adds a control record.
-    pub fn push_control(&mut self, record: &ControlRecord) {
-        let mut key = [0; 4];
-        key[..2].copy_from_slice(&CONTROL_VERSION.to_be_bytes());
-        key[2..].copy_from_slice(&record.kind().to_be_bytes());
-        self.add(Some(&key), &record.value());
-    }
-
-    fn add(&mut self, key: Option<&[u8]>, value: &[u8]) {
-        let mut record = Writer::new();
-        record.buf().put_i8(0); // Attributes: none are defined.
-        record.varlong(0); // All records of a batch have its time.
-        record.varint(self.count);
-        match key {
-            None => record.varint(-1),
-            Some(key) => {
-                record.varint(key.len() as i32);
-                record.buf().put_slice(key);
-            }
-        }
-        record.varint(value.len() as i32);
-        record.buf().put_slice(value);
-        record.varint(0); // Headers.
-        let record = record.into_bytes();
-        let mut length = Writer::new();
-        length.varint(record.len() as i32);
-        self.bytes.put_slice(&length.into_bytes());
-        self.bytes.put_slice(&record);
-        self.count += 1;
-    }
-
-    /// The batch, with its header.
-    pub fn finish(
-        self,
-        base_offset: Offset,
-        leader_epoch: LeaderEpoch,
-        now: Timestamp,
-        control: bool,
-    ) -> BytesMut {
-        let mut bytes = self.bytes;
-        let mut header = BatchHeader {
-            base_offset,
-            batch_length: (bytes.len() - LENGTH_PREFIX_LEN) as i32,
-            leader_epoch,
-            magic: MAGIC,
-            crc: 0,
-            attributes: Attributes::default().control(control),
-            last_offset_delta: self.count - 1,
-            base_timestamp: now,
-            max_timestamp: now,
-            producer_id: NO_PRODUCER_ID,
-            producer_epoch: NO_PRODUCER_EPOCH,
-            base_sequence: NO_SEQUENCE,
-            records_count: self.count,
-        };
-        bytes[..HEADER_LEN].copy_from_slice(&header.write());
-        header.crc = crc32c::crc32c(&bytes[CRC_START..]);
-        bytes[..HEADER_LEN].copy_from_slice(&header.write());
-        bytes
-    }
+/// The bytes of a batch.
+pub fn finish(batch: BatchBuilder) -> Vec<u8> {
+    batch.build().expect("only a compressor fails, and there is none")
 }
 
 /// Reads the records of a batch whose CRC was checked.
 pub fn decode(batch: &BatchView<'_>) -> Result<Content, ContentError> {
     let header = batch.header();
     let base = header.base_offset;
-    if header.attributes.0 & 0x07 != 0 {
+    if header.attributes.compression() != Some(CompressionType::None) {
         return Err(ContentError::Compressed(base));
     }
     let is_control = header.attributes.is_control();
     let (mut control, mut data) = (Vec::new(), Vec::new());
-    let mut reader = Reader::new(batch.payload());
-    for index in 0..header.records_count {
-        let offset = base + i64::from(index);
-        let (key, value) = next_record(&mut reader).map_err(|source| ContentError::Frame {
-            base,
-            index,
-            source,
-        })?;
-        let value = value.ok_or(ContentError::NoValue(offset))?;
+    let frame = |source| ContentError::Frame { base, source };
+    for record in Records::of(batch).map_err(frame)?.iter() {
+        let record = record.map_err(frame)?;
+        let offset = record.offset;
+        let value = record.value.ok_or(ContentError::NoValue(offset))?;
         if is_control {
-            let frame = |source| ContentError::Frame { base, index, source };
-            let mut key = Reader::new(key.unwrap_or_default());
-            let _version = key.i16().map_err(frame)?;
-            let kind = key.i16().map_err(frame)?;
-            let record = ControlRecord::decode(kind, value).map_err(frame)?;
-            control.push(record.ok_or(ContentError::ControlType { offset, kind })?);
+            let key = record.key.unwrap_or_default();
+            let number = ControlType::number(key).unwrap_or(-1);
+            let unknown = ContentError::ControlType { offset, kind: number };
+            let kind = ControlType::from_key(key).ok_or_else(|| unknown.clone())?;
+            let record = ControlRecord::decode(kind, value)
+                .map_err(|source| ContentError::Control { offset, source })?;
+            control.push(record.ok_or(unknown)?);
         } else {
             let (record, _version) = MetadataRecord::decode(value)
                 .map_err(|source| ContentError::Record { offset, source })?;
             data.push(record);
         }
     }
-    reader.finish().map_err(|source| ContentError::Frame {
-        base,
-        index: header.records_count,
-        source,
-    })?;
     Ok(if is_control { Content::Control(control) } else { Content::Data(data) })
-}
-
-type KeyAndValue<'a> = (Option<&'a [u8]>, Option<&'a [u8]>);
-
-fn next_record<'a>(reader: &mut Reader<'a>) -> Result<KeyAndValue<'a>, CodecError> {
-    let take = |reader: &mut Reader<'a>| -> Result<Option<&'a [u8]>, CodecError> {
-        let length = usize::try_from(reader.varint()?).ok();
-        length.map(|length| reader.take(length)).transpose()
-    };
-    let mut record = Reader::new(take(reader)?.ok_or(CodecError::Null)?);
-    let _attributes = record.i8()?;
-    let _timestamp_delta = record.varlong()?;
-    let _offset_delta = record.varint()?;
-    let key = take(&mut record)?;
-    let value = take(&mut record)?;
-    for _ in 0..record.varint()? {
-        take(&mut record)?;
-        take(&mut record)?;
-    }
-    record.finish()?;
-    Ok((key, value))
 }
 
 #[cfg(test)]
@@ -388,11 +299,7 @@ mod tests {
 
     #[test]
     fn kafkas_control_batch_is_written_byte_for_byte() {
-        let mut writer = BatchWriter::default();
-        for record in first_records() {
-            writer.push_control(&record);
-        }
-        let written = writer.finish(0, 1, Timestamp(1_795_488_581_535), true);
+        let written = control(0, 1, Timestamp(1_795_488_581_535), &first_records());
         assert_eq!(written, bytes(FIRST_BATCH));
     }
 
@@ -412,11 +319,11 @@ mod tests {
                 FeatureLevelRecord { name, feature_level: level }.into()
             })
             .collect();
-        let mut writer = BatchWriter::default();
+        let mut batch = empty(7, 3);
         for record in &records {
-            writer.push(&record.encode(0).unwrap());
+            batch.push(Timestamp(5), None, Some(&record.encode(0).unwrap()));
         }
-        let bytes = writer.finish(7, 3, Timestamp(5), false);
+        let bytes = finish(batch);
         let view = BatchView::first(&bytes).unwrap();
         assert_eq!(view.header().next_offset(), 10);
         assert_eq!(decode(&view), Ok(Content::Data(records)));
