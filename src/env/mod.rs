@@ -11,6 +11,7 @@ pub mod clock;
 pub mod disk;
 pub mod net;
 pub mod random;
+pub mod real;
 
 pub mod threads;
 

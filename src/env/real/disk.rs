@@ -1,0 +1,249 @@
+//! Files of the operating system.
+
+use std::collections::BTreeSet;
+use std::fs::{self, OpenOptions};
+use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rustix::fs::{FlockOperation, fcntl_lock, fdatasync, fsync, statvfs, syncfs};
+use rustix::io::{Errno, ReadWriteFlags, preadv2, pwritev};
+
+use crate::env::disk::{DirEntry, Disk, File, FileInfo, Lock, OpenMode};
+
+/// The kernel takes no more parts in one call.
+const PARTS_MAX: usize = 1024;
+
+#[derive(Default)]
+pub(super) struct OsDisk {
+    /// Locks that this process holds. The kernel's belong to the process: it would give us one
+    /// twice, and drop both when any handle of the file is closed.
+    held: Arc<Mutex<BTreeSet<PathBuf>>>,
+}
+
+struct OsFile(fs::File);
+
+struct OsLock {
+    path: PathBuf,
+    held: Arc<Mutex<BTreeSet<PathBuf>>>,
+    _file: fs::File,
+}
+
+impl Lock for OsLock {}
+
+impl Drop for OsLock {
+    fn drop(&mut self) {
+        self.held.lock().remove(&self.path);
+    }
+}
+
+impl Disk for OsDisk {
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
+        let mut options = OpenOptions::new();
+        options.read(true);
+        match mode {
+            OpenMode::Read => &mut options,
+            OpenMode::Write => options.write(true),
+            OpenMode::CreateOrOpen => options.write(true).create(true).truncate(false),
+            OpenMode::CreateNew => options.write(true).create_new(true),
+            OpenMode::CreateEmpty => options.write(true).create(true).truncate(true),
+        };
+        Ok(Arc::new(OsFile(options.open(path)?)))
+    }
+
+    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        fs::create_dir_all(path)
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<DirEntry>> {
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(dir)? {
+            let entry = entry?;
+            // A name that is not UTF-8 is none of ours.
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            let kind = entry.file_type()?;
+            let is_dir = if kind.is_symlink() { entry.path().is_dir() } else { kind.is_dir() };
+            entries.push(DirEntry { name, is_dir });
+        }
+        entries.sort();
+        Ok(entries)
+    }
+
+    fn info(&self, path: &Path) -> io::Result<Option<FileInfo>> {
+        match fs::metadata(path) {
+            Ok(found) => Ok(Some(FileInfo {
+                len: found.len(),
+                is_dir: found.is_dir(),
+                modified_ms: found.mtime() * 1000 + found.mtime_nsec() / 1_000_000,
+            })),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn remove_dir_all(&self, path: &Path) -> io::Result<()> {
+        fs::remove_dir_all(path)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        Ok(fsync(fs::File::open(dir)?)?)
+    }
+
+    fn sync_filesystem(&self, path: &Path) -> io::Result<()> {
+        Ok(syncfs(fs::File::open(path)?)?)
+    }
+
+    fn try_lock(&self, path: &Path) -> io::Result<Option<Box<dyn Lock>>> {
+        let path = std::path::absolute(path)?;
+        let mut held = self.held.lock();
+        if held.contains(&path) {
+            return Ok(None);
+        }
+        let file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
+        match fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::AGAIN | Errno::ACCESS) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+        held.insert(path.clone());
+        Ok(Some(Box::new(OsLock { path, held: Arc::clone(&self.held), _file: file })))
+    }
+
+    fn space(&self, path: &Path) -> io::Result<(u64, u64)> {
+        let found = statvfs(path)?;
+        Ok((found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize))
+    }
+
+    fn absolute(&self, path: &Path) -> io::Result<PathBuf> {
+        std::path::absolute(path)
+    }
+}
+
+impl File for OsFile {
+    fn write_at(&self, parts: &[IoSlice<'_>], mut position: u64) -> io::Result<()> {
+        if let [only] = parts {
+            return self.0.write_all_at(only, position);
+        }
+        let mut parts = parts.to_vec();
+        let mut rest = &mut parts[..];
+        IoSlice::advance_slices(&mut rest, 0);
+        while !rest.is_empty() {
+            let count = rest.len().min(PARTS_MAX);
+            match pwritev(&self.0, &rest[..count], position) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => {
+                    position += written as u64;
+                    IoSlice::advance_slices(&mut rest, written);
+                }
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match self.0.read_at(&mut buffer[filled..], position + filled as u64) {
+                Ok(0) => break,
+                Ok(got) => filled += got,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(filled)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        Ok(fdatasync(&self.0)?)
+    }
+
+    fn sync_all(&self) -> io::Result<()> {
+        Ok(fsync(&self.0)?)
+    }
+
+    fn is_cached(&self, position: u64, len: usize) -> bool {
+        // Both ends: what lies between was most likely read or written with them. On a file system
+        // that cannot tell, reading is not worse than asking.
+        let probe = |at: u64| {
+            let mut byte = [0];
+            let parts = &mut [IoSliceMut::new(&mut byte)];
+            !matches!(preadv2(&self.0, parts, at, ReadWriteFlags::NOWAIT), Err(Errno::AGAIN))
+        };
+        len == 0 || (probe(position) && probe(position + len as u64 - 1))
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.0.as_fd())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scratch(name: &str) -> PathBuf {
+        let dir = std::env::temp_dir().join(format!("blumfeld-disk-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&dir);
+        fs::create_dir_all(&dir).unwrap();
+        dir
+    }
+
+    #[test]
+    fn parts_are_written_one_after_the_other_at_a_position() {
+        let dir = scratch("parts");
+        let disk = OsDisk::default();
+        let file = disk.open(&dir.join("f"), OpenMode::CreateNew).unwrap();
+        file.write_at(&[IoSlice::new(b"ab"), IoSlice::new(b""), IoSlice::new(b"cd")], 3).unwrap();
+        let mut bytes = [9; 10];
+        assert_eq!(file.read_at(&mut bytes, 0).unwrap(), 7);
+        assert_eq!(&bytes[..7], b"\0\0\0abcd");
+        assert!(file.is_cached(0, 7));
+        let _ = fs::remove_dir_all(dir);
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole() {
+        let dir = scratch("replace");
+        let disk: Box<dyn Disk> = Box::new(OsDisk::default());
+        disk.replace_file(&dir.join("f"), b"one").unwrap();
+        disk.replace_file(&dir.join("f"), b"two").unwrap();
+        assert_eq!(disk.read_file(&dir.join("f")).unwrap().unwrap(), b"two");
+        assert_eq!(disk.read_file(&dir.join("g")).unwrap(), None);
+        assert_eq!(disk.list(&dir).unwrap().len(), 1);
+        let _ = fs::remove_dir_all(dir);
+    }
+
+    #[test]
+    fn a_lock_is_given_once_until_it_is_dropped() {
+        let dir = scratch("lock");
+        let disk = OsDisk::default();
+        let lock = disk.try_lock(&dir.join(".lock")).unwrap();
+        assert!(lock.is_some());
+        assert!(disk.try_lock(&dir.join(".lock")).unwrap().is_none());
+        drop(lock);
+        assert!(disk.try_lock(&dir.join(".lock")).unwrap().is_some());
+        let _ = fs::remove_dir_all(dir);
+    }
+}

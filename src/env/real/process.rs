@@ -1,0 +1,24 @@
+//! The process itself: its limits and its signals.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Raises the limit of open files to its hard limit; the limit that holds afterwards.
+pub fn raise_open_files_limit() -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let raised = setrlimit(Resource::Nofile, wanted).is_ok();
+    let in_force = if raised { limit.maximum } else { limit.current };
+    in_force.unwrap_or(u64::MAX)
+}
+
+/// Ready when the process is asked to stop: SIGTERM or SIGINT. Its name comes back.
+pub async fn stop_signal() -> std::io::Result<&'static str> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        biased;
+        _ = terminate.recv() => Ok("SIGTERM"),
+        _ = interrupt.recv() => Ok("SIGINT"),
+    }
+}
