@@ -12,7 +12,7 @@ pub mod disk;
 pub mod net;
 pub mod random;
 pub mod real;
-
+pub mod sim;
 pub mod threads;
 
 use std::sync::Arc;
