@@ -19,24 +19,31 @@ const PARTS_MAX: usize = 1024;
 
 #[derive(Default)]
 pub(super) struct OsDisk {
-    /// Locks that this process holds. The kernel's belong to the process: it would give us one
-    /// twice, and drop both when any handle of the file is closed.
-    held: Arc<Mutex<BTreeSet<PathBuf>>>,
+    /// The files whose locks this process holds. The kernel's locks belong to the process: it
+    /// would give us one twice, and drop both when any handle of the file is closed.
+    held: Arc<Mutex<BTreeSet<FileId>>>,
 }
+
+/// Device and inode: one file under all its names.
+type FileId = (u64, u64);
 
 struct OsFile(fs::File);
 
 struct OsLock {
-    path: PathBuf,
-    held: Arc<Mutex<BTreeSet<PathBuf>>>,
-    _file: fs::File,
+    id: FileId,
+    held: Arc<Mutex<BTreeSet<FileId>>>,
+    /// Its closing gives the lock back.
+    file: Option<fs::File>,
 }
 
 impl Lock for OsLock {}
 
 impl Drop for OsLock {
     fn drop(&mut self) {
-        self.held.lock().remove(&self.path);
+        // Under the mutex: closing also drops a lock that another thread takes meanwhile.
+        let mut held = self.held.lock();
+        self.file = None;
+        held.remove(&self.id);
     }
 }
 
@@ -105,20 +112,25 @@ impl Disk for OsDisk {
     }
 
     fn try_lock(&self, path: &Path) -> io::Result<Option<Box<dyn Lock>>> {
-        let path = std::path::absolute(path)?;
         let mut held = self.held.lock();
-        if held.contains(&path) {
-            return Ok(None);
+        // Asked by name: to open the file and close it again would drop the lock that is held.
+        match fs::metadata(path) {
+            Ok(found) if held.contains(&(found.dev(), found.ino())) => return Ok(None),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
         }
         let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
         match fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(Errno::AGAIN | Errno::ACCESS) => return Ok(None),
             Err(error) => return Err(error.into()),
         }
-        held.insert(path.clone());
-        Ok(Some(Box::new(OsLock { path, held: Arc::clone(&self.held), _file: file })))
+        let found = file.metadata()?;
+        let id = (found.dev(), found.ino());
+        held.insert(id);
+        Ok(Some(Box::new(OsLock { id, held: Arc::clone(&self.held), file: Some(file) })))
     }
 
     fn space(&self, path: &Path) -> io::Result<(u64, u64)> {
@@ -242,6 +254,8 @@ mod tests {
         let lock = disk.try_lock(&dir.join(".lock")).unwrap();
         assert!(lock.is_some());
         assert!(disk.try_lock(&dir.join(".lock")).unwrap().is_none());
+        std::os::unix::fs::symlink(&dir, dir.join("alias")).unwrap();
+        assert!(disk.try_lock(&dir.join("alias/.lock")).unwrap().is_none());
         drop(lock);
         assert!(disk.try_lock(&dir.join(".lock")).unwrap().is_some());
         let _ = fs::remove_dir_all(dir);

@@ -8,7 +8,8 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
 use rustix::fs::sendfile;
-use rustix::net::{SendFlags, send};
+use rustix::net::sockopt::set_ipv6_v6only;
+use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 use tokio::io::Interest;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -44,20 +45,29 @@ struct Writer(OwnedWriteHalf);
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv6() { TcpSocket::new_v6()? } else { TcpSocket::new_v4()? };
     socket.set_reuseaddr(true)?;
+    if address.is_ipv6() {
+        // The wildcard takes IPv4 too, whatever the system's default is.
+        set_ipv6_v6only(&socket, !address.ip().is_unspecified())?;
+    }
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }
 
 /// Binds one socket for IPv4 and IPv6 alike, or for IPv4 where there is nothing else.
 fn bind_any(port: u16) -> io::Result<TcpListener> {
-    bind((Ipv6Addr::UNSPECIFIED, port).into()).or_else(|_| bind(([0, 0, 0, 0], port).into()))
+    match bind((Ipv6Addr::UNSPECIFIED, port).into()) {
+        Err(error) if error.kind() != io::ErrorKind::AddrInUse => bind(([0, 0, 0, 0], port).into()),
+        bound => bound,
+    }
 }
 
 impl Net for TcpNet {
     fn listen<'a>(&'a self, host: &'a str, port: u16) -> IoFuture<'a, Box<dyn Listener>> {
         Box::pin(async move {
             let host = host.trim_start_matches('[').trim_end_matches(']');
-            if host.is_empty() {
+            // As Java does it, the wildcard of IPv4 is that of IPv6 too.
+            if host.is_empty() || host.parse().is_ok_and(|address: IpAddr| address.is_unspecified())
+            {
                 let listeners = vec![bind_any(port)?];
                 return Ok(Box::new(Tcp { listeners, next: 0 }) as Box<dyn Listener>);
             }
@@ -236,13 +246,15 @@ impl Writer {
             *slot = IoSlice::new(bytes);
             count += 1;
         }
-        if let (1, true) = (count, file_follows) {
+        let mut flags = SendFlags::NOSIGNAL;
+        if file_follows {
             // The kernel holds the header back for the records that follow at once.
-            return stream.try_io(Interest::WRITABLE, || {
-                Ok(send(stream.as_fd(), &slices[0], SendFlags::MORE | SendFlags::NOSIGNAL)?)
-            });
+            flags |= SendFlags::MORE;
         }
-        stream.try_write_vectored(&slices[..count])
+        stream.try_io(Interest::WRITABLE, || {
+            let mut nothing = SendAncillaryBuffer::default();
+            Ok(sendmsg(stream.as_fd(), &slices[..count], &mut nothing, flags)?)
+        })
     }
 }
 
@@ -280,5 +292,114 @@ fn advance(parts: &mut VecDeque<OutPart>, mut sent: usize) {
             return;
         }
         parts.pop_front();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::env::File;
+
+    /// A file of the system, with its name already gone.
+    fn file(name: &str, bytes: &[u8]) -> Arc<dyn File> {
+        use crate::env::{Disk, OpenMode};
+        let name = format!("blumfeld-net-{name}-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let disk = super::super::disk::OsDisk::default();
+        let file = disk.open(&path, OpenMode::CreateEmpty).unwrap();
+        file.write_at(&[IoSlice::new(bytes)], 0).unwrap();
+        disk.remove_file(&path).unwrap();
+        file
+    }
+
+    /// Two ends of a connection through `host`.
+    async fn pair(host: &str) -> (Connection, Connection) {
+        let mut listener = TcpNet.listen(host, 0).await.unwrap();
+        let port = listener.local_addresses()[0].port();
+        let client = TcpNet.connect("127.0.0.1", port).await.unwrap();
+        let accepted = listener.accept().await.unwrap();
+        (client, accepted.open().unwrap())
+    }
+
+    async fn send(writer: &mut Box<dyn WriteHalf>, parts: Vec<OutPart>) -> io::Result<()> {
+        let mut parts = VecDeque::from(parts);
+        std::future::poll_fn(|cx| writer.poll_send(cx, &mut parts)).await
+    }
+
+    async fn receive(reader: &mut Box<dyn ReadHalf>, len: usize) -> Vec<u8> {
+        let mut buffer = BytesMut::new();
+        while buffer.len() < len {
+            buffer.reserve(64 * 1024);
+            if std::future::poll_fn(|cx| reader.poll_read(cx, &mut buffer)).await.unwrap() == 0 {
+                break;
+            }
+        }
+        buffer.to_vec()
+    }
+
+    #[tokio::test]
+    async fn bytes_and_ranges_arrive_in_order_however_they_are_sent() {
+        for host in ["", "0.0.0.0", "127.0.0.1", "localhost"] {
+            let (mut client, mut server) = pair(host).await;
+            let long: Vec<u8> = (0..3_000_000u32).map(|n| n as u8).collect();
+            let stored = file("order", &long);
+            let range = |position, len| OutPart::File { file: Arc::clone(&stored), position, len };
+            let bytes = |text: &'static str| OutPart::Bytes(Bytes::from_static(text.as_bytes()));
+            let parts = vec![
+                bytes("two "),
+                bytes("headers"),
+                range(5, 2_900_000),
+                bytes(""),
+                bytes("between"),
+                range(100, 50),
+                range(200, 0),
+                range(300, SENDFILE_LEN_MIN),
+                range(400, SENDFILE_LEN_MIN - 1),
+            ];
+            let expected = [
+                b"two headers",
+                &long[5..2_900_005],
+                b"between",
+                &long[100..150],
+                &long[300..300 + SENDFILE_LEN_MIN],
+                &long[400..400 + SENDFILE_LEN_MIN - 1],
+            ]
+            .concat();
+            let (sent, got) = tokio::join!(
+                send(&mut server.writer, parts),
+                receive(&mut client.reader, expected.len())
+            );
+            sent.unwrap();
+            assert!(got == expected, "{host:?}: {} of {} bytes", got.len(), expected.len());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_shorter_than_said_is_an_error() {
+        for len in [100, 2 * SENDFILE_LEN_MIN] {
+            let (_client, mut server) = pair("127.0.0.1").await;
+            let file = file("short", &vec![1; len - 1]);
+            let parts = vec![OutPart::File { file, position: 0, len }];
+            let error = send(&mut server.writer, parts).await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_shut_down_writer_ends_the_peers_stream() {
+        let (mut client, mut server) = pair("localhost").await;
+        send(&mut server.writer, vec![OutPart::Bytes(Bytes::from_static(b"bye"))]).await.unwrap();
+        std::future::poll_fn(|cx| server.writer.poll_shutdown(cx)).await.unwrap();
+        assert_eq!(receive(&mut client.reader, 100).await, b"bye");
+    }
+
+    #[tokio::test]
+    async fn a_port_in_use_is_an_error_that_names_it() {
+        let listener = TcpNet.listen("127.0.0.1", 0).await.unwrap();
+        let port = listener.local_addresses()[0].port();
+        let error = TcpNet.listen("127.0.0.1", port).await.err().unwrap();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
     }
 }
