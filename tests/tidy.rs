@@ -1,0 +1,418 @@
+//! Rules of the source that the compiler does not know: layers, names that a layer must not say,
+//! documents that keep up, sizes that only grow on purpose. Each failure names file and line.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The modules of the crate and the layer of each. A module names modules of lower layers only.
+const LAYERS: &[(&str, u8)] = &[
+    ("main", 8),
+    ("cli", 8),
+    ("broker", 8),
+    ("server", 7),
+    ("store", 6),
+    ("client", 5),
+    ("format", 5),
+    ("controller", 4),
+    ("coordinator", 4),
+    ("raft", 4),
+    ("replica", 4),
+    ("log", 3),
+    ("config", 2),
+    ("metadata", 2),
+    ("protocol", 2),
+    ("codec", 1),
+    ("env", 1),
+    ("record", 1),
+    ("types", 0),
+];
+
+/// What a file, or a folder of files, may name beyond its layer, and why.
+const LAYER_EXCEPTIONS: &[(&str, &str, &str)] = &[];
+
+/// Code that decides: it is given the time and its input, and reaches for nothing.
+const PURE: &[&str] = &[
+    "src/types",
+    "src/codec",
+    "src/record",
+    "src/metadata",
+    "src/replica",
+    "src/coordinator",
+    "src/controller",
+    "src/log/producers.rs",
+    "src/log/retention.rs",
+];
+
+/// Files among [`PURE`] that drive instead of deciding.
+const DRIVERS: &[&str] = &["src/controller/driver.rs"];
+
+/// What pure code never names.
+const IMPURE: &[&str] = &[
+    "tokio",
+    "crate::env",
+    "std::fs",
+    "std::net::Tcp",
+    "std::thread",
+    "std::env",
+    "Instant",
+    "SystemTime",
+    "parking_lot",
+];
+
+/// What only the named places say.
+const ONLY_IN: &[(&str, &[&str])] = &[
+    ("kafka_protocol", &["src/protocol"]),
+    ("std::fs", &["src/env/real", "src/main.rs"]),
+    ("std::net::Tcp", &["src/env/real"]),
+    ("tokio::net", &["src/env/real"]),
+    ("tokio::fs", &[]),
+    ("std::thread::", &["src/env/real", "src/main.rs"]),
+    ("spawn_blocking", &[]),
+    ("getrandom", &["src/env/real"]),
+    ("SystemTime", &["src/env/real"]),
+    ("Instant::now", &["src/env/real", "src/env/sim"]),
+    ("HashMap", &[]),
+    ("HashSet", &[]),
+    ("dbg!", &[]),
+];
+
+/// The longest file and the longest function there may be, in lines. They grow when someone
+/// decides that they should, here or in [`LONG_FILES`].
+const FILE_LINES_MAX: usize = 1000;
+const FUNCTION_LINES_MAX: usize = 150;
+
+/// Longer files: tables, mostly.
+const LONG_FILES: &[(&str, usize)] = &[];
+/// Longer functions, by file and name.
+const LONG_FUNCTIONS: &[(&str, &str, usize)] = &[];
+
+/// A source file, with its path from the root of the repository.
+struct Source {
+    path: String,
+    text: String,
+}
+
+impl Source {
+    /// The module of the crate that it belongs to.
+    fn module(&self) -> &str {
+        let inside = self.path.trim_start_matches("src/");
+        inside.split(['/', '.']).next().unwrap_or(inside)
+    }
+
+    fn is_in(&self, place: &str) -> bool {
+        self.path == place || self.path.starts_with(&format!("{place}/"))
+    }
+
+    fn is_test(&self) -> bool {
+        let name = self.path.rsplit('/').next().unwrap_or_default();
+        self.path.contains("/tests/") || name == "tests.rs" || name.ends_with("_tests.rs")
+    }
+
+    /// Lines of code without comments, numbered from 1.
+    fn code(&self) -> impl Iterator<Item = (usize, &str)> {
+        self.text.lines().enumerate().filter_map(|(index, line)| {
+            let code = line.split_once(" //").map_or(line, |(code, _)| code);
+            (!code.trim_start().starts_with("//")).then_some((index + 1, code))
+        })
+    }
+
+    /// The same, up to the unit tests at the bottom.
+    fn product_code(&self) -> impl Iterator<Item = (usize, &str)> {
+        let is_test = self.is_test();
+        self.code().take_while(move |(_, line)| !is_test && line.trim() != "#[cfg(test)]")
+    }
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// All files under `folder` whose name ends so, sorted.
+fn files(folder: &str, endings: &[&str]) -> Vec<Source> {
+    fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
+        let Ok(entries) = fs::read_dir(dir) else { return };
+        for entry in entries {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() {
+                if !["target", "node_modules"].contains(&name.as_str()) && !name.starts_with('.') {
+                    walk(&path, found);
+                }
+            } else {
+                found.push(path);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&root().join(folder), &mut found);
+    found.sort();
+    found
+        .into_iter()
+        .filter(|path| endings.iter().any(|ending| path.to_string_lossy().ends_with(ending)))
+        .filter_map(|path| {
+            let text = fs::read_to_string(&path).ok()?;
+            let path = path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
+            Some(Source { path, text })
+        })
+        .collect()
+}
+
+fn sources() -> Vec<Source> {
+    files("src", &[".rs"])
+}
+
+/// Whether `line` says `name` as a word of its own. What `name` itself begins and ends with
+/// decides which sides are looked at.
+fn says(line: &str, name: &str) -> bool {
+    let is_word = |byte: u8| byte == b'_' || byte.is_ascii_alphanumeric();
+    let bytes = line.as_bytes();
+    line.match_indices(name).any(|(at, _)| {
+        let before = at.checked_sub(1).is_some_and(|at| is_word(bytes[at]));
+        let after = bytes.get(at + name.len()).is_some_and(|byte| is_word(*byte));
+        // `Tcp` and `tokio::` are beginnings of names; a lone word must end.
+        let is_prefix = name.ends_with("Tcp") || name.ends_with("::");
+        !before && (is_prefix || !after)
+    })
+}
+
+/// The modules that a line of code names as `crate::module`; empty for `crate::{`, a group.
+fn crate_names(line: &str) -> Vec<&str> {
+    line.match_indices("crate::")
+        // `$crate` is a macro that expands elsewhere.
+        .filter(|(at, _)| !line[..*at].ends_with('$'))
+        .map(|(at, name)| first_word(&line[at + name.len()..]))
+        .collect()
+}
+
+fn first_word(text: &str) -> &str {
+    let text = text.trim();
+    let end = text.find(|c: char| c != '_' && !c.is_ascii_alphanumeric()).unwrap_or(text.len());
+    &text[..end]
+}
+
+fn layer(module: &str) -> Option<u8> {
+    LAYERS.iter().find(|(name, _)| *name == module).map(|(_, layer)| *layer)
+}
+
+/// Fails with all that was found, one a line.
+fn expect_none(rule: &str, found: String) {
+    assert!(found.is_empty(), "{rule}:\n{found}");
+}
+
+#[test]
+fn every_module_names_only_the_layers_below_it() {
+    let mut found = String::new();
+    for source in sources() {
+        let module = source.module();
+        if module == "lib" {
+            continue;
+        }
+        let Some(own) = layer(module) else {
+            let _ = writeln!(found, "{}: {module} has no layer in tests/tidy.rs", source.path);
+            continue;
+        };
+        for (number, line) in source.code() {
+            for name in crate_names(line).into_iter().filter(|name| *name != module) {
+                let allowed = layer(name).is_none_or(|below| below < own)
+                    || LAYER_EXCEPTIONS
+                        .iter()
+                        .any(|(place, extra, _)| source.is_in(place) && *extra == name);
+                if name.is_empty() {
+                    let _ = writeln!(found, "{}:{number}: one `use` a module", source.path);
+                } else if !allowed {
+                    let _ = writeln!(found, "{}:{number}: {module} names {name}", source.path);
+                }
+            }
+        }
+    }
+    expect_none("a module names only modules of lower layers", found);
+}
+
+#[test]
+fn code_that_decides_reaches_for_nothing() {
+    let mut found = String::new();
+    for source in sources() {
+        let pure = PURE.iter().any(|place| source.is_in(place));
+        if !pure || DRIVERS.iter().any(|place| source.is_in(place)) {
+            continue;
+        }
+        for (number, line) in source.product_code() {
+            for name in IMPURE.iter().filter(|name| says(line, name)) {
+                let _ = writeln!(found, "{}:{number}: {name}", source.path);
+            }
+        }
+    }
+    expect_none("pure code is given the time and its input", found);
+}
+
+#[test]
+fn some_names_are_said_in_one_place_only() {
+    let mut found = String::new();
+    for source in sources() {
+        for (name, places) in ONLY_IN {
+            if places.iter().any(|place| source.is_in(place)) {
+                continue;
+            }
+            for (number, line) in source.product_code().filter(|(_, line)| says(line, name)) {
+                let _ = writeln!(found, "{}:{number}: {}", source.path, line.trim());
+            }
+        }
+    }
+    expect_none("these names belong elsewhere (ONLY_IN in tests/tidy.rs)", found);
+}
+
+#[test]
+fn every_file_opens_with_what_it_is() {
+    let mut found = String::new();
+    for source in sources() {
+        let documented = source.text.starts_with("//! ");
+        if !documented && !source.is_test() {
+            let _ = writeln!(found, "{}:1: no //! header", source.path);
+        }
+        let folder = Path::new(&source.path).parent().unwrap().to_string_lossy().into_owned();
+        let has_map = root().join(&folder).join("mod.rs").exists()
+            || root().join(format!("{folder}.rs")).exists()
+            || folder == "src";
+        if !has_map {
+            let _ = writeln!(found, "{folder}: neither {folder}/mod.rs nor {folder}.rs");
+        }
+    }
+    expect_none("a reader learns from the first line what a file is for", found);
+}
+
+#[test]
+fn tests_are_sentences_that_always_run_and_never_sleep() {
+    // Spelled in two parts, so that this file does not find itself.
+    let ignored = concat!("#[", "ignore");
+    let sleep = concat!("thread::", "sleep");
+    let unnamed = concat!("fn ", "test_");
+    let mut found = String::new();
+    let all = sources().into_iter().chain(files("tests", &[".rs"]));
+    for source in all.chain(files("compat-tests", &[".rs"])) {
+        for (number, line) in source.code() {
+            for banned in [ignored, sleep, unnamed] {
+                if line.contains(banned) {
+                    let _ = writeln!(found, "{}:{number}: {banned}", source.path);
+                }
+            }
+        }
+    }
+    expect_none("a test runs always, waits for what it needs, and is named for it", found);
+}
+
+#[test]
+fn nothing_names_the_machine_it_was_written_on_or_work_left_undone() {
+    let needles = [
+        concat!("/wo", "rk/"),
+        concat!("/ro", "ot/"),
+        concat!("/tmp/", "ksrc"),
+        concat!("TO", "DO"),
+        concat!("FIX", "ME"),
+    ];
+    let mut found = String::new();
+    let endings = [".rs", ".md", ".toml", ".sh", ".txt", ".yml", ".yaml", ".py", ".java", ".go"];
+    let scripts = files("scripts", &[""]);
+    for source in files(".", &endings).into_iter().chain(scripts) {
+        for (number, line) in source.text.lines().enumerate() {
+            for needle in needles.iter().filter(|needle| line.contains(**needle)) {
+                let _ = writeln!(found, "{}:{}: {needle}", source.path, number + 1);
+            }
+        }
+    }
+    expect_none("the source stands on its own", found);
+}
+
+#[test]
+fn files_and_functions_grow_only_on_purpose() {
+    let mut found = String::new();
+    for source in sources() {
+        let lines = source.text.lines().count();
+        let long = LONG_FILES.iter().find(|(path, _)| *path == source.path);
+        let limit = long.map_or(FILE_LINES_MAX, |(_, limit)| *limit);
+        if lines > limit {
+            let _ = writeln!(found, "{}: {lines} lines, the record is {limit}", source.path);
+        }
+        for (number, name, lines) in functions(&source) {
+            let limit = LONG_FUNCTIONS
+                .iter()
+                .find(|(path, function, _)| *path == source.path && *function == name)
+                .map_or(FUNCTION_LINES_MAX, |(_, _, limit)| *limit);
+            if lines > limit {
+                let path = &source.path;
+                let _ = writeln!(found, "{path}:{number}: {name} has {lines} lines, not {limit}");
+            }
+        }
+    }
+    expect_none("cut it where an idea ends, or raise the record in tests/tidy.rs", found);
+}
+
+/// Line, name and length of each function, by the indentation that rustfmt gives it.
+fn functions(source: &Source) -> Vec<(usize, String, usize)> {
+    let lines: Vec<&str> = source.text.lines().collect();
+    let mut found = Vec::new();
+    for (index, line) in lines.iter().enumerate() {
+        let code = line.trim_start();
+        let Some((before, after)) = code.split_once("fn ") else { continue };
+        let modifiers = ["pub", "async", "const", "unsafe", "pub(crate)", "pub(super)"];
+        if !before.split_whitespace().all(|word| modifiers.contains(&word)) {
+            continue;
+        }
+        let end = format!("{}}}", &line[..line.len() - code.len()]);
+        let rest = lines[index..].iter().position(|line| *line == end);
+        if !code.ends_with('}') && !code.ends_with(';') {
+            found.push((index + 1, first_word(after).to_owned(), rest.unwrap_or(0) + 1));
+        }
+    }
+    found
+}
+
+#[test]
+fn the_architecture_page_names_every_module_and_only_what_exists() {
+    let Ok(page) = fs::read_to_string(root().join("ARCHITECTURE.md")) else { return };
+    let mut found = String::new();
+    for entry in fs::read_dir(root().join("src")).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if entry.path().is_dir() && !page.lines().any(|line| says(line, &name)) {
+            let _ = writeln!(found, "ARCHITECTURE.md does not mention src/{name}/");
+        }
+    }
+    let mut in_block = false;
+    for (number, line) in page.lines().enumerate() {
+        if line.starts_with("```") {
+            in_block = !in_block;
+        }
+        if in_block {
+            continue;
+        }
+        for span in line.split('`').skip(1).step_by(2) {
+            let plain = span.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-./".contains(&b));
+            if !plain || !span.contains('/') || span.starts_with('/') {
+                continue;
+            }
+            if !root().join(span).exists() && !root().join("src").join(span).exists() {
+                let _ = writeln!(found, "ARCHITECTURE.md:{}: {span} does not exist", number + 1);
+            }
+        }
+    }
+    expect_none("the map shows the country", found);
+}
+
+#[test]
+fn the_checks_see_what_they_look_for() {
+    assert_eq!(crate_names("use crate::env::Disk; // crate::log"), ["env", "log"]);
+    assert_eq!(crate_names("use crate::{env, log};"), [""]);
+    assert_eq!(crate_names("let x = $crate::log::y;"), [""; 0]);
+    assert!(says("use tokio::sync::Notify;", "tokio"));
+    assert!(says("std::net::TcpStream::connect(..)", "std::net::Tcp"));
+    assert!(!says("let instant = mytokio;", "tokio"));
+    assert!(!says("a Constant is no Instants", "Instant"));
+    let text = "//! x\nfn a() {\n    1;\n}\n\n    pub(crate) async fn b(\n    ) {\n    }\n";
+    let source = Source { path: "src/log/x.rs".to_owned(), text: text.to_owned() };
+    let found = functions(&source);
+    assert_eq!(found, [(2, "a".to_owned(), 3), (6, "b".to_owned(), 3)]);
+    assert_eq!(source.module(), "log");
+}
