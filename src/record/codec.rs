@@ -1,10 +1,16 @@
 //! Compression of the records of a batch, both ways.
 //!
 //! Reading streams: the inflated bytes are never held whole unless asked for, and a bound cuts
-//! off what inflates without end. Sizes that a peer wrote into its frames are not believed.
+//! off what inflates without end. Sizes that a peer wrote into its frames are not believed. A
+//! thread keeps its buffer and its zstd context from one batch to the next.
 
-use std::cell::RefCell;
+mod lz4;
+mod snappy;
+
+use std::cell::Cell;
 use std::io::{self, Read, Write};
+
+use zstd::stream::raw::{self, DParameter, Operation};
 
 use super::batch::CompressionType;
 
@@ -15,134 +21,187 @@ pub const INFLATED_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// The largest window that a zstd frame may ask for: 2^27 bytes, what `zstd -d` itself allows.
 const ZSTD_WINDOW_LOG_MAX: u32 = 27;
 
-/// Snappy frames as snappy-java writes them: this magic, two versions, then chunks of a 32-bit
-/// length each.
-const XERIAL_MAGIC: [u8; 8] = [0x82, b'S', b'N', b'A', b'P', b'P', b'Y', 0];
-const XERIAL_HEADER_LEN: usize = 16;
-/// What snappy-java puts into one chunk.
-const XERIAL_CHUNK_LEN: usize = 32 * 1024;
-/// The most that one snappy block may inflate to; snappy can shrink at most 22 times or so.
-const SNAPPY_BLOCK_MAX: usize = 64 * 1024 * 1024;
+/// How much of a gzip or zstd stream is inflated at a time.
+const CHUNK_LEN: usize = 32 * 1024;
 
-thread_local! {
-    static GZIP: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+/// A buffer that grew beyond this is not kept for the next batch.
+const KEPT_CHUNK_LEN_MAX: usize = 1024 * 1024;
+
+/// What a thread keeps from one batch to the next.
+#[derive(Default)]
+struct Scratch {
+    chunk: Vec<u8>,
+    zstd: Option<raw::Decoder<'static>>,
 }
 
-/// Inflates `payload` as a stream; the reader ends with an error past [`INFLATED_BYTES_MAX`].
+thread_local! {
+    static SCRATCH: Cell<Option<Box<Scratch>>> = const { Cell::new(None) };
+}
+
+/// Inflates `payload` as a stream; it ends with an error past [`INFLATED_BYTES_MAX`].
 pub fn reader(codec: CompressionType, payload: &[u8]) -> io::Result<Inflate<'_>> {
-    let inner = match codec {
-        CompressionType::None => Inner::None(payload),
-        CompressionType::Gzip => Inner::Gzip(Box::new(flate2::bufread::GzDecoder::new(payload))),
-        CompressionType::Snappy => Inner::Snappy(Snappy::new(payload)),
-        CompressionType::Lz4 => Inner::Lz4(Box::new(lz4_flex::frame::FrameDecoder::new(payload))),
+    let mut scratch = SCRATCH.take().unwrap_or_default();
+    let source = match codec {
+        CompressionType::None => Source::Plain(payload),
+        CompressionType::Gzip => Source::Gzip(Box::new(flate2::bufread::GzDecoder::new(payload))),
+        CompressionType::Snappy => Source::Snappy(snappy::Blocks::new(payload)),
+        CompressionType::Lz4 => Source::Lz4(lz4::Frame::new(payload)?),
         CompressionType::Zstd => {
-            let mut decoder = zstd::stream::read::Decoder::with_buffer(payload)?;
-            decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
-            Inner::Zstd(Box::new(decoder))
+            if let Some(decoder) = &mut scratch.zstd {
+                decoder.reinit()?;
+            } else {
+                let mut decoder = raw::Decoder::new()?;
+                decoder.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG_MAX))?;
+                scratch.zstd = Some(decoder);
+            }
+            Source::Zstd { rest: payload, is_between_frames: true }
         }
     };
-    Ok(Inflate { inner, left: INFLATED_BYTES_MAX })
+    Ok(Inflate { source, scratch, at: 0, end: 0, before: 0 })
 }
 
 /// A stream of inflated bytes; see [`reader`].
 pub struct Inflate<'a> {
-    inner: Inner<'a>,
-    left: u64,
+    source: Source<'a>,
+    scratch: Box<Scratch>,
+    /// The bytes of the chunk that are not read yet lie between these two.
+    at: usize,
+    end: usize,
+    /// How many bytes were inflated before this chunk.
+    before: u64,
 }
 
-enum Inner<'a> {
-    None(&'a [u8]),
+enum Source<'a> {
+    Plain(&'a [u8]),
     Gzip(Box<flate2::bufread::GzDecoder<&'a [u8]>>),
-    Snappy(Snappy<'a>),
-    Lz4(Box<lz4_flex::frame::FrameDecoder<&'a [u8]>>),
-    Zstd(Box<zstd::stream::read::Decoder<'static, &'a [u8]>>),
+    Snappy(snappy::Blocks<'a>),
+    Lz4(lz4::Frame<'a>),
+    Zstd { rest: &'a [u8], is_between_frames: bool },
+}
+
+impl Source<'_> {
+    /// Inflates the next bytes to the start of the chunk; how many, or none at the end.
+    fn next_chunk(&mut self, scratch: &mut Scratch) -> io::Result<Option<usize>> {
+        let chunk = &mut scratch.chunk;
+        let got = match self {
+            Self::Snappy(blocks) => return blocks.next_block(chunk),
+            Self::Lz4(frame) => return frame.next_block(chunk),
+            Self::Plain(rest) => rest.read(sized(chunk))?,
+            Self::Gzip(decoder) => decoder.read(sized(chunk))?,
+            Self::Zstd { rest, is_between_frames } => {
+                let decoder = scratch.zstd.as_mut().ok_or_else(|| invalid("no zstd context"))?;
+                zstd_chunk(decoder, rest, is_between_frames, sized(chunk))?
+            }
+        };
+        Ok((got > 0).then_some(got))
+    }
+}
+
+/// The chunk, at least [`CHUNK_LEN`] long.
+fn sized(chunk: &mut Vec<u8>) -> &mut [u8] {
+    if chunk.len() < CHUNK_LEN {
+        chunk.resize(CHUNK_LEN, 0);
+    }
+    chunk
+}
+
+fn zstd_chunk(
+    decoder: &mut raw::Decoder<'_>,
+    rest: &mut &[u8],
+    is_between_frames: &mut bool,
+    chunk: &mut [u8],
+) -> io::Result<usize> {
+    loop {
+        if rest.is_empty() && *is_between_frames {
+            return Ok(0);
+        }
+        let was_empty = rest.is_empty();
+        let step = decoder.run_on_buffers(rest, chunk)?;
+        *rest = &rest[step.bytes_read..];
+        *is_between_frames = step.remaining == 0;
+        if step.bytes_written > 0 {
+            return Ok(step.bytes_written);
+        }
+        if was_empty && !*is_between_frames {
+            return Err(invalid("a zstd frame ends too soon"));
+        }
+    }
+}
+
+impl Inflate<'_> {
+    /// Inflates more if all that was inflated is read; whether there are unread bytes.
+    fn fill(&mut self) -> io::Result<bool> {
+        while self.at == self.end {
+            self.before += self.end as u64;
+            (self.at, self.end) = (0, 0);
+            let Some(got) = self.source.next_chunk(&mut self.scratch)? else { return Ok(false) };
+            if self.before + got as u64 > INFLATED_BYTES_MAX {
+                let bound = format!("the batch inflates to more than {INFLATED_BYTES_MAX} bytes");
+                return Err(invalid(bound));
+            }
+            self.end = got;
+        }
+        Ok(true)
+    }
+
+    /// The next byte, or none at the end.
+    #[inline]
+    pub fn byte(&mut self) -> io::Result<Option<u8>> {
+        if self.at == self.end && !self.fill()? {
+            return Ok(None);
+        }
+        let byte = self.scratch.chunk[self.at];
+        self.at += 1;
+        Ok(Some(byte))
+    }
+
+    /// Reads past `count` bytes; whether there were so many.
+    #[inline]
+    pub fn skip(&mut self, mut count: usize) -> io::Result<bool> {
+        loop {
+            let here = count.min(self.end - self.at);
+            self.at += here;
+            count -= here;
+            if count == 0 {
+                return Ok(true);
+            }
+            if !self.fill()? {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// How many bytes were read.
+    #[inline]
+    pub fn position(&self) -> u64 {
+        self.before + self.at as u64
+    }
 }
 
 impl Read for Inflate<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let got = match &mut self.inner {
-            Inner::None(bytes) => bytes.read(out)?,
-            Inner::Gzip(decoder) => decoder.read(out)?,
-            Inner::Snappy(decoder) => decoder.read(out)?,
-            Inner::Lz4(decoder) => decoder.read(out)?,
-            Inner::Zstd(decoder) => decoder.read(out)?,
-        };
-        self.left = self.left.checked_sub(got as u64).ok_or_else(|| {
-            invalid(format!("the batch inflates to more than {INFLATED_BYTES_MAX} bytes"))
-        })?;
+        if !self.fill()? {
+            return Ok(0);
+        }
+        let got = (&self.scratch.chunk[self.at..self.end]).read(out)?;
+        self.at += got;
         Ok(got)
+    }
+}
+
+impl Drop for Inflate<'_> {
+    fn drop(&mut self) {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        if scratch.chunk.len() > KEPT_CHUNK_LEN_MAX {
+            scratch.chunk = Vec::new();
+        }
+        // The thread may be ending: then nothing is kept.
+        let _ = SCRATCH.try_with(|kept| kept.set(Some(scratch)));
     }
 }
 
 fn invalid(message: impl Into<String>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, message.into())
-}
-
-/// Snappy blocks, one at a time: xerial chunks, or one raw block.
-struct Snappy<'a> {
-    rest: &'a [u8],
-    framed: bool,
-    block: Vec<u8>,
-    at: usize,
-}
-
-impl<'a> Snappy<'a> {
-    fn new(payload: &'a [u8]) -> Self {
-        let framed = payload.starts_with(&XERIAL_MAGIC) && payload.len() >= XERIAL_HEADER_LEN;
-        let rest = if framed { &payload[XERIAL_HEADER_LEN..] } else { payload };
-        Self { rest, framed, block: Vec::new(), at: 0 }
-    }
-
-    fn next_block(&mut self) -> io::Result<bool> {
-        if self.rest.is_empty() {
-            return Ok(false);
-        }
-        let compressed = if self.framed {
-            let (len, rest) = self
-                .rest
-                .split_first_chunk::<4>()
-                .ok_or_else(|| invalid("a snappy chunk has no length"))?;
-            let len = u32::from_be_bytes(*len) as usize;
-            let (chunk, rest) = rest
-                .split_at_checked(len)
-                .ok_or_else(|| invalid("a snappy chunk is longer than the batch"))?;
-            self.rest = rest;
-            chunk
-        } else {
-            std::mem::take(&mut self.rest)
-        };
-        let len = snap::raw::decompress_len(compressed).map_err(invalid_snappy)?;
-        // No snappy block inflates more than this, whatever it claims.
-        if len > SNAPPY_BLOCK_MAX.min(compressed.len().saturating_mul(32)) {
-            return Err(invalid(format!(
-                "a snappy block of {} bytes claims to hold {len}",
-                compressed.len()
-            )));
-        }
-        self.block.resize(len, 0);
-        snap::raw::Decoder::new()
-            .decompress(compressed, &mut self.block)
-            .map_err(invalid_snappy)?;
-        self.at = 0;
-        Ok(true)
-    }
-}
-
-fn invalid_snappy(error: snap::Error) -> io::Error {
-    invalid(error.to_string())
-}
-
-impl Read for Snappy<'_> {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        while self.at == self.block.len() {
-            if !self.next_block()? {
-                return Ok(0);
-            }
-        }
-        let got = (&self.block[self.at..]).read(out)?;
-        self.at += got;
-        Ok(got)
-    }
 }
 
 /// Inflates the whole payload, bounded by [`INFLATED_BYTES_MAX`].
@@ -152,7 +211,8 @@ pub fn inflate(codec: CompressionType, payload: &[u8]) -> io::Result<Vec<u8>> {
     Ok(out)
 }
 
-/// Compresses `records`. `level` is the codec's own; `None` is its default.
+/// Compresses `records`. `level` is the codec's own; `None` is its default. Snappy has no levels,
+/// and LZ4 is always written at its fastest.
 pub fn deflate(codec: CompressionType, level: Option<i32>, records: &[u8]) -> io::Result<Vec<u8>> {
     match codec {
         CompressionType::None => Ok(records.to_vec()),
@@ -160,25 +220,11 @@ pub fn deflate(codec: CompressionType, level: Option<i32>, records: &[u8]) -> io
             let level = level
                 .and_then(|level| u32::try_from(level).ok())
                 .map_or_else(flate2::Compression::default, flate2::Compression::new);
-            GZIP.with_borrow_mut(|scratch| {
-                scratch.clear();
-                let mut encoder = flate2::write::GzEncoder::new(&mut *scratch, level);
-                encoder.write_all(records)?;
-                encoder.finish()?;
-                Ok(scratch.clone())
-            })
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
+            encoder.write_all(records)?;
+            encoder.finish()
         }
-        CompressionType::Snappy => {
-            let mut out = XERIAL_MAGIC.to_vec();
-            out.extend_from_slice(&[0, 0, 0, 1, 0, 0, 0, 1]);
-            let mut encoder = snap::raw::Encoder::new();
-            for chunk in records.chunks(XERIAL_CHUNK_LEN) {
-                let block = encoder.compress_vec(chunk).map_err(invalid_snappy)?;
-                out.extend_from_slice(&(block.len() as u32).to_be_bytes());
-                out.extend_from_slice(&block);
-            }
-            Ok(out)
-        }
+        CompressionType::Snappy => snappy::compress(records),
         CompressionType::Lz4 => {
             // Independent blocks of 64 KiB without a content checksum, as Kafka's clients write.
             let info = lz4_flex::frame::FrameInfo::new()
@@ -188,7 +234,9 @@ pub fn deflate(codec: CompressionType, level: Option<i32>, records: &[u8]) -> io
             encoder.write_all(records)?;
             encoder.finish().map_err(|error| invalid(error.to_string()))
         }
-        CompressionType::Zstd => zstd::bulk::compress(records, level.unwrap_or(3)),
+        CompressionType::Zstd => {
+            zstd::bulk::compress(records, level.unwrap_or(zstd::DEFAULT_COMPRESSION_LEVEL))
+        }
     }
 }
 
@@ -224,7 +272,7 @@ mod tests {
         // A block of 6 bytes that claims 4 GiB, raw and framed.
         let block = [0xff, 0xff, 0xff, 0xff, 0x0f, 0x00];
         assert!(inflate(CompressionType::Snappy, &block).is_err());
-        let mut framed = XERIAL_MAGIC.to_vec();
+        let mut framed = vec![0x82, b'S', b'N', b'A', b'P', b'P', b'Y', 0];
         framed.extend_from_slice(&[0; 8]);
         framed.extend_from_slice(&[0x7f, 0xff, 0xff, 0xff, 0]);
         assert!(inflate(CompressionType::Snappy, &framed).is_err());
@@ -243,5 +291,75 @@ mod tests {
         for codec in &CODECS[1..] {
             assert!(inflate(*codec, &[7; 100]).is_err(), "{codec:?}");
         }
+    }
+
+    #[test]
+    fn a_payload_cut_anywhere_is_an_error_in_every_codec_and_leaves_no_trace() {
+        let records: Vec<u8> = (0..70_000u32).map(|i| (i / 3) as u8).collect();
+        for codec in &CODECS[1..] {
+            let whole = deflate(*codec, None, &records).unwrap();
+            for cut in [1, whole.len() / 2, whole.len() - 1] {
+                let inflated = inflate(*codec, &whole[..cut]);
+                // A xerial stream has no end mark: what is there is read, and then counted.
+                assert!(inflated.is_err() || *codec == CompressionType::Snappy);
+                assert_eq!(inflate(*codec, &whole).unwrap(), records, "{codec:?} after a cut one");
+            }
+        }
+    }
+
+    #[test]
+    fn streams_of_one_thread_may_overlap() {
+        for codec in CODECS {
+            let a = deflate(codec, None, &vec![b'a'; 100_000]).unwrap();
+            let b = deflate(codec, None, &vec![b'b'; 100_000]).unwrap();
+            let (mut a, mut b) = (reader(codec, &a).unwrap(), reader(codec, &b).unwrap());
+            for _ in 0..100_000 {
+                assert_eq!((a.byte().unwrap(), b.byte().unwrap()), (Some(b'a'), Some(b'b')));
+            }
+            assert_eq!((a.byte().unwrap(), b.byte().unwrap()), (None, None), "{codec:?}");
+        }
+    }
+
+    #[test]
+    fn zstd_reads_frame_after_frame_and_refuses_a_window_over_128_mib() {
+        let frame = zstd::stream::encode_all(&b"abc"[..], 1).unwrap();
+        assert_eq!(inflate(CompressionType::Zstd, &frame.repeat(3)).unwrap(), b"abcabcabc");
+        // Magic, no flags, the window, then a last raw block of one byte.
+        let windowed =
+            |log: u8| [0x28, 0xb5, 0x2f, 0xfd, 0, (log - 10) << 3, 1 | 1 << 3, 0, 0, b'x'];
+        assert_eq!(inflate(CompressionType::Zstd, &windowed(27)).unwrap(), b"x");
+        assert!(inflate(CompressionType::Zstd, &windowed(28)).is_err());
+    }
+
+    #[test]
+    fn lz4_frames_that_kafka_does_not_read_are_refused() {
+        use lz4_flex::frame::{BlockMode, BlockSize, FrameEncoder, FrameInfo};
+        let frame = |info: FrameInfo| {
+            let mut encoder = FrameEncoder::with_frame_info(info, Vec::new());
+            encoder.write_all(&vec![b'x'; 100_000]).unwrap();
+            encoder.finish().unwrap()
+        };
+        let plain = || FrameInfo::new().block_mode(BlockMode::Independent);
+        let read = [
+            plain(),
+            plain().block_checksums(true),
+            plain().content_checksum(true).content_size(Some(100_000)),
+            plain().block_size(BlockSize::Max4MB),
+        ];
+        for info in read {
+            assert_eq!(inflate(CompressionType::Lz4, &frame(info)).unwrap(), vec![b'x'; 100_000]);
+        }
+        assert!(
+            inflate(CompressionType::Lz4, &frame(FrameInfo::new().block_mode(BlockMode::Linked)))
+                .is_err()
+        );
+        for at in [4, 5, 6] {
+            let mut wrong = frame(plain());
+            wrong[at] ^= 0x80;
+            assert!(inflate(CompressionType::Lz4, &wrong).is_err(), "byte {at} of the header");
+        }
+        let mut wrong = frame(plain().block_checksums(true));
+        wrong[15] ^= 1;
+        assert!(inflate(CompressionType::Lz4, &wrong).is_err());
     }
 }

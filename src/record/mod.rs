@@ -11,6 +11,9 @@ pub mod control;
 pub mod record;
 pub mod validate;
 
+#[cfg(test)]
+mod tests;
+
 pub use batch::{
     Attributes, BatchError, BatchHeader, BatchView, CompressionType, HEADER_LEN, TimestampType,
 };

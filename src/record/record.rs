@@ -8,19 +8,19 @@
 //!
 //! Source: Kafka 4.4 `DefaultRecord.readFrom`.
 
-use std::io::{self, Read};
+use std::io;
 
 use super::batch::{BatchHeader, BatchView};
-use super::codec;
+use super::codec::{self, Inflate};
 use crate::types::{Offset, Timestamp};
 
 /// Why bytes are not the records that their batch claims.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RecordsError {
-    /// The bytes end inside a record, or do not inflate.
-    #[error("the records end too soon or cannot be read: {0}")]
+    /// The codec is unknown, or the bytes do not inflate.
+    #[error("the records cannot be read: {0}")]
     Unreadable(String),
-    /// A length, count or varint that cannot be.
+    /// A length, count or varint that cannot be, or one that the bytes end in.
     #[error("record {index}: {what}")]
     Malformed {
         /// Which record, from 0.
@@ -45,6 +45,34 @@ impl From<io::Error> for RecordsError {
     }
 }
 
+/// What can be wrong with a record. Small, since every byte that is read may be it.
+#[derive(Debug)]
+enum Fault {
+    End,
+    Varint,
+    Size,
+    NegativeSize,
+    NegativeHeaders,
+    HeaderKey,
+    Inflate(io::Error),
+}
+
+impl Fault {
+    #[cold]
+    fn at(self, index: i32) -> RecordsError {
+        let what = match self {
+            Self::Inflate(error) => return error.into(),
+            Self::End => "the bytes end inside it",
+            Self::Varint => "one of its varints is too long",
+            Self::Size => "its size is not that of its fields",
+            Self::NegativeSize => "its size is negative",
+            Self::NegativeHeaders => "its number of headers is negative",
+            Self::HeaderKey => "a header has no key",
+        };
+        RecordsError::Malformed { index, what }
+    }
+}
+
 /// What a walk learns of one record without looking at its key or value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outline {
@@ -60,11 +88,11 @@ pub struct Outline {
 
 /// Where a walk takes its bytes from.
 trait Source {
-    fn byte(&mut self) -> Result<u8, RecordsError>;
-    fn skip(&mut self, count: usize) -> Result<(), RecordsError>;
+    fn byte(&mut self) -> Result<u8, Fault>;
+    fn skip(&mut self, count: usize) -> Result<(), Fault>;
     /// How many bytes were taken.
     fn position(&self) -> u64;
-    fn is_at_end(&mut self) -> Result<bool, RecordsError>;
+    fn is_at_end(&mut self) -> Result<bool, Fault>;
 }
 
 struct Slice<'a> {
@@ -72,22 +100,18 @@ struct Slice<'a> {
     at: usize,
 }
 
-fn too_short() -> RecordsError {
-    RecordsError::Unreadable("unexpected end of the batch".into())
-}
-
 impl Source for Slice<'_> {
     #[inline]
-    fn byte(&mut self) -> Result<u8, RecordsError> {
-        let byte = self.bytes.get(self.at).copied().ok_or_else(too_short)?;
+    fn byte(&mut self) -> Result<u8, Fault> {
+        let byte = self.bytes.get(self.at).copied().ok_or(Fault::End)?;
         self.at += 1;
         Ok(byte)
     }
 
     #[inline]
-    fn skip(&mut self, count: usize) -> Result<(), RecordsError> {
+    fn skip(&mut self, count: usize) -> Result<(), Fault> {
         if count > self.bytes.len() - self.at {
-            return Err(too_short());
+            return Err(Fault::End);
         }
         self.at += count;
         Ok(())
@@ -97,89 +121,51 @@ impl Source for Slice<'_> {
         self.at as u64
     }
 
-    fn is_at_end(&mut self) -> Result<bool, RecordsError> {
+    fn is_at_end(&mut self) -> Result<bool, Fault> {
         Ok(self.at == self.bytes.len())
     }
 }
 
-const STREAM_BUFFER_LEN: usize = 16 * 1024;
-
-struct Stream<R> {
-    reader: R,
-    buffer: Box<[u8]>,
-    at: usize,
-    end: usize,
-    before: u64,
-}
-
-impl<R: Read> Stream<R> {
-    fn new(reader: R) -> Self {
-        let buffer = vec![0; STREAM_BUFFER_LEN].into_boxed_slice();
-        Self { reader, buffer, at: 0, end: 0, before: 0 }
-    }
-
-    /// Whether there are more bytes, after reading some if the buffer is used up.
-    fn fill(&mut self) -> Result<bool, RecordsError> {
-        if self.at == self.end {
-            self.before += self.end as u64;
-            self.at = 0;
-            self.end = self.reader.read(&mut self.buffer)?;
-        }
-        Ok(self.at < self.end)
-    }
-}
-
-impl<R: Read> Source for Stream<R> {
+impl Source for Inflate<'_> {
     #[inline]
-    fn byte(&mut self) -> Result<u8, RecordsError> {
-        if self.at == self.end && !self.fill()? {
-            return Err(too_short());
-        }
-        let byte = self.buffer[self.at];
-        self.at += 1;
-        Ok(byte)
+    fn byte(&mut self) -> Result<u8, Fault> {
+        self.byte().map_err(Fault::Inflate)?.ok_or(Fault::End)
     }
 
     #[inline]
-    fn skip(&mut self, mut count: usize) -> Result<(), RecordsError> {
-        loop {
-            let here = count.min(self.end - self.at);
-            self.at += here;
-            count -= here;
-            if count == 0 {
-                return Ok(());
-            }
-            if !self.fill()? {
-                return Err(too_short());
-            }
-        }
+    fn skip(&mut self, count: usize) -> Result<(), Fault> {
+        if self.skip(count).map_err(Fault::Inflate)? { Ok(()) } else { Err(Fault::End) }
     }
 
     fn position(&self) -> u64 {
-        self.before + self.at as u64
+        self.position()
     }
 
-    fn is_at_end(&mut self) -> Result<bool, RecordsError> {
-        Ok(!self.fill()?)
+    fn is_at_end(&mut self) -> Result<bool, Fault> {
+        Ok(self.byte().map_err(Fault::Inflate)?.is_none())
     }
 }
 
 /// Base-128 digits, the least significant first, in at most `bytes_max` bytes.
 #[inline]
-fn unsigned<S: Source>(source: &mut S, bytes_max: u32) -> Result<u64, RecordsError> {
-    let mut value = 0u64;
-    for shift in 0..bytes_max {
+fn unsigned<S: Source>(source: &mut S, bytes_max: u32) -> Result<u64, Fault> {
+    let first = source.byte()?;
+    if first & 0x80 == 0 {
+        return Ok(u64::from(first));
+    }
+    let mut value = u64::from(first & 0x7f);
+    for shift in 1..bytes_max {
         let byte = source.byte()?;
         value |= u64::from(byte & 0x7f) << (shift * 7);
         if byte & 0x80 == 0 {
             return Ok(value);
         }
     }
-    Err(RecordsError::Unreadable(format!("a varint is longer than {bytes_max} bytes")))
+    Err(Fault::Varint)
 }
 
 #[inline]
-fn varlong<S: Source>(source: &mut S) -> Result<i64, RecordsError> {
+fn varlong<S: Source>(source: &mut S) -> Result<i64, Fault> {
     let value = unsigned(source, 10)?;
     Ok((value >> 1) as i64 ^ -((value & 1) as i64))
 }
@@ -187,18 +173,42 @@ fn varlong<S: Source>(source: &mut S) -> Result<i64, RecordsError> {
 /// Bits beyond the 32nd are dropped before the sign is undone, as Kafka does: broker and clients
 /// must not read different numbers from the same bytes.
 #[inline]
-fn varint<S: Source>(source: &mut S) -> Result<i32, RecordsError> {
+fn varint<S: Source>(source: &mut S) -> Result<i32, Fault> {
     let value = unsigned(source, 5)? as u32;
     Ok((value >> 1) as i32 ^ -((value & 1) as i32))
 }
 
 /// Skips a value with a length before it; whether it is there (not null).
 #[inline]
-fn skip_field<S: Source>(source: &mut S) -> Result<bool, RecordsError> {
+fn skip_field<S: Source>(source: &mut S) -> Result<bool, Fault> {
     match varint(source)? {
         len if len < 0 => Ok(false),
         len => source.skip(len as usize).map(|()| true),
     }
+}
+
+fn skip_record<S: Source>(source: &mut S, index: i32) -> Result<Outline, Fault> {
+    let size = u64::try_from(varint(source)?).map_err(|_| Fault::NegativeSize)?;
+    let start = source.position();
+    source.byte()?; // Attributes: unused since they exist.
+    let timestamp_delta = varlong(source)?;
+    let offset_delta = varint(source)?;
+    let has_key = skip_field(source)?;
+    skip_field(source)?;
+    let headers = varint(source)?;
+    if headers < 0 {
+        return Err(Fault::NegativeHeaders);
+    }
+    for _ in 0..headers {
+        if !skip_field(source)? {
+            return Err(Fault::HeaderKey);
+        }
+        skip_field(source)?;
+    }
+    if source.position() - start != size {
+        return Err(Fault::Size);
+    }
+    Ok(Outline { index, offset_delta, timestamp_delta, has_key })
 }
 
 fn walk<S: Source>(
@@ -210,31 +220,13 @@ fn walk<S: Source>(
         return Err(RecordsError::Count(count));
     }
     for index in 0..count {
-        let malformed = |what| RecordsError::Malformed { index, what };
-        let size = varint(source)?;
-        let Ok(size) = u64::try_from(size) else { return Err(malformed("its size is negative")) };
-        let start = source.position();
-        source.byte()?; // Attributes: unused since they exist.
-        let timestamp_delta = varlong(source)?;
-        let offset_delta = varint(source)?;
-        let has_key = skip_field(source)?;
-        skip_field(source)?;
-        let headers = varint(source)?;
-        if headers < 0 {
-            return Err(malformed("its number of headers is negative"));
-        }
-        for _ in 0..headers {
-            if !skip_field(source)? {
-                return Err(malformed("a header has no key"));
-            }
-            skip_field(source)?;
-        }
-        if source.position() - start != size {
-            return Err(malformed("its size is not that of its fields"));
-        }
-        each(Outline { index, offset_delta, timestamp_delta, has_key });
+        each(skip_record(source, index).map_err(|fault| fault.at(index))?);
     }
-    if source.is_at_end()? { Ok(()) } else { Err(RecordsError::Trailing { count }) }
+    if source.is_at_end().map_err(|fault| fault.at(count))? {
+        Ok(())
+    } else {
+        Err(RecordsError::Trailing { count })
+    }
 }
 
 /// Walks the records of a batch, inflating them as a stream, and checks that they are whole and as
@@ -246,8 +238,7 @@ pub fn outline(batch: &BatchView<'_>, each: impl FnMut(Outline)) -> Result<(), R
         let mut source = Slice { bytes: batch.payload(), at: 0 };
         walk(&mut source, header.records_count, each)
     } else {
-        let mut source = Stream::new(codec::reader(codec, batch.payload())?);
-        walk(&mut source, header.records_count, each)
+        walk(&mut codec::reader(codec, batch.payload())?, header.records_count, each)
     }
 }
 
@@ -312,7 +303,8 @@ impl<'a> Records<'a> {
             if index >= count {
                 return None;
             }
-            let record = read(&mut source, &self.header, index).and_then(|record| {
+            let record = read(&mut source, &self.header).map_err(|fault| fault.at(index));
+            let record = record.and_then(|record| {
                 let is_whole = index + 1 < count || source.at == source.bytes.len();
                 if is_whole { Ok(record) } else { Err(RecordsError::Trailing { count }) }
             });
@@ -322,42 +314,33 @@ impl<'a> Records<'a> {
     }
 }
 
-fn field<'a>(source: &mut Slice<'a>) -> Result<Option<&'a [u8]>, RecordsError> {
-    let len = varint(source)?;
-    let Ok(len) = usize::try_from(len) else { return Ok(None) };
+fn field<'a>(source: &mut Slice<'a>) -> Result<Option<&'a [u8]>, Fault> {
+    let Ok(len) = usize::try_from(varint(source)?) else { return Ok(None) };
     let start = source.at;
     source.skip(len)?;
     Ok(Some(&source.bytes[start..source.at]))
 }
 
-fn read<'a>(
-    source: &mut Slice<'a>,
-    header: &BatchHeader,
-    index: i32,
-) -> Result<Record<'a>, RecordsError> {
-    let malformed = |what| RecordsError::Malformed { index, what };
-    let size = varint(source)?;
-    let Ok(size) = usize::try_from(size) else { return Err(malformed("its size is negative")) };
+fn read<'a>(source: &mut Slice<'a>, header: &BatchHeader) -> Result<Record<'a>, Fault> {
+    let size = usize::try_from(varint(source)?).map_err(|_| Fault::NegativeSize)?;
     let start = source.at;
     source.byte()?;
-    let timestamp_delta = varlong(source)?;
-    let offset_delta = varint(source)?;
+    let timestamp = header.timestamp_at(varlong(source)?);
+    let offset = header.base_offset.wrapping_add(i64::from(varint(source)?));
     let key = field(source)?;
     let value = field(source)?;
-    let mut headers = Vec::new();
     let headers_count = varint(source)?;
     if headers_count < 0 {
-        return Err(malformed("its number of headers is negative"));
+        return Err(Fault::NegativeHeaders);
     }
+    let mut headers = Vec::new();
     for _ in 0..headers_count {
-        let key = field(source)?.ok_or(malformed("a header has no key"))?;
+        let key = field(source)?.ok_or(Fault::HeaderKey)?;
         headers.push(Header { key, value: field(source)? });
     }
     if source.at - start != size {
-        return Err(malformed("its size is not that of its fields"));
+        return Err(Fault::Size);
     }
-    let timestamp = header.timestamp_at(timestamp_delta);
-    let offset = header.base_offset.saturating_add(i64::from(offset_delta));
     Ok(Record { offset, timestamp, key, value, headers })
 }
 
@@ -423,7 +406,7 @@ mod tests {
     fn counts_that_cannot_be_are_refused() {
         let good = [12, 0, 0, 0, 1, 1, 0];
         assert_eq!(refusal(&good, -1), Some(RecordsError::Count(-1)));
-        assert!(matches!(refusal(&good, 2), Some(RecordsError::Unreadable(_))));
+        assert!(matches!(refusal(&good, 2), Some(RecordsError::Malformed { index: 1, .. })));
         assert_eq!(refusal(&good.repeat(2), 1), Some(RecordsError::Trailing { count: 1 }));
         let negative_size = [1, 0, 0, 0, 1, 1, 0];
         assert!(matches!(refusal(&negative_size, 1), Some(RecordsError::Malformed { .. })));
@@ -432,19 +415,25 @@ mod tests {
         let keyless_header = [16, 0, 0, 0, 1, 1, 2, 1, 1];
         assert!(matches!(refusal(&keyless_header, 1), Some(RecordsError::Malformed { .. })));
         let more_headers_than_bytes = [20, 0, 0, 0, 1, 1, 0xfe, 0xff, 0xff, 0xff, 0x0f];
-        assert!(matches!(refusal(&more_headers_than_bytes, 1), Some(RecordsError::Unreadable(_))));
+        assert!(matches!(
+            refusal(&more_headers_than_bytes, 1),
+            Some(RecordsError::Malformed { .. })
+        ));
     }
 
     #[test]
     fn bits_beyond_the_32nd_of_a_varint_are_dropped_as_kafka_drops_them() {
-        let read = |bytes: &[u8]| varint(&mut Slice { bytes, at: 0 });
-        assert_eq!(read(&[0xfe, 0xff, 0xff, 0xff, 0x0f]), Ok(i32::MAX));
-        assert_eq!(read(&[0xff, 0xff, 0xff, 0xff, 0x0f]), Ok(i32::MIN));
-        assert_eq!(read(&[0x80, 0x80, 0x80, 0x80, 0x70]), Ok(0));
-        assert!(read(&[0x80, 0x80, 0x80, 0x80, 0x80, 0]).is_err());
-        let read = |bytes: &[u8]| varlong(&mut Slice { bytes, at: 0 });
-        assert_eq!(read(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1]), Ok(i64::MIN));
-        assert!(read(&[0x80; 11]).is_err());
+        let read = |bytes: &[u8]| varint(&mut Slice { bytes, at: 0 }).ok();
+        assert_eq!(read(&[0xfe, 0xff, 0xff, 0xff, 0x0f]), Some(i32::MAX));
+        assert_eq!(read(&[0xff, 0xff, 0xff, 0xff, 0x0f]), Some(i32::MIN));
+        assert_eq!(read(&[0x80, 0x80, 0x80, 0x80, 0x70]), Some(0));
+        assert!(read(&[0x80, 0x80, 0x80, 0x80, 0x80, 0]).is_none());
+        let read = |bytes: &[u8]| varlong(&mut Slice { bytes, at: 0 }).ok();
+        assert_eq!(
+            read(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1]),
+            Some(i64::MIN)
+        );
+        assert!(read(&[0x80; 11]).is_none());
     }
 
     #[test]
