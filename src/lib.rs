@@ -19,6 +19,8 @@ pub mod env;
 pub mod format;
 pub mod log;
 pub mod metadata;
+pub mod protocol;
 pub mod raft;
 pub mod record;
+pub mod server;
 pub mod types;

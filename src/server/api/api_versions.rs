@@ -1,0 +1,120 @@
+//! ApiVersions: v0-5.
+//!
+//! What this listener serves, what this node supports, and what the cluster has finalized.
+//! v3: flexible; the response header never is. v4: features with minimum level 0 are told
+//! (KIP-584). v5: the client says which node it means (KIP-1242); another answers with
+//! REBOOTSTRAP_REQUIRED.
+
+use bytes::BytesMut;
+
+use crate::metadata::features::{self, METADATA_VERSION};
+use crate::protocol::key;
+use crate::protocol::own::{
+    ApiVersion, ApiVersionsRequest, ApiVersionsResponse, FinalizedFeature, SupportedFeature,
+};
+use crate::server::apis;
+use crate::server::context::{Handled, Reply, RequestContext};
+use crate::types::ErrorCode;
+
+/// Librdkafka takes a broker for an ancient one unless Produce begins at 0 (KAFKA-18659).
+const PRODUCE_MIN_VERSION_TOLD: i16 = 0;
+
+/// Answers.
+pub(in crate::server) fn handle(context: RequestContext, body: BytesMut) -> Handled {
+    let request = match ApiVersionsRequest::decode(&body, context.version) {
+        Ok(request) => request,
+        Err(error) => return Handled::Now(super::malformed(error)),
+    };
+    Handled::Now(context.reply(&answer(&context, &request)))
+}
+
+/// The answer to a version that nobody knows yet: in version 0, with the versions of this API
+/// itself, so that the client can ask again.
+pub(in crate::server) fn unsupported(context: &RequestContext) -> Reply {
+    let response = ApiVersionsResponse {
+        error_code: ErrorCode::UnsupportedVersion.code(),
+        api_keys: vec![ApiVersion { api_key: key::ApiVersions, min_version: 0, max_version: 5 }],
+        ..ApiVersionsResponse::default()
+    };
+    context.reply_at(&response, 0)
+}
+
+fn answer(context: &RequestContext, request: &ApiVersionsRequest) -> ApiVersionsResponse {
+    let refused = |error: ErrorCode| ApiVersionsResponse {
+        error_code: error.code(),
+        ..ApiVersionsResponse::default()
+    };
+    if context.version >= 3
+        && !(is_valid(&request.client_software_name) && is_valid(&request.client_software_version))
+    {
+        return refused(ErrorCode::InvalidRequest);
+    }
+    let broker = &context.broker;
+    let other_cluster = request.cluster_id.as_ref().is_some_and(|id| *id != broker.cluster_id);
+    let other_node = request.node_id >= 0 && request.node_id != broker.node_id;
+    if other_cluster || other_node {
+        return refused(ErrorCode::RebootstrapRequired);
+    }
+    let image = &context.image;
+    let api_keys = apis::served(context.listener.is_controller)
+        .map(|api| ApiVersion {
+            api_key: api.key,
+            min_version: if api.key == key::Produce {
+                PRODUCE_MIN_VERSION_TOLD
+            } else {
+                api.min_version
+            },
+            max_version: api.max_version,
+        })
+        .collect();
+    let supported_features = features::supported()
+        // Older clients fail on a minimum level of 0.
+        .filter(|(_, min, _)| context.version >= 4 || *min > 0)
+        .map(|(name, min_version, max_version)| SupportedFeature {
+            name: name.to_owned(),
+            min_version,
+            max_version,
+        })
+        .collect();
+    let finalized = |name: &str, level| FinalizedFeature {
+        name: name.to_owned(),
+        max_version_level: level,
+        min_version_level: level,
+    };
+    let mut finalized_features = vec![finalized(METADATA_VERSION, image.release.level)];
+    if broker.kraft_version > 0 {
+        finalized_features.push(finalized(features::KRAFT_VERSION, broker.kraft_version));
+    }
+    finalized_features.extend(image.features.iter().map(|(name, level)| finalized(name, *level)));
+    ApiVersionsResponse {
+        error_code: ErrorCode::None.code(),
+        api_keys,
+        supported_features,
+        finalized_features_epoch: image.offset,
+        finalized_features,
+        ..ApiVersionsResponse::default()
+    }
+}
+
+/// Letters, digits, dots and dashes, beginning and ending with a letter or digit (KIP-511).
+fn is_valid(text: &str) -> bool {
+    let ends = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+    ends(text.chars().next())
+        && ends(text.chars().next_back())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '.' || c == '-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn software_names_are_letters_digits_dots_and_dashes() {
+        for good in ["librdkafka", "apache-kafka-java", "2.3.0", "a"] {
+            assert!(is_valid(good), "{good}");
+        }
+        for bad in ["", "-a", "a-", "a b", "a_b", "ä"] {
+            assert!(!is_valid(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! What a handler sees of a request and of the broker, and what it answers with.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::env::OutPart;
+use crate::metadata::MetadataImage;
+use crate::protocol::ApiFacts;
+use crate::protocol::messages::{ResponseBody, encode_response};
+use crate::types::Mono;
+
+pub use super::services::Services;
+
+/// A listener, as its connections know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenerInfo {
+    /// Its name: Metadata answers with the endpoints of this name.
+    pub name: String,
+    /// Whether it is the controller's: it answers another set of APIs.
+    pub is_controller: bool,
+}
+
+/// One request: who asks, for what, and the metadata it sees.
+pub struct RequestContext {
+    /// The broker.
+    pub broker: Arc<Services>,
+    /// The metadata that this request sees; it sees no other.
+    pub image: Arc<MetadataImage>,
+    /// Where it came in.
+    pub listener: Arc<ListenerInfo>,
+    /// Who sent it.
+    pub peer: SocketAddr,
+    /// Which API.
+    pub api: &'static ApiFacts,
+    /// Its version.
+    pub version: i16,
+    /// Goes back with the response.
+    pub correlation_id: i32,
+    /// How the client calls itself, "" for nothing.
+    pub client_id: Arc<str>,
+    /// When its last byte arrived.
+    pub received_at: Mono,
+}
+
+/// A whole response, length included; nothing for a request that gets none.
+#[derive(Default)]
+pub struct Response {
+    /// What to send, in order.
+    pub parts: Vec<OutPart>,
+}
+
+/// How a request ends.
+pub enum Reply {
+    /// With a response.
+    Send(Response),
+    /// Without (acks=0).
+    Nothing,
+    /// By closing the connection; why.
+    Close(String),
+}
+
+/// A reply that is there, or will be.
+pub enum Handled {
+    /// Now, on this thread.
+    Now(Reply),
+    /// Later.
+    Later(Pin<Box<dyn Future<Output = Reply> + Send>>),
+}
+
+impl RequestContext {
+    /// The reply with this body.
+    pub fn reply<T: ResponseBody>(&self, body: &T) -> Reply {
+        self.reply_at(body, self.version)
+    }
+
+    /// The reply with this body at another version than the request's.
+    pub fn reply_at<T: ResponseBody>(&self, body: &T, version: i16) -> Reply {
+        match encode_response(body, version, self.correlation_id) {
+            Ok(bytes) => Reply::from(bytes),
+            Err(reason) => Reply::Close(format!(
+                "the response to {} version {version} cannot be written: {reason}",
+                self.api.name
+            )),
+        }
+    }
+}
+
+impl From<Bytes> for Reply {
+    fn from(bytes: Bytes) -> Self {
+        Reply::Send(Response { parts: vec![OutPart::Bytes(bytes)] })
+    }
+}

@@ -1,0 +1,16 @@
+//! Kafka's API over the layers below: connections, the table of APIs, one handler an API.
+//!
+//! It owns sockets, ordering, limits and the translation between wire and domain. Handlers decide
+//! nothing: they authorize, resolve, call one thing, translate back.
+//!
+//! Read `apis.rs` (the table), `context.rs` (what a handler sees), `connection.rs` (the life of a
+//! request), `listener.rs`, `budget.rs`, then any file of `api/`.
+
+pub mod api;
+pub mod apis;
+pub mod budget;
+pub mod connection;
+pub mod context;
+pub mod fetch_sessions;
+pub mod listener;
+pub mod services;

@@ -1,0 +1,90 @@
+//! The broker, as its connections and handlers know it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::budget::Budget;
+use super::fetch_sessions::FetchSessions;
+use super::listener::Connections;
+use crate::env::Env;
+use crate::metadata::MetadataImage;
+use crate::types::BrokerId;
+
+/// Settings of the network side.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerConfig {
+    /// `socket.request.max.bytes`.
+    pub socket_request_max_bytes: usize,
+    /// `queued.max.request.bytes`; ours has a bound unless told otherwise.
+    pub queued_max_request_bytes: u64,
+    /// `connections.max.idle.ms`.
+    pub connections_max_idle: Duration,
+    /// `max.connections`.
+    pub max_connections: usize,
+    /// `max.connections.per.ip`.
+    pub max_connections_per_ip: usize,
+    /// `fetch.max.bytes`.
+    pub fetch_max_bytes: i32,
+    /// `max.incremental.fetch.session.cache.slots`.
+    pub fetch_sessions_max: usize,
+}
+
+/// What every connection shares.
+pub struct Services {
+    /// The world outside.
+    pub env: Env,
+    /// Settings of the network side.
+    pub config: ServerConfig,
+    /// Which cluster this is.
+    pub cluster_id: String,
+    /// Which node this is.
+    pub node_id: BrokerId,
+    /// The level of `kraft.version`, which is not a record.
+    pub kraft_version: i16,
+    /// The newest metadata.
+    pub image: Arc<ArcSwap<MetadataImage>>,
+    /// Memory for requests.
+    pub budget: Budget,
+    /// Open connections.
+    pub connections: Connections,
+    /// Fetch sessions.
+    pub fetch_sessions: Mutex<FetchSessions>,
+    /// Whether the broker stops.
+    pub stopping: Arc<Stopping>,
+}
+
+/// Tells every task that the broker stops.
+#[derive(Debug, Default)]
+pub struct Stopping {
+    set: AtomicBool,
+    wake: Notify,
+}
+
+impl Stopping {
+    /// The broker stops.
+    pub fn set(&self) {
+        self.set.store(true, Ordering::SeqCst);
+        self.wake.notify_waiters();
+    }
+
+    /// Whether it stops.
+    pub fn is_set(&self) -> bool {
+        self.set.load(Ordering::SeqCst)
+    }
+
+    /// Ready once it stops, and from then on.
+    pub async fn wait(&self) {
+        let notified = self.wake.notified();
+        let mut notified = std::pin::pin!(notified);
+        // Registered before the look, so that no call of `set` falls between.
+        notified.as_mut().enable();
+        if !self.is_set() {
+            notified.await;
+        }
+    }
+}
