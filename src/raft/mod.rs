@@ -1,9 +1,19 @@
-//! KRaft for one log.
+//! KRaft for the metadata log.
+//!
+//! Owns the log of the cluster's metadata, its snapshots, its voters and who leads it. Refuses to
+//! know what the records mean: the controller, whose driver calls this module, decides that.
+//!
+//! Read `voters.rs` and `quorum.rs` (pure: who votes, who leads), `batch.rs` and `snapshot.rs`
+//! (bytes), then the two that touch files: `quorum_state.rs` and `log.rs`.
 
 pub mod batch;
+pub mod log;
+pub mod quorum;
 pub mod quorum_state;
 pub mod snapshot;
 mod voters;
 
+pub use log::{MetadataLog, MetadataLogConfig, MetadataLogError};
+pub use quorum::{Quorum, QuorumError, QuorumRecords, Role};
 pub use snapshot::SnapshotId;
 pub use voters::{DynamicVoter, ReplicaKey, Voter, VoterEndpoint, VoterParseError, VoterSet};

@@ -1,0 +1,443 @@
+//! The metadata log: `__cluster_metadata-0`, its segments and its snapshots (Kafka 4.4
+//! `KafkaRaftLog`, `MetadataLogConfig`; KIP-630).
+//!
+//! What the controller acknowledges is synced before: [`MetadataLog::begin_sync`] gives what to
+//! sync, [`MetadataLog::commit`] moves the high watermark over it. A log shorter than its newest
+//! snapshot begins anew at the snapshot.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::batch::{self, Content, ContentError};
+use super::snapshot::{self, Snapshot, SnapshotError, SnapshotId, SnapshotState};
+use crate::log::checkpoint::{PARTITION_METADATA, partition_metadata};
+use crate::log::{
+    AppendError, FlushJob, FlushKind, Log, LogConfig, LogShared, OpenContext, OpenError, ReadError,
+    UpTo,
+};
+use crate::record::batch::{BatchError, BatchHeader, BatchView, batches};
+use crate::types::{LeaderEpoch, Offset, Timestamp, Uuid};
+
+/// The folder of the log in the metadata directory.
+pub const DIRECTORY: &str = "__cluster_metadata-0";
+
+/// How much is read at once.
+const READ_BYTES: usize = 1 << 20;
+
+/// The configuration of the metadata log. Sizes in bytes, times in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MetadataLogConfig {
+    /// `metadata.log.segment.bytes`.
+    pub segment_bytes: u32,
+    /// `metadata.log.segment.ms`.
+    pub segment_ms: i64,
+    /// `metadata.max.retention.bytes`, of segments and snapshots together; `None`: unbounded.
+    pub retention_bytes: Option<u64>,
+    /// `metadata.max.retention.ms`; `None`: forever.
+    pub retention_ms: Option<i64>,
+    /// `metadata.log.max.record.bytes.between.snapshots`.
+    pub snapshot_after_bytes: u64,
+    /// `metadata.log.max.snapshot.interval.ms`; `None`: not by time.
+    pub snapshot_after_ms: Option<u64>,
+}
+
+impl Default for MetadataLogConfig {
+    /// Kafka's defaults.
+    fn default() -> Self {
+        const WEEK_MS: i64 = 7 * 24 * 3_600_000;
+        Self {
+            segment_bytes: 1 << 30,
+            segment_ms: WEEK_MS,
+            retention_bytes: Some(100 << 20),
+            retention_ms: Some(WEEK_MS),
+            snapshot_after_bytes: 20 << 20,
+            snapshot_after_ms: Some(3_600_000),
+        }
+    }
+}
+
+/// Why the metadata log is of no use.
+#[derive(Debug, thiserror::Error)]
+pub enum MetadataLogError {
+    /// The disk failed.
+    #[error("{}: {source}", .path.display())]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The log does not open.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// A record cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// A batch is damaged, though recovery found it whole.
+    #[error("batch at offset {offset}: {source}")]
+    Batch {
+        /// Where.
+        offset: Offset,
+        /// What is wrong.
+        source: BatchError,
+    },
+    /// A record is of a newer release: the directory is left untouched.
+    #[error(transparent)]
+    Content(#[from] ContentError),
+    /// A snapshot is of a newer release, or cannot be read or written.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// The log begins behind every snapshot that is whole: the records between are gone.
+    #[error(
+        "Inconsistent snapshot state: there must be a snapshot at an offset larger than the \
+         current log start offset {start}, but the latest snapshot is {latest}"
+    )]
+    NoSnapshot {
+        /// Where the log begins.
+        start: Offset,
+        /// The newest snapshot that is whole.
+        latest: String,
+    },
+    /// Nothing is appended any more.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+}
+
+/// What is kept in memory of a snapshot.
+#[derive(Clone, Copy, Debug)]
+struct Kept {
+    bytes: u64,
+    last_contained: Timestamp,
+}
+
+/// The metadata log.
+pub struct MetadataLog {
+    log: Log,
+    dir: PathBuf,
+    shared: LogShared,
+    config: MetadataLogConfig,
+    snapshots: BTreeMap<SnapshotId, Kept>,
+}
+
+impl MetadataLog {
+    /// Opens the log in a metadata directory, creating it if it is missing, and gives the newest
+    /// snapshot that is whole. Nothing is written before every snapshot was found readable.
+    pub fn open(
+        shared: LogShared,
+        metadata_dir: &Path,
+        config: MetadataLogConfig,
+        now: Timestamp,
+    ) -> Result<(Self, Option<(SnapshotId, Snapshot)>), MetadataLogError> {
+        let dir = metadata_dir.join(DIRECTORY);
+        let io = |source| MetadataLogError::Io { path: dir.clone(), source };
+        let found = find_snapshots(&shared, &dir)?;
+        let newest = found.newest;
+        shared.disk.create_dir_all(&dir).map_err(io)?;
+        shared.disk.sync_dir(metadata_dir).map_err(io)?;
+        let log_config = Arc::new(LogConfig {
+            segment_bytes: config.segment_bytes,
+            segment_ms: config.segment_ms,
+            retention_ms: None,
+            retention_bytes: None,
+            ..LogConfig::default()
+        });
+        let open = |log_start_offset| {
+            let context = OpenContext {
+                clean: false, // Read and checked at each start, as Kafka does.
+                recovery_point: 0,
+                log_start_offset,
+                high_watermark: 0,
+                now,
+            };
+            Log::open(shared.clone(), &dir, Arc::clone(&log_config), &context)
+        };
+        let (mut log, report) = open(0)?;
+        if let Some(cut) = &report.cut {
+            let (whole_batches, bytes) = (cut.whole_batches, cut.bytes);
+            let (path, what) = (cut.path.display(), &cut.what);
+            tracing::warn!(%path, cut.offset, what, bytes, whole_batches, "torn tail was cut");
+        }
+        if let Some((id, _)) = &newest {
+            let epoch = log.views().load().epochs.latest().unwrap_or(0);
+            let is_behind = id.epoch > epoch || (id.epoch == epoch && id.offset > log.end());
+            if is_behind {
+                tracing::info!(snapshot = %id, end = log.end(), "the log begins anew at a snapshot");
+                drop(log);
+                (log, _) = open(id.offset)?;
+            }
+        }
+        let start = log.log_start_offset();
+        let latest = newest.as_ref().map(|(id, _)| *id);
+        if start > 0 && latest.is_none_or(|id| id.offset < start) {
+            let latest = latest.map_or_else(|| "none".to_owned(), |id| id.to_string());
+            return Err(MetadataLogError::NoSnapshot { start, latest });
+        }
+        let mut this = Self { log, dir, shared, config, snapshots: found.kept };
+        this.tidy(&found.useless, start)?;
+        this.write_partition_metadata()?;
+        Ok((this, newest))
+    }
+
+    /// Removes what is no snapshot any more, or not yet, and those before the log's start.
+    fn tidy(&mut self, useless: &[String], start: Offset) -> Result<(), MetadataLogError> {
+        let stale: Vec<SnapshotId> =
+            self.snapshots.keys().copied().filter(|id| id.offset < start).collect();
+        let mut names = useless.to_vec();
+        for id in stale {
+            self.snapshots.remove(&id);
+            names.push(id.file_name());
+        }
+        for name in names {
+            let path = self.dir.join(name);
+            tracing::info!(path = %path.display(), "removing a snapshot that is not needed");
+            self.shared
+                .disk
+                .remove_file(&path)
+                .map_err(|source| MetadataLogError::Io { path, source })?;
+        }
+        Ok(())
+    }
+
+    fn write_partition_metadata(&self) -> Result<(), MetadataLogError> {
+        let path = self.dir.join(PARTITION_METADATA);
+        let disk = &self.shared.disk;
+        let io = |source| MetadataLogError::Io { path: path.clone(), source };
+        if disk.info(&path).map_err(io)?.is_none() {
+            let text = partition_metadata(Uuid::METADATA_TOPIC);
+            disk.replace_file(&path, text.as_bytes()).map_err(io)?;
+        }
+        Ok(())
+    }
+
+    /// Where it lies.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Its configuration.
+    pub fn config(&self) -> &MetadataLogConfig {
+        &self.config
+    }
+
+    /// The offset of the next record.
+    pub fn end(&self) -> Offset {
+        self.log.end()
+    }
+
+    /// The epoch of the last record, 0 if there was none: of the newest snapshot, if the log is
+    /// empty behind it.
+    pub fn last_epoch(&self) -> LeaderEpoch {
+        let in_log = self.log.views().load().epochs.latest();
+        in_log.or_else(|| self.latest_snapshot().map(|id| id.epoch)).unwrap_or(0)
+    }
+
+    /// The newest snapshot.
+    pub fn latest_snapshot(&self) -> Option<SnapshotId> {
+        self.snapshots.keys().next_back().copied()
+    }
+
+    /// What readers see: for Fetch and DescribeQuorum.
+    pub fn views(&self) -> Arc<arc_swap::ArcSwap<crate::log::LogView>> {
+        self.log.views()
+    }
+
+    /// Reads every batch from `from` on.
+    pub fn read<E: From<MetadataLogError>>(
+        &self,
+        from: Offset,
+        mut each: impl FnMut(&BatchHeader, Content) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let view = self.log.views().load_full();
+        let mut offset = from.max(view.log_start_offset);
+        while offset < view.log_end_offset {
+            let bytes = read_bytes(&view, offset)?;
+            let before = offset;
+            for batch in batches(&bytes) {
+                let batch = match batch {
+                    Ok(batch) => batch,
+                    Err(BatchError::Truncated { .. }) => break, // The read ended inside it.
+                    Err(source) => return Err(MetadataLogError::Batch { offset, source }.into()),
+                };
+                batch.check_crc().map_err(|source| MetadataLogError::Batch { offset, source })?;
+                let header = batch.header();
+                if header.base_offset >= from {
+                    let content = batch::decode(&batch).map_err(MetadataLogError::from)?;
+                    each(header, content)?;
+                }
+                offset = header.next_offset();
+            }
+            assert!(offset > before, "a read of the metadata log gave no whole batch at {before}");
+        }
+        Ok(())
+    }
+
+    /// Appends a batch of this leader; its offsets are those that the batch was built for.
+    /// Returns its length in bytes. Nobody may rely on it before it is committed.
+    pub fn append(
+        &mut self,
+        mut bytes: Vec<u8>,
+        epoch: LeaderEpoch,
+        now: Timestamp,
+    ) -> Result<u64, MetadataLogError> {
+        let end = self.log.end();
+        let header = match BatchView::first(&bytes) {
+            Ok(view) => *view.header(),
+            Err(source) => return Err(MetadataLogError::Batch { offset: end, source }),
+        };
+        assert!(header.base_offset == end, "a batch for {} at {end}", header.base_offset);
+        let appended = self.log.append_own(&mut bytes, &header, epoch, now)?;
+        Ok(appended.bytes as u64)
+    }
+
+    /// What must be synced so that what is appended survives a power loss; `None` if nothing is.
+    pub fn begin_sync(&mut self) -> Option<FlushJob> {
+        self.log.begin_flush(FlushKind::Records)
+    }
+
+    /// What was synced is committed: a quorum of one has no one else to ask.
+    pub fn commit(
+        &mut self,
+        job: &FlushJob,
+        result: io::Result<()>,
+        now: Timestamp,
+    ) -> Result<(), MetadataLogError> {
+        self.log.finish_flush(job, result, now);
+        if let Some(why) = self.log.offline() {
+            return Err(AppendError::Offline(why.to_owned()).into());
+        }
+        self.log.set_high_watermark(self.log.flushed());
+        self.log.publish();
+        Ok(())
+    }
+
+    /// Where a snapshot is to be written, unless there is one.
+    pub fn snapshot_path(&self, id: SnapshotId) -> Option<PathBuf> {
+        let is_new = !self.snapshots.contains_key(&id) && id.offset >= self.log.log_start_offset();
+        is_new.then(|| self.dir.join(id.file_name()))
+    }
+
+    /// Notes a snapshot that was written.
+    pub fn add_snapshot(&mut self, id: SnapshotId, bytes: u64, last_contained: Timestamp) {
+        self.snapshots.insert(id, Kept { bytes, last_contained });
+    }
+
+    /// Whether there may be something to delete.
+    pub fn is_cleanable(&self) -> bool {
+        self.snapshots.len() >= 2
+    }
+
+    /// Deletes the oldest snapshots while they are more, or older, than is to be kept; the log then
+    /// begins at the next one, and segments before it go. The newest snapshot always stays.
+    pub fn clean(&mut self, now: Timestamp) -> Result<(), MetadataLogError> {
+        while self.is_cleanable() {
+            let kept: u64 = self.snapshots.values().map(|kept| kept.bytes).sum();
+            let size = self.log.views().load().size_bytes() + kept;
+            let Some((oldest, about)) = self.snapshots.iter().next().map(|(id, k)| (*id, *k))
+            else {
+                return Ok(());
+            };
+            let is_large = self.config.retention_bytes.is_some_and(|most| size > most);
+            let age_ms = now.0 - about.last_contained.0;
+            let is_old = self.config.retention_ms.is_some_and(|most| age_ms > most);
+            if !is_large && !is_old {
+                return Ok(());
+            }
+            tracing::info!(snapshot = %oldest, size, age_ms, "deleting a snapshot");
+            self.snapshots.remove(&oldest);
+            let next = self.snapshots.keys().next().map_or(0, |id| id.offset);
+            self.delete_before(oldest, next, now)?;
+        }
+        Ok(())
+    }
+
+    fn delete_before(
+        &mut self,
+        snapshot: SnapshotId,
+        start: Offset,
+        now: Timestamp,
+    ) -> Result<(), MetadataLogError> {
+        let dir = self.dir.clone();
+        let io = |source| MetadataLogError::Io { path: dir.clone(), source };
+        self.log.increment_log_start_offset(start).map_err(io)?;
+        let segments = Arc::clone(&self.log.views().load().segments);
+        let ends = segments.iter().skip(1).map(|segment| segment.base_offset);
+        let below = ends.take_while(|end| *end <= start).count();
+        if below > 0 {
+            let gone = self.log.take_deletable(below, now).map_err(io)?;
+            gone.remove().map_err(io)?;
+        }
+        self.log.publish();
+        // The name goes first: a file that is half deleted is no snapshot.
+        let disk = &self.shared.disk;
+        let deleted = self.dir.join(snapshot.deleted_name());
+        disk.rename(&self.dir.join(snapshot.file_name()), &deleted).map_err(io)?;
+        disk.remove_file(&deleted).map_err(io)?;
+        disk.sync_dir(&self.dir).map_err(io)
+    }
+
+    /// Everything to disk, for a clean stop.
+    pub fn close(&mut self) -> Result<(), MetadataLogError> {
+        let dir = self.dir.clone();
+        self.log.close().map_err(|source| MetadataLogError::Io { path: dir, source })
+    }
+}
+
+fn read_bytes(view: &crate::log::LogView, offset: Offset) -> Result<Vec<u8>, MetadataLogError> {
+    let plan = view.read(offset, READ_BYTES, UpTo::LogEnd, true)?;
+    let Some(file) = plan.file else { return Ok(Vec::new()) };
+    let mut bytes = vec![0; plan.len];
+    let got = file.read_at(&mut bytes, plan.position).map_err(ReadError::Io)?;
+    bytes.truncate(got);
+    Ok(bytes)
+}
+
+/// The snapshots of a folder.
+#[derive(Default)]
+struct Found {
+    /// The newest that is whole, read.
+    newest: Option<(SnapshotId, Snapshot)>,
+    /// It, and those before it.
+    kept: BTreeMap<SnapshotId, Kept>,
+    /// Files that are no snapshots: half written, half deleted, or torn.
+    useless: Vec<String>,
+}
+
+fn find_snapshots(shared: &LogShared, dir: &Path) -> Result<Found, MetadataLogError> {
+    let disk = &*shared.disk;
+    let io = |source| MetadataLogError::Io { path: dir.to_owned(), source };
+    let mut found = Found::default();
+    if disk.info(dir).map_err(io)?.is_none() {
+        return Ok(found);
+    }
+    let mut complete = BTreeMap::new();
+    for entry in disk.list(dir).map_err(io)? {
+        match SnapshotId::parse(&entry.name) {
+            Some((id, SnapshotState::Complete)) => _ = complete.insert(id, entry.name),
+            Some((_, SnapshotState::Partial | SnapshotState::Deleted)) => {
+                found.useless.push(entry.name);
+            }
+            None => {}
+        }
+    }
+    for (id, name) in complete.into_iter().rev() {
+        let path = dir.join(&name);
+        let snapshot = match snapshot::read_file(disk, &path) {
+            Ok(snapshot) => snapshot,
+            Err(SnapshotError::Damaged { path, reason }) => {
+                tracing::warn!(path = %path.display(), reason, "torn snapshot, taking an older one");
+                found.useless.push(name);
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let bytes = disk.info(&path).map_err(io)?.map_or(0, |info| info.len);
+        let last_contained = snapshot.last_contained_timestamp;
+        found.kept.insert(id, Kept { bytes, last_contained });
+        if found.newest.is_none() {
+            found.newest = Some((id, snapshot));
+        }
+    }
+    Ok(found)
+}
