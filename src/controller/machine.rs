@@ -173,6 +173,12 @@ impl Controller {
         }
     }
 
+    /// Tells it who votes, which the log says.
+    pub fn join(&mut self, voters: impl Iterator<Item = BrokerId>, kraft_version: i16) {
+        self.settings.voters = voters.collect();
+        self.settings.kraft_version = kraft_version;
+    }
+
     /// The metadata as of the last record applied.
     pub fn image(&self) -> &MetadataImage {
         self.replay.image()

@@ -7,7 +7,7 @@
 //! Read `command.rs` (what can be asked), `machine.rs` (decide and apply), then one file per
 //! subject: `bootstrap.rs`, `brokers.rs`, `topics.rs`, `partitions.rs` (how one partition changes),
 //! `elections.rs`, `placement.rs`, `configs.rs`, `update_features.rs`, `producer_ids.rs`,
-//! `quotas.rs`, `security.rs`.
+//! `quotas.rs`, `security.rs`. `driver.rs` is the one part that does I/O.
 
 // Commands are decided by functions of one signature, whether they can be refused or not.
 #![allow(clippy::unnecessary_wraps)]
@@ -16,6 +16,7 @@ pub mod bootstrap;
 mod brokers;
 pub mod command;
 mod configs;
+pub mod driver;
 mod elections;
 mod machine;
 mod partitions;
@@ -23,6 +24,8 @@ pub mod placement;
 mod producer_ids;
 mod quotas;
 mod security;
+#[cfg(test)]
+mod tests;
 pub mod topic_names;
 mod topics;
 mod update_features;

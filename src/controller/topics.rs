@@ -318,53 +318,45 @@ impl Controller {
         for topic in &command.topics {
             *counts.entry(topic).or_default() += 1;
         }
+        let invalid = |message: &str| Err(Refusal::new(ErrorCode::InvalidRequest, message));
+        let refuse = |name: Option<&String>, id: TopicId, result: Verdict| DeleteTopicResult {
+            name: name.cloned(),
+            id,
+            result,
+        };
         let mut results = Vec::new();
         let mut found: BTreeMap<TopicId, Arc<Topic>> = BTreeMap::new();
-        let mut ambiguous = BTreeSet::new();
-        let invalid = |message: &str| Err(Refusal::new(ErrorCode::InvalidRequest, message));
-        for (topic, count) in counts {
-            let mut refuse = |name: Option<&str>, id: TopicId, result: Verdict| {
-                results.push(DeleteTopicResult { name: name.map(str::to_owned), id, result });
-            };
+        let mut taken = BTreeSet::new();
+        let image = self.image();
+        // Ids first: a name that means a topic whose id was given is ambiguous.
+        for (topic, count) in counts.iter().rev() {
+            let is_single = *count == 1;
             match topic {
-                TopicRef::Name(name) if count > 1 => {
-                    refuse(Some(name), Uuid::ZERO, invalid("Duplicate topic name."));
+                TopicRef::Id(id) if !is_single => {
+                    results.push(refuse(None, *id, invalid("Duplicate topic id.")));
+                    taken.insert(*id);
                 }
-                TopicRef::Id(id) if count > 1 => {
-                    refuse(None, *id, invalid("Duplicate topic id."));
-                    ambiguous.insert(*id);
-                }
-                TopicRef::Id(id) => match self.image().topics.by_id(*id) {
-                    Some(topic) => _ = found.insert(*id, Arc::clone(topic)),
-                    None => refuse(None, *id, Err(unknown_topic_id())),
-                },
-                TopicRef::Name(name) => match self.image().topics.by_name(name) {
+                TopicRef::Id(id) => match image.topics.by_id(*id) {
                     Some(topic) => {
-                        let is_new = !ambiguous.contains(&topic.id)
-                            && found.insert(topic.id, Arc::clone(topic)).is_none();
-                        if !is_new {
-                            ambiguous.insert(topic.id);
-                        }
+                        taken.insert(*id);
+                        found.insert(*id, Arc::clone(topic));
                     }
-                    None => refuse(Some(name), Uuid::ZERO, Err(unknown_topic())),
+                    None => results.push(refuse(None, *id, Err(unknown_topic_id()))),
                 },
-            }
-        }
-        // A name and an id of the same topic: which was meant?
-        for topic in &command.topics {
-            if let TopicRef::Name(name) = topic
-                && let Some(topic) = self.image().topics.by_name(name)
-                && ambiguous.contains(&topic.id)
-                && !results.iter().any(|done| done.name.as_deref() == Some(name))
-            {
-                found.remove(&topic.id);
-                results.push(DeleteTopicResult {
-                    name: Some(name.clone()),
-                    id: topic.id,
-                    result: invalid(
-                        "The provided topic name maps to an ID that was already supplied.",
-                    ),
-                });
+                TopicRef::Name(name) if !is_single => {
+                    let refusal = invalid("Duplicate topic name.");
+                    results.push(refuse(Some(name), Uuid::ZERO, refusal));
+                }
+                TopicRef::Name(name) => match image.topics.by_name(name) {
+                    Some(topic) if !taken.insert(topic.id) => {
+                        found.remove(&topic.id);
+                        let message =
+                            "The provided topic name maps to an ID that was already supplied.";
+                        results.push(refuse(Some(name), topic.id, invalid(message)));
+                    }
+                    Some(topic) => _ = found.insert(topic.id, Arc::clone(topic)),
+                    None => results.push(refuse(Some(name), Uuid::ZERO, Err(unknown_topic()))),
+                },
             }
         }
         let records: Vec<MetadataRecord> =
@@ -397,6 +389,11 @@ impl Controller {
             .collect();
         let mut records = Vec::new();
         for topic in &command.topics {
+            let present = self.image().topics.by_name(&topic.name).map(|t| t.partitions.len());
+            let wanted = usize::try_from(topic.count).unwrap_or(0);
+            if present.is_some_and(|present| wanted.saturating_sub(present) > RECORDS_MAX) {
+                return Err(too_large());
+            }
             if counts.get(topic.name.as_str()) == Some(&1) {
                 let result = self.add_partitions(&mut entropy, topic, &mut records);
                 results.push((topic.name.clone(), result));
@@ -432,9 +429,6 @@ impl Controller {
                 ));
             }
         };
-        if additional > RECORDS_MAX {
-            return Err(too_large());
-        }
         let factor = topic.partitions.first().map_or(0, |first| first.replicas.len());
         let placed = match &command.assignments {
             None => self.place(entropy, additional as i32, factor as i32).map_err(|refusal| {

@@ -119,11 +119,14 @@ pub struct MetadataLog {
     shared: LogShared,
     config: MetadataLogConfig,
     snapshots: BTreeMap<SnapshotId, Kept>,
+    /// Files that are no snapshots: half written, half deleted, or torn.
+    useless: Vec<String>,
 }
 
 impl MetadataLog {
     /// Opens the log in a metadata directory, creating it if it is missing, and gives the newest
-    /// snapshot that is whole. Nothing is written before every snapshot was found readable.
+    /// snapshot that is whole. Call [`Self::prepare`] once all that it holds was understood: what a
+    /// newer release wrote is left as it is.
     pub fn open(
         shared: LogShared,
         metadata_dir: &Path,
@@ -132,8 +135,8 @@ impl MetadataLog {
     ) -> Result<(Self, Option<(SnapshotId, Snapshot)>), MetadataLogError> {
         let dir = metadata_dir.join(DIRECTORY);
         let io = |source| MetadataLogError::Io { path: dir.clone(), source };
-        let found = find_snapshots(&shared, &dir)?;
-        let newest = found.newest;
+        let mut found = find_snapshots(&shared, &dir)?;
+        let newest = found.newest.take();
         shared.disk.create_dir_all(&dir).map_err(io)?;
         shared.disk.sync_dir(metadata_dir).map_err(io)?;
         let log_config = Arc::new(LogConfig {
@@ -174,17 +177,17 @@ impl MetadataLog {
             let latest = latest.map_or_else(|| "none".to_owned(), |id| id.to_string());
             return Err(MetadataLogError::NoSnapshot { start, latest });
         }
-        let mut this = Self { log, dir, shared, config, snapshots: found.kept };
-        this.tidy(&found.useless, start)?;
-        this.write_partition_metadata()?;
-        Ok((this, newest))
+        let Found { kept: snapshots, useless, .. } = found;
+        Ok((Self { log, dir, shared, config, snapshots, useless }, newest))
     }
 
-    /// Removes what is no snapshot any more, or not yet, and those before the log's start.
-    fn tidy(&mut self, useless: &[String], start: Offset) -> Result<(), MetadataLogError> {
+    /// Makes it ready for appends: removes what is no snapshot any more, or not yet, and those
+    /// before the log's start.
+    pub fn prepare(&mut self) -> Result<(), MetadataLogError> {
+        let start = self.log.log_start_offset();
         let stale: Vec<SnapshotId> =
             self.snapshots.keys().copied().filter(|id| id.offset < start).collect();
-        let mut names = useless.to_vec();
+        let mut names = std::mem::take(&mut self.useless);
         for id in stale {
             self.snapshots.remove(&id);
             names.push(id.file_name());
@@ -197,7 +200,7 @@ impl MetadataLog {
                 .remove_file(&path)
                 .map_err(|source| MetadataLogError::Io { path, source })?;
         }
-        Ok(())
+        self.write_partition_metadata()
     }
 
     fn write_partition_metadata(&self) -> Result<(), MetadataLogError> {
@@ -423,8 +426,17 @@ fn find_snapshots(shared: &LogShared, dir: &Path) -> Result<Found, MetadataLogEr
     }
     for (id, name) in complete.into_iter().rev() {
         let path = dir.join(&name);
-        let snapshot = match snapshot::read_file(disk, &path) {
-            Ok(snapshot) => snapshot,
+        let read = if found.newest.is_none() {
+            snapshot::read_file(disk, &path).map(|snapshot| {
+                let last_contained = snapshot.last_contained_timestamp;
+                found.newest = Some((id, snapshot));
+                last_contained
+            })
+        } else {
+            snapshot::read_header(disk, &path)
+        };
+        let last_contained = match read {
+            Ok(last_contained) => last_contained,
             Err(SnapshotError::Damaged { path, reason }) => {
                 tracing::warn!(path = %path.display(), reason, "torn snapshot, taking an older one");
                 found.useless.push(name);
@@ -433,11 +445,7 @@ fn find_snapshots(shared: &LogShared, dir: &Path) -> Result<Found, MetadataLogEr
             Err(error) => return Err(error.into()),
         };
         let bytes = disk.info(&path).map_err(io)?.map_or(0, |info| info.len);
-        let last_contained = snapshot.last_contained_timestamp;
         found.kept.insert(id, Kept { bytes, last_contained });
-        if found.newest.is_none() {
-            found.newest = Some((id, snapshot));
-        }
     }
     Ok(found)
 }

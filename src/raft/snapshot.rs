@@ -15,8 +15,11 @@ use super::voters::VoterSet;
 use crate::codec::CodecError;
 use crate::env::{Disk, OpenMode};
 use crate::metadata::record::MetadataRecord;
-use crate::record::batch::{BatchError, batches};
+use crate::record::batch::{BatchError, BatchView, batches};
 use crate::types::{LeaderEpoch, Offset, Timestamp};
+
+/// The first batch of a snapshot is smaller, voters included.
+const HEADER_BYTES_MAX: usize = 64 * 1024;
 
 const SUFFIX: &str = ".checkpoint";
 const PARTIAL_SUFFIX: &str = ".checkpoint.part";
@@ -223,6 +226,27 @@ pub fn read_file(disk: &dyn Disk, path: &Path) -> Result<Snapshot, SnapshotError
     match disk.read_file(path).map_err(io)? {
         Some(bytes) => decode(&bytes, path),
         None => Err(io(io::ErrorKind::NotFound.into())),
+    }
+}
+
+/// Reads only when the last record that a snapshot contains was appended to the log.
+pub fn read_header(disk: &dyn Disk, path: &Path) -> Result<Timestamp, SnapshotError> {
+    let io = |source| SnapshotError::Io { path: path.to_owned(), source };
+    let file = disk.open(path, OpenMode::Read).map_err(io)?;
+    let mut bytes = vec![0; HEADER_BYTES_MAX];
+    let got = file.read_at(&mut bytes, 0).map_err(io)?;
+    let damaged = |reason: String| SnapshotError::Damaged { path: path.to_owned(), reason };
+    let torn = |error: BatchError| damaged(error.to_string());
+    let first = BatchView::first(&bytes[..got]).map_err(torn)?;
+    first.check_crc().map_err(torn)?;
+    let content = batch::decode(&first)
+        .map_err(|source| SnapshotError::Unknown { path: path.to_owned(), source })?;
+    match content {
+        Content::Control(records) => match records.first() {
+            Some(ControlRecord::SnapshotHeader { last_contained }) => Ok(*last_contained),
+            _ => Err(damaged("it does not begin with a header".to_owned())),
+        },
+        Content::Data(_) => Err(damaged("it does not begin with a header".to_owned())),
     }
 }
 

@@ -1,0 +1,654 @@
+//! The task that owns the controller and the metadata log.
+//!
+//! [`open`] reads what the log holds, leads a new epoch, and appends what a new leader owes. Then
+//! [`Driver::run`] takes commands off a bounded queue, a group at a time: each is decided and
+//! applied in order; the records of the whole group are appended and synced once; whoever must act
+//! on the new image acts; the image is published; the replies leave. So no reply is older than what
+//! a client can read, nor promises what a power loss could take back.
+
+use std::future::Future;
+use std::io;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::{mpsc, oneshot};
+
+use super::bootstrap::{self, BootstrapError};
+use super::command::{Command, Operation, Refusal, Reply};
+use super::configs::ConfigRules;
+use super::machine::{Context, Controller, HistoryError, Outcome, RECORDS_MAX, Settings};
+use crate::env::Env;
+use crate::log::{LogShared, LogView};
+use crate::metadata::features::Release;
+use crate::metadata::image::Changes;
+use crate::metadata::{MetadataImage, MetadataRecord};
+use crate::raft::batch::{self, BATCH_BYTES_MAX, Content, RECORD_OVERHEAD_MAX};
+use crate::raft::log::{MetadataLog, MetadataLogConfig, MetadataLogError};
+use crate::raft::quorum::{Quorum, QuorumError, QuorumRecords};
+use crate::raft::quorum_state::{self, QuorumStateError};
+use crate::raft::snapshot::{self, Snapshot, SnapshotError, SnapshotId};
+use crate::raft::{ReplicaKey, Voter, VoterEndpoint, VoterSet};
+use crate::types::{BrokerId, ErrorCode, LeaderEpoch, Mono, Offset, Timestamp, Uuid};
+
+/// How many commands may wait.
+const QUEUE_LEN: usize = 1024;
+/// How many commands share one sync.
+const GROUP_LEN: usize = 256;
+/// How often old snapshots are looked for (Kafka 4.4 `RaftMetadataLogCleanerManager`).
+const CLEAN_INTERVAL: Duration = Duration::from_mins(1);
+/// The first records of a directory that was formatted for a release before 4.4.
+const BOOTSTRAP_CHECKPOINT: &str = "bootstrap.checkpoint";
+
+/// Everything a controller needs to begin.
+pub struct Start {
+    /// Where the metadata log lies.
+    pub metadata_dir: PathBuf,
+    /// The `directory.id` of that directory.
+    pub directory_id: Uuid,
+    /// What logs share.
+    pub shared: LogShared,
+    /// How the metadata log is kept.
+    pub log: MetadataLogConfig,
+    /// `controller.quorum.voters`; empty where the voters are recorded in the log.
+    pub static_voters: VoterSet,
+    /// Where this controller is reached, its first listener first.
+    pub endpoints: Vec<VoterEndpoint>,
+    /// What the machine is told; voters and version of the quorum are filled in.
+    pub settings: Settings,
+    /// What configurations mean.
+    pub rules: Arc<dyn ConfigRules>,
+}
+
+/// Why a controller does not begin. The directory is left as it was, unless the disk failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The metadata log.
+    #[error(transparent)]
+    Log(#[from] MetadataLogError),
+    /// The file of votes.
+    #[error(transparent)]
+    QuorumState(#[from] QuorumStateError),
+    /// This node may not lead.
+    #[error(transparent)]
+    Quorum(#[from] QuorumError),
+    /// The log says what cannot be, or what a newer release said.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    /// The first records.
+    #[error(transparent)]
+    Bootstrap(#[from] BootstrapError),
+    /// `bootstrap.checkpoint`.
+    #[error(transparent)]
+    Checkpoint(#[from] SnapshotError),
+    /// A record cannot be written at the cluster's release.
+    #[error("{0}")]
+    Encode(String),
+}
+
+/// Whoever acts on new images: the broker, which has a partition's log before its creation is
+/// answered.
+pub trait Observer: Send + Sync {
+    /// Called with each image before it is published, one after the other; the next is not made
+    /// before this is done.
+    fn on_image<'a>(
+        &'a self,
+        image: Arc<MetadataImage>,
+        changes: &'a Changes,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+}
+
+/// The quorum, as DescribeQuorum tells of it.
+#[derive(Clone)]
+pub struct QuorumStatus {
+    /// Who leads.
+    pub leader: BrokerId,
+    /// In which epoch.
+    pub epoch: LeaderEpoch,
+    /// Who votes.
+    pub voters: VoterSet,
+    /// The version of the quorum.
+    pub kraft_version: i16,
+    /// The log, for its offsets.
+    pub log: Arc<ArcSwap<LogView>>,
+}
+
+enum Request {
+    Command(Command, oneshot::Sender<Result<Reply, Refusal>>),
+    Stop(oneshot::Sender<()>),
+}
+
+/// The way to a running controller. Cheap to clone.
+#[derive(Clone)]
+pub struct ControllerHandle {
+    requests: mpsc::Sender<Request>,
+    images: Arc<ArcSwap<MetadataImage>>,
+    quorum: Arc<QuorumStatus>,
+}
+
+impl ControllerHandle {
+    /// Asks, and waits until what was decided is committed, acted on and published.
+    ///
+    /// Errors: what the controller refuses as a whole; REQUEST_TIMED_OUT when it is stopping.
+    pub async fn call<O: Operation>(&self, operation: O) -> Result<O::Reply, Refusal> {
+        let stopping =
+            || Refusal::new(ErrorCode::RequestTimedOut, "The controller is shutting down.");
+        let (answer, answered) = oneshot::channel();
+        let request = Request::Command(operation.into_command(), answer);
+        self.requests.send(request).await.map_err(|_| stopping())?;
+        let reply = answered.await.map_err(|_| stopping())??;
+        O::reply(reply).ok_or_else(stopping)
+    }
+
+    /// The newest image.
+    pub fn image(&self) -> Arc<MetadataImage> {
+        self.images.load_full()
+    }
+
+    /// Where images are published.
+    pub fn images(&self) -> Arc<ArcSwap<MetadataImage>> {
+        Arc::clone(&self.images)
+    }
+
+    /// The quorum.
+    pub fn quorum(&self) -> &QuorumStatus {
+        &self.quorum
+    }
+
+    /// Answers what was asked so far, closes the log, and ends [`Driver::run`].
+    pub async fn stop(&self) {
+        let (done, stopped) = oneshot::channel();
+        if self.requests.send(Request::Stop(done)).await.is_ok() {
+            let _ = stopped.await; // An error is the run's to report.
+        }
+    }
+}
+
+/// A snapshot that was written.
+struct Written {
+    id: SnapshotId,
+    bytes: u64,
+    last_contained: Timestamp,
+}
+
+/// The controller with its log.
+pub struct Driver {
+    env: Env,
+    machine: Controller,
+    /// `None` while it is at work elsewhere.
+    log: Option<MetadataLog>,
+    quorum: Arc<QuorumStatus>,
+    images: Arc<ArcSwap<MetadataImage>>,
+    requests: mpsc::Receiver<Request>,
+    next_offset: Offset,
+    last_append: Timestamp,
+    bytes_since_snapshot: u64,
+    last_snapshot: Mono,
+    snapshot: Option<oneshot::Receiver<Result<Written, SnapshotError>>>,
+    next_clean: Mono,
+}
+
+/// The batches of one group of decisions, not yet appended.
+#[derive(Default)]
+struct Batches {
+    batches: Vec<Vec<u8>>,
+    bytes: u64,
+}
+
+type Waiting = (oneshot::Sender<Result<Reply, Refusal>>, Result<Reply, Refusal>);
+
+/// Reads the log, leads a new epoch, and commits its first records. Blocks: call it where blocking
+/// is allowed.
+pub fn open(env: &Env, start: Start) -> Result<(Driver, ControllerHandle), StartError> {
+    let Start { metadata_dir, directory_id, shared, log, static_voters, endpoints, .. } = &start;
+    let disk = Arc::clone(&shared.disk);
+    let now = env.clock.wall();
+    let (mut log, snapshot) = MetadataLog::open(shared.clone(), metadata_dir, *log, now)?;
+    let mut records = QuorumRecords::new(static_voters.clone());
+    let mut machine = Controller::new(start.settings.clone(), Arc::clone(&start.rules));
+    let loaded = load(&log, snapshot, &mut records, &mut machine)?;
+    let me = ReplicaKey { id: start.settings.node_id, directory: Some(*directory_id) };
+    let remembered = quorum_state::read(&*disk, log.dir())?;
+    let mut quorum = Quorum::new(me, records, remembered, log.last_epoch());
+    let voters: Vec<BrokerId> = quorum.records().voters.ids().collect();
+    let kraft_version = quorum.records().kraft_version;
+    let voted = quorum.stand()?.clone();
+    let bootstrap_records = match loaded.bootstrap {
+        Some(records) => records,
+        None => read_bootstrap(&start)?,
+    };
+    machine.join(voters.iter().copied(), kraft_version);
+    let activation = machine.activate(env.clock.now(), &bootstrap_records)?;
+    // All that is there was understood: from here on files change.
+    log.prepare()?;
+    let remember = |state| {
+        quorum_state::write(&*disk, log.dir(), state, kraft_version, voters.iter().copied())
+    };
+    remember(&voted)?;
+    let epoch_start = log.end();
+    remember(quorum.win(epoch_start))?;
+    let epoch = quorum.epoch();
+    let local = Voter { key: me, endpoints: endpoints.clone(), kraft_versions: (0, 1) };
+    let first = quorum.first_records(&local);
+    log.append(batch::control(epoch_start, epoch, now, &first), epoch, now)?;
+    for (record, offset) in first.iter().zip(epoch_start..) {
+        quorum.apply(record, offset);
+        machine.advance(offset, epoch);
+    }
+    let release = release_of(&activation).unwrap_or(machine.image().release);
+    let mut offset = log.end();
+    let batches = encode(&activation, offset, epoch, now, release, false)
+        .map_err(|refusal| StartError::Encode(refusal.to_string()))?;
+    for record in &activation {
+        machine.apply(record, offset, epoch)?;
+        offset += 1;
+    }
+    append_and_commit(&mut log, batches, epoch, now, &*disk)?;
+    let _ = machine.take_changes(); // Whoever begins with an image begins with all of it.
+    tracing::info!(epoch, offset, "leading the metadata quorum");
+    let status = Arc::new(QuorumStatus {
+        leader: me.id,
+        epoch,
+        voters: quorum.records().voters.clone(),
+        kraft_version,
+        log: log.views(),
+    });
+    let images = Arc::new(ArcSwap::from_pointee(machine.image().clone()));
+    let (sender, requests) = mpsc::channel(QUEUE_LEN);
+    let handle = ControllerHandle {
+        requests: sender,
+        images: Arc::clone(&images),
+        quorum: Arc::clone(&status),
+    };
+    let driver = Driver {
+        env: env.clone(),
+        machine,
+        log: Some(log),
+        quorum: status,
+        images,
+        requests,
+        next_offset: offset,
+        last_append: now,
+        bytes_since_snapshot: loaded.bytes_since_snapshot,
+        last_snapshot: env.clock.now(),
+        snapshot: None,
+        next_clean: env.clock.now() + CLEAN_INTERVAL,
+    };
+    Ok((driver, handle))
+}
+
+/// What was found beside the image.
+struct Loaded {
+    /// The first records of the cluster, where the 0-0 snapshot holds them.
+    bootstrap: Option<Vec<MetadataRecord>>,
+    bytes_since_snapshot: u64,
+}
+
+/// Applies snapshot and log to quorum and machine.
+fn load(
+    log: &MetadataLog,
+    snapshot: Option<(SnapshotId, Snapshot)>,
+    quorum: &mut QuorumRecords,
+    machine: &mut Controller,
+) -> Result<Loaded, StartError> {
+    let mut loaded = Loaded { bootstrap: None, bytes_since_snapshot: 0 };
+    let mut from = 0;
+    if let Some((id, snapshot)) = snapshot {
+        let last = id.offset - 1;
+        quorum.kraft_version = snapshot.kraft_version;
+        if let Some(voters) = snapshot.voters {
+            quorum.voters = voters;
+            quorum.voters_at = Some(last);
+        }
+        if id == SnapshotId::BOOTSTRAP {
+            // What `format` wrote is not yet agreed on: the first leader appends it to the log.
+            loaded.bootstrap = Some(snapshot.records).filter(|records| !records.is_empty());
+        } else {
+            for record in &snapshot.records {
+                machine.apply(record, last, id.epoch)?;
+            }
+            machine.advance(last, id.epoch);
+        }
+        from = id.offset;
+    }
+    log.read(from, |header, content| -> Result<(), StartError> {
+        loaded.bytes_since_snapshot += header.size() as u64;
+        match content {
+            Content::Control(records) => {
+                for (record, offset) in records.iter().zip(header.base_offset..) {
+                    quorum.apply(record, offset);
+                }
+                machine.advance(header.last_offset(), header.leader_epoch);
+            }
+            Content::Data(records) => {
+                for (record, offset) in records.iter().zip(header.base_offset..) {
+                    machine.apply(record, offset, header.leader_epoch)?;
+                }
+            }
+        }
+        Ok(())
+    })?;
+    Ok(loaded)
+}
+
+/// The first records of a directory that Kafka before 4.4 formatted, or the default ones.
+fn read_bootstrap(start: &Start) -> Result<Vec<MetadataRecord>, StartError> {
+    let path = start.metadata_dir.join(BOOTSTRAP_CHECKPOINT);
+    match snapshot::read_file(&*start.shared.disk, &path) {
+        Ok(snapshot) => Ok(snapshot.records),
+        Err(SnapshotError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            Ok(bootstrap::default_records())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The release that records finalize.
+fn release_of(records: &[MetadataRecord]) -> Option<Release> {
+    records.iter().find_map(|record| match record {
+        MetadataRecord::FeatureLevel(feature)
+            if feature.name == crate::metadata::features::METADATA_VERSION =>
+        {
+            Release::from_level(feature.feature_level).ok()
+        }
+        _ => None,
+    })
+}
+
+/// Records as batches: one if they are atomic, else as few as hold them.
+fn encode(
+    records: &[MetadataRecord],
+    base_offset: Offset,
+    epoch: LeaderEpoch,
+    now: Timestamp,
+    release: Release,
+    atomic: bool,
+) -> Result<Batches, Refusal> {
+    let mut done = Batches::default();
+    let mut next = batch::empty(base_offset, epoch);
+    let mut offset = base_offset;
+    for record in records {
+        let value = record.encode(release.record_version(record)).map_err(|error| {
+            tracing::error!(record = record.name(), %error, %release, "not a record of the release");
+            Refusal::from(ErrorCode::UnknownServerError)
+        })?;
+        let is_full = next.count() as usize >= RECORDS_MAX
+            || next.len() + value.len() + RECORD_OVERHEAD_MAX > BATCH_BYTES_MAX;
+        if is_full && !next.is_empty() {
+            if atomic {
+                return Err(super::topics::too_large());
+            }
+            offset += Offset::from(next.count());
+            done.push(std::mem::replace(&mut next, batch::empty(offset, epoch)));
+        }
+        next.push(now, None, Some(&value));
+    }
+    if !next.is_empty() {
+        done.push(next);
+    }
+    Ok(done)
+}
+
+impl Batches {
+    fn push(&mut self, batch: crate::record::BatchBuilder) {
+        let bytes = batch::finish(batch);
+        self.bytes += bytes.len() as u64;
+        self.batches.push(bytes);
+    }
+
+    fn append(&mut self, mut other: Self) {
+        self.bytes += other.bytes;
+        self.batches.append(&mut other.batches);
+    }
+}
+
+/// Appends batches and makes them durable.
+fn append_and_commit(
+    log: &mut MetadataLog,
+    batches: Batches,
+    epoch: LeaderEpoch,
+    now: Timestamp,
+    disk: &dyn crate::env::Disk,
+) -> Result<(), MetadataLogError> {
+    for batch in batches.batches {
+        log.append(batch, epoch, now)?;
+    }
+    if let Some(job) = log.begin_sync() {
+        let result = job.sync(disk);
+        log.commit(&job, result, now)?;
+    }
+    Ok(())
+}
+
+impl Driver {
+    /// Serves until it is stopped, or until the disk fails: then nothing more can be promised, and
+    /// the process should end.
+    pub async fn run(mut self, observer: Arc<dyn Observer>) -> Result<(), MetadataLogError> {
+        let mut group = Vec::new();
+        loop {
+            let deadline = self.next_deadline();
+            let wake = async {
+                match deadline {
+                    Some(deadline) => self.env.clock.sleep_until(deadline).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let written = async {
+                match &mut self.snapshot {
+                    Some(written) => written.await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                written = written => {
+                    self.snapshot = None;
+                    self.finish_snapshot(written).await?;
+                }
+                count = self.requests.recv_many(&mut group, GROUP_LEN) => {
+                    let stop = self.serve(&mut group, &*observer).await?;
+                    if stop.is_some() || count == 0 {
+                        self.close().await?;
+                        if let Some(stop) = stop {
+                            let _ = stop.send(()); // Whoever asked may have gone away.
+                        }
+                        return Ok(());
+                    }
+                }
+                () = wake => self.on_deadline(&*observer).await?,
+            }
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Mono> {
+        let is_cleanable = self.log.as_ref().is_some_and(MetadataLog::is_cleanable);
+        let clean = is_cleanable.then_some(self.next_clean);
+        self.machine.next_deadline().into_iter().chain(clean).min()
+    }
+
+    /// Decides a group of commands; the way to whoever wants us to stop, if someone does.
+    async fn serve(
+        &mut self,
+        group: &mut Vec<Request>,
+        observer: &dyn Observer,
+    ) -> Result<Option<oneshot::Sender<()>>, MetadataLogError> {
+        let mut batches = Batches::default();
+        let mut waiting: Vec<Waiting> = Vec::new();
+        let mut stop = None;
+        for request in group.drain(..) {
+            match request {
+                Request::Command(command, answer) => {
+                    let reply = self.decide(command, &mut batches);
+                    waiting.push((answer, reply));
+                }
+                Request::Stop(done) => {
+                    stop = Some(done);
+                    break; // Later ones see their channel close.
+                }
+            }
+        }
+        self.commit(batches, observer).await?;
+        for (answer, reply) in waiting {
+            let _ = answer.send(reply); // Whoever asked may have gone away.
+        }
+        Ok(stop)
+    }
+
+    /// Decides a command and applies its records, which are not yet durable.
+    fn decide(&mut self, command: Command, batches: &mut Batches) -> Result<Reply, Refusal> {
+        let random = &self.env.random;
+        let seed = (u128::from(random.next_u64()) << 64) | u128::from(random.next_u64());
+        let context = Context { now: self.env.clock.now(), next_offset: self.next_offset, seed };
+        let Outcome { records, atomic, reply } = self.machine.decide(context, command);
+        self.take(&records, atomic, batches)?;
+        reply
+    }
+
+    /// Encodes and applies decided records.
+    fn take(
+        &mut self,
+        records: &[MetadataRecord],
+        atomic: bool,
+        batches: &mut Batches,
+    ) -> Result<(), Refusal> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        let epoch = self.quorum.epoch;
+        let now = self.env.clock.wall();
+        let release = self.machine.image().release;
+        let encoded = encode(records, self.next_offset, epoch, now, release, atomic)?;
+        for record in records {
+            if let Err(error) = self.machine.apply(record, self.next_offset, epoch) {
+                unreachable!("the controller decided what its image refuses: {error}");
+            }
+            self.next_offset += 1;
+        }
+        self.last_append = now;
+        batches.append(encoded);
+        Ok(())
+    }
+
+    /// Makes batches durable, then shows what they changed.
+    async fn commit(
+        &mut self,
+        batches: Batches,
+        observer: &dyn Observer,
+    ) -> Result<(), MetadataLogError> {
+        if batches.batches.is_empty() {
+            return Ok(());
+        }
+        self.bytes_since_snapshot += batches.bytes;
+        let (epoch, now) = (self.quorum.epoch, self.last_append);
+        let disk = Arc::clone(&self.env.disk);
+        self.with_log(move |log| append_and_commit(log, batches, epoch, now, &*disk)).await?;
+        let changes = self.machine.take_changes();
+        let image = Arc::new(self.machine.image().clone());
+        observer.on_image(Arc::clone(&image), &changes).await;
+        self.images.store(image);
+        self.maybe_snapshot();
+        Ok(())
+    }
+
+    async fn on_deadline(&mut self, observer: &dyn Observer) -> Result<(), MetadataLogError> {
+        let now = self.env.clock.now();
+        let mut batches = Batches::default();
+        let records = self.machine.on_deadline(now);
+        if let Err(refusal) = self.take(&records, false, &mut batches) {
+            tracing::error!(%refusal, "a periodic change cannot be written");
+        }
+        self.commit(batches, observer).await?;
+        if self.next_clean <= now {
+            self.next_clean = now + CLEAN_INTERVAL;
+            let wall = self.env.clock.wall();
+            self.with_log(move |log| log.clean(wall)).await?;
+        }
+        Ok(())
+    }
+
+    /// Runs `work` on the log where blocking is allowed.
+    async fn with_log<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&mut MetadataLog) -> T + Send + 'static,
+    ) -> T {
+        let mut log = self.log.take().expect("the log comes back from each work");
+        let (log, result) = self
+            .env
+            .threads
+            .run_blocking(move || {
+                let result = work(&mut log);
+                (log, result)
+            })
+            .await;
+        self.log = Some(log);
+        result
+    }
+
+    /// Begins a snapshot of the image if enough was appended, or enough time has passed, since the
+    /// last one (Kafka 4.4 `SnapshotGenerator`).
+    fn maybe_snapshot(&mut self) {
+        let Some(log) = &self.log else { return };
+        let now = self.env.clock.now();
+        let config = log.config();
+        let is_due = self.bytes_since_snapshot >= config.snapshot_after_bytes
+            || config
+                .snapshot_after_ms
+                .is_some_and(|ms| now.since(self.last_snapshot) >= Duration::from_millis(ms));
+        if !is_due || self.snapshot.is_some() || self.machine.in_transaction() {
+            return;
+        }
+        let image = self.machine.image().clone();
+        let id = SnapshotId { offset: image.offset + 1, epoch: image.epoch };
+        let Some(path) = log.snapshot_path(id) else { return };
+        self.bytes_since_snapshot = 0;
+        self.last_snapshot = now;
+        let (last_contained, appended_at) = (self.last_append, self.env.clock.wall());
+        let QuorumStatus { kraft_version, voters, .. } = (*self.quorum).clone();
+        let disk = Arc::clone(&self.env.disk);
+        let (done, written) = oneshot::channel();
+        tracing::info!(snapshot = %id, "writing a snapshot");
+        self.env.threads.blocking(Box::new(move || {
+            let records = image.to_records();
+            let contents = snapshot::Contents {
+                last_contained_timestamp: last_contained,
+                appended_at,
+                kraft_version,
+                voters: Some(&voters),
+                records: &records,
+            };
+            let written = snapshot::write_file(&*disk, &path, id.epoch, &contents);
+            let _ = done.send(written.map(|bytes| Written { id, bytes, last_contained }));
+        }));
+        self.snapshot = Some(written);
+    }
+
+    async fn finish_snapshot(
+        &mut self,
+        written: Result<Result<Written, SnapshotError>, oneshot::error::RecvError>,
+    ) -> Result<(), MetadataLogError> {
+        match written {
+            Ok(Ok(Written { id, bytes, last_contained })) => {
+                let now = self.env.clock.wall();
+                self.with_log(move |log| {
+                    log.add_snapshot(id, bytes, last_contained);
+                    log.clean(now)
+                })
+                .await
+            }
+            Ok(Err(error)) => Err(error.into()),
+            Err(_) => Ok(()), // The executor is stopping.
+        }
+    }
+
+    async fn close(&mut self) -> Result<(), MetadataLogError> {
+        if let Some(written) = self.snapshot.take() {
+            self.finish_snapshot(written.await).await?;
+        }
+        self.with_log(MetadataLog::close).await
+    }
+}
+
+#[cfg(test)]
+mod tests;
