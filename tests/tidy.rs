@@ -73,7 +73,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("std::net::Tcp", &["src/env/real"]),
     ("tokio::net", &["src/env/real"]),
     ("tokio::fs", &[]),
-    ("std::thread::", &["src/env/real", "src/main.rs"]),
+    ("std::thread::", &["src/env/real", "src/env/sim", "src/main.rs"]),
     ("spawn_blocking", &[]),
     ("getrandom", &["src/env/real"]),
     ("SystemTime", &["src/env/real"]),

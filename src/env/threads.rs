@@ -8,7 +8,8 @@ pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// A blocking call.
 pub type BlockingTask = Box<dyn FnOnce() + Send>;
 
-/// Executors. In simulation there is one thread: `spawn` queues, `blocking` runs at once.
+/// Executors. In simulation there is one thread: `spawn` queues, and `blocking` runs at once or, by
+/// the seed, as a task a little later.
 pub trait Threads: Send + Sync {
     /// Runs `task` on the calling worker's own thread (the caller runs on a worker).
     fn spawn(&self, task: Task);

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use rustix::io::Errno;
 
+use super::clock::{EPOCH, Wall};
 use super::fault::{Call, Fault};
 use super::inode::Survival;
 use super::rng::Rng;
@@ -46,9 +47,6 @@ struct Shared {
     state: Mutex<Option<State>>,
 }
 
-/// What time it is for files.
-pub(super) type Wall = Arc<dyn Fn() -> Timestamp + Send + Sync>;
-
 struct State {
     tree: Tree,
     rng: Rng,
@@ -71,7 +69,7 @@ const DEFAULT_CAPACITY: u64 = 1 << 40;
 impl SimDisk {
     /// An empty disk that stands alone, outside any world. Its time stands still.
     pub fn new(seed: u64) -> Self {
-        let wall: Wall = Arc::new(|| super::clock::EPOCH);
+        let wall: Wall = Arc::new(|| EPOCH);
         Self::create("disk", &Rng::new(seed), Trace::new(|| Mono(0)), wall)
     }
 

@@ -1,5 +1,9 @@
 //! The one source of chance in a simulated world.
 
+use parking_lot::Mutex;
+
+use crate::env::Random;
+
 /// A small seeded generator (SplitMix64). Not for secrets.
 ///
 /// Parts of a world draw from generators [forked](Self::fork) by name, so that one more draw in
@@ -84,6 +88,21 @@ impl Fnv {
 
     pub(super) fn finish(&self) -> u64 {
         self.0
+    }
+}
+
+/// [`Random`] from a seed.
+pub(super) struct SimRandom(Mutex<Rng>);
+
+impl SimRandom {
+    pub(super) fn new(rng: Rng) -> Self {
+        Self(Mutex::new(rng))
+    }
+}
+
+impl Random for SimRandom {
+    fn fill(&self, bytes: &mut [u8]) {
+        self.0.lock().fill(bytes);
     }
 }
 
