@@ -44,6 +44,9 @@ pub enum CodecError {
     /// A text that is not UTF-8.
     #[error("a string is not UTF-8")]
     Utf8,
+    /// The byte before a struct that may be null is neither -1 (null) nor 1.
+    #[error("{0} says neither that a struct is null nor that it follows")]
+    Marker(i8),
     /// Null where the field is not nullable.
     #[error("null in a field that is not nullable")]
     Null,

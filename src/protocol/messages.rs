@@ -8,7 +8,8 @@ pub use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::protocol::{Encodable, HeaderVersion};
 
 use super::apis::ApiFacts;
-use super::shape::{self, ShapeError};
+use super::shape;
+use crate::codec::CodecError;
 use crate::types;
 
 /// Why a body is not the request it should be.
@@ -16,7 +17,7 @@ use crate::types;
 pub enum DecodeError {
     /// The guard says so.
     #[error(transparent)]
-    Shape(#[from] ShapeError),
+    Shape(#[from] CodecError),
     /// The message library says so.
     #[error("{api} version {version}: {reason}")]
     Message {

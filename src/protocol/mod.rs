@@ -12,7 +12,7 @@ pub mod messages;
 pub mod own;
 pub mod produce;
 pub mod shape;
-mod shapes;
+pub mod shapes;
 
 pub use apis::{ApiFacts, key};
 pub use header::{HeaderError, RequestHeader};

@@ -1,1752 +1,781 @@
-//! The shapes of all requests of Kafka 4.4: which fields a version has, and how long they are.
-//! Facts for the walk in `shape.rs`; the order is that of the wire.
+//! What the body of each request looks like: Kafka 4.4's schemas as facts, one entry an API.
+//!
+//! ```text
+//! 3 Metadata 0-13 flexible 9+ {                      API key, name, versions, flexible from
+//!     Topics [ TopicId uuid 10+; Name string 0+; ] 0+;      [] an array, here of structs
+//!     AllowAutoTopicCreation bool 4+;                       a field, and the versions with it
+//!     IncludeClusterAuthorizedOperations bool 8-10;
+//! }
+//! ```
+//!
+//! `[i32]` is an array of integers, `{}` a struct, `()` a struct that may be null, `tag N` a tagged
+//! field. Which strings, bytes and arrays may be null is not said: whoever decodes them knows, and
+//! for a walk null is but short. Entries are made from the schemas and can be laid beside them.
+//! Source: Kafka 4.4 `clients/src/main/resources/common/message/*Request.json`.
 
-use super::apis::key;
-use super::shape::Kind::{Array, Blob, Fixed, Str, Struct};
-use super::shape::{Field, field, tagged};
+use super::shape::shape_table;
 
-const MAX: i16 = i16::MAX;
+shape_table! {
+    /// Every request that Kafka 4.4 has, in the order of its key. Versions include unstable ones.
+    pub static REQUESTS =
 
-/// The fields of a request, by the number of its API.
-pub(super) fn of(api: i16) -> Option<&'static [Field]> {
-    Some(match api {
-        key::Produce => PRODUCE,
-        key::Fetch => FETCH,
-        key::ListOffsets => LIST_OFFSETS,
-        key::Metadata => METADATA,
-        key::OffsetCommit => OFFSET_COMMIT,
-        key::OffsetFetch => OFFSET_FETCH,
-        key::FindCoordinator => FIND_COORDINATOR,
-        key::JoinGroup => JOIN_GROUP,
-        key::Heartbeat => HEARTBEAT,
-        key::LeaveGroup => LEAVE_GROUP,
-        key::SyncGroup => SYNC_GROUP,
-        key::DescribeGroups => DESCRIBE_GROUPS,
-        key::ListGroups => LIST_GROUPS,
-        key::SaslHandshake => SASL_HANDSHAKE,
-        key::ApiVersions => API_VERSIONS,
-        key::CreateTopics => CREATE_TOPICS,
-        key::DeleteTopics => DELETE_TOPICS,
-        key::DeleteRecords => DELETE_RECORDS,
-        key::InitProducerId => INIT_PRODUCER_ID,
-        key::OffsetForLeaderEpoch => OFFSET_FOR_LEADER_EPOCH,
-        key::AddPartitionsToTxn => ADD_PARTITIONS_TO_TXN,
-        key::AddOffsetsToTxn => ADD_OFFSETS_TO_TXN,
-        key::EndTxn => END_TXN,
-        key::WriteTxnMarkers => WRITE_TXN_MARKERS,
-        key::TxnOffsetCommit => TXN_OFFSET_COMMIT,
-        key::DescribeAcls => DESCRIBE_ACLS,
-        key::CreateAcls => CREATE_ACLS,
-        key::DeleteAcls => DELETE_ACLS,
-        key::DescribeConfigs => DESCRIBE_CONFIGS,
-        key::AlterConfigs => ALTER_CONFIGS,
-        key::AlterReplicaLogDirs => ALTER_REPLICA_LOG_DIRS,
-        key::DescribeLogDirs => DESCRIBE_LOG_DIRS,
-        key::SaslAuthenticate => SASL_AUTHENTICATE,
-        key::CreatePartitions => CREATE_PARTITIONS,
-        key::CreateDelegationToken => CREATE_DELEGATION_TOKEN,
-        key::RenewDelegationToken => RENEW_DELEGATION_TOKEN,
-        key::ExpireDelegationToken => EXPIRE_DELEGATION_TOKEN,
-        key::DescribeDelegationToken => DESCRIBE_DELEGATION_TOKEN,
-        key::DeleteGroups => DELETE_GROUPS,
-        key::ElectLeaders => ELECT_LEADERS,
-        key::IncrementalAlterConfigs => INCREMENTAL_ALTER_CONFIGS,
-        key::AlterPartitionReassignments => ALTER_PARTITION_REASSIGNMENTS,
-        key::ListPartitionReassignments => LIST_PARTITION_REASSIGNMENTS,
-        key::OffsetDelete => OFFSET_DELETE,
-        key::DescribeClientQuotas => DESCRIBE_CLIENT_QUOTAS,
-        key::AlterClientQuotas => ALTER_CLIENT_QUOTAS,
-        key::DescribeUserScramCredentials => DESCRIBE_USER_SCRAM_CREDENTIALS,
-        key::AlterUserScramCredentials => ALTER_USER_SCRAM_CREDENTIALS,
-        key::Vote => VOTE,
-        key::BeginQuorumEpoch => BEGIN_QUORUM_EPOCH,
-        key::EndQuorumEpoch => END_QUORUM_EPOCH,
-        key::DescribeQuorum => DESCRIBE_QUORUM,
-        key::AlterPartition => ALTER_PARTITION,
-        key::UpdateFeatures => UPDATE_FEATURES,
-        key::Envelope => ENVELOPE,
-        key::FetchSnapshot => FETCH_SNAPSHOT,
-        key::DescribeCluster => DESCRIBE_CLUSTER,
-        key::DescribeProducers => DESCRIBE_PRODUCERS,
-        key::BrokerRegistration => BROKER_REGISTRATION,
-        key::BrokerHeartbeat => BROKER_HEARTBEAT,
-        key::UnregisterBroker => UNREGISTER_BROKER,
-        key::DescribeTransactions => DESCRIBE_TRANSACTIONS,
-        key::ListTransactions => LIST_TRANSACTIONS,
-        key::AllocateProducerIds => ALLOCATE_PRODUCER_IDS,
-        key::ConsumerGroupHeartbeat => CONSUMER_GROUP_HEARTBEAT,
-        key::ConsumerGroupDescribe => CONSUMER_GROUP_DESCRIBE,
-        key::ControllerRegistration => CONTROLLER_REGISTRATION,
-        key::GetTelemetrySubscriptions => GET_TELEMETRY_SUBSCRIPTIONS,
-        key::PushTelemetry => PUSH_TELEMETRY,
-        key::AssignReplicasToDirs => ASSIGN_REPLICAS_TO_DIRS,
-        key::ListConfigResources => LIST_CONFIG_RESOURCES,
-        key::DescribeTopicPartitions => DESCRIBE_TOPIC_PARTITIONS,
-        key::ShareGroupHeartbeat => SHARE_GROUP_HEARTBEAT,
-        key::ShareGroupDescribe => SHARE_GROUP_DESCRIBE,
-        key::ShareFetch => SHARE_FETCH,
-        key::ShareAcknowledge => SHARE_ACKNOWLEDGE,
-        key::AddRaftVoter => ADD_RAFT_VOTER,
-        key::RemoveRaftVoter => REMOVE_RAFT_VOTER,
-        key::UpdateRaftVoter => UPDATE_RAFT_VOTER,
-        key::InitializeShareGroupState => INITIALIZE_SHARE_GROUP_STATE,
-        key::ReadShareGroupState => READ_SHARE_GROUP_STATE,
-        key::WriteShareGroupState => WRITE_SHARE_GROUP_STATE,
-        key::DeleteShareGroupState => DELETE_SHARE_GROUP_STATE,
-        key::ReadShareGroupStateSummary => READ_SHARE_GROUP_STATE_SUMMARY,
-        key::StreamsGroupHeartbeat => STREAMS_GROUP_HEARTBEAT,
-        key::StreamsGroupDescribe => STREAMS_GROUP_DESCRIBE,
-        key::DescribeShareGroupOffsets => DESCRIBE_SHARE_GROUP_OFFSETS,
-        key::AlterShareGroupOffsets => ALTER_SHARE_GROUP_OFFSETS,
-        key::DeleteShareGroupOffsets => DELETE_SHARE_GROUP_OFFSETS,
-        key::StreamsGroupTopologyDescriptionUpdate => STREAMS_GROUP_TOPOLOGY_DESCRIPTION_UPDATE,
-        key::UnregisterController => UNREGISTER_CONTROLLER,
-        _ => return None,
-    })
+    0 Produce 3-13 flexible 9+ {
+        TransactionalId string 3+;
+        Acks i16 0+;
+        TimeoutMs i32 0+;
+        TopicData [
+            Name string 0-12;
+            TopicId uuid 13+;
+            PartitionData [ Index i32 0+; Records bytes 0+; ] 0+;
+        ] 0+;
+    }
+    1 Fetch 4-18 flexible 12+ {
+        ClusterId string 12+ tag 0;
+        ReplicaId i32 0-14;
+        ReplicaState { ReplicaId i32 15+; ReplicaEpoch i64 15+; } 15+ tag 1;
+        MaxWaitMs i32 0+;
+        MinBytes i32 0+;
+        MaxBytes i32 3+;
+        IsolationLevel i8 4+;
+        SessionId i32 7+;
+        SessionEpoch i32 7+;
+        Topics [
+            Topic string 0-12;
+            TopicId uuid 13+;
+            Partitions [
+                Partition i32 0+;
+                CurrentLeaderEpoch i32 9+;
+                FetchOffset i64 0+;
+                LastFetchedEpoch i32 12+;
+                LogStartOffset i64 5+;
+                PartitionMaxBytes i32 0+;
+                ReplicaDirectoryId uuid 17+ tag 0;
+                HighWatermark i64 18+ tag 1;
+            ] 0+;
+        ] 0+;
+        ForgottenTopicsData [ Topic string 7-12; TopicId uuid 13+; Partitions [i32] 7+; ] 7+;
+        RackId string 11+;
+    }
+    2 ListOffsets 1-11 flexible 6+ {
+        ReplicaId i32 0+;
+        IsolationLevel i8 2+;
+        Topics [
+            Name string 0+;
+            Partitions [
+                PartitionIndex i32 0+;
+                CurrentLeaderEpoch i32 4+;
+                Timestamp i64 0+;
+            ] 0+;
+        ] 0+;
+        TimeoutMs i32 10+;
+    }
+    3 Metadata 0-13 flexible 9+ {
+        Topics [ TopicId uuid 10+; Name string 0+; ] 0+;
+        AllowAutoTopicCreation bool 4+;
+        IncludeClusterAuthorizedOperations bool 8-10;
+        IncludeTopicAuthorizedOperations bool 8+;
+    }
+    8 OffsetCommit 2-10 flexible 8+ {
+        GroupId string 0+;
+        GenerationIdOrMemberEpoch i32 1+;
+        MemberId string 1+;
+        GroupInstanceId string 7+;
+        RetentionTimeMs i64 2-4;
+        Topics [
+            Name string 0-9;
+            TopicId uuid 10+;
+            Partitions [
+                PartitionIndex i32 0+;
+                CommittedOffset i64 0+;
+                CommittedLeaderEpoch i32 6+;
+                CommittedMetadata string 0+;
+            ] 0+;
+        ] 0+;
+    }
+    9 OffsetFetch 1-10 flexible 6+ {
+        GroupId string 0-7;
+        Topics [ Name string 0-7; PartitionIndexes [i32] 0-7; ] 0-7;
+        Groups [
+            GroupId string 8+;
+            MemberId string 9+;
+            MemberEpoch i32 9+;
+            Topics [ Name string 8-9; TopicId uuid 10+; PartitionIndexes [i32] 8+; ] 8+;
+        ] 8+;
+        RequireStable bool 7+;
+    }
+    10 FindCoordinator 0-6 flexible 3+ {
+        Key string 0-3;
+        KeyType i8 1+;
+        CoordinatorKeys [string] 4+;
+    }
+    11 JoinGroup 0-9 flexible 6+ {
+        GroupId string 0+;
+        SessionTimeoutMs i32 0+;
+        RebalanceTimeoutMs i32 1+;
+        MemberId string 0+;
+        GroupInstanceId string 5+;
+        ProtocolType string 0+;
+        Protocols [ Name string 0+; Metadata bytes 0+; ] 0+;
+        Reason string 8+;
+    }
+    12 Heartbeat 0-4 flexible 4+ {
+        GroupId string 0+;
+        GenerationId i32 0+;
+        MemberId string 0+;
+        GroupInstanceId string 3+;
+    }
+    13 LeaveGroup 0-5 flexible 4+ {
+        GroupId string 0+;
+        MemberId string 0-2;
+        Members [ MemberId string 3+; GroupInstanceId string 3+; Reason string 5+; ] 3+;
+    }
+    14 SyncGroup 0-5 flexible 4+ {
+        GroupId string 0+;
+        GenerationId i32 0+;
+        MemberId string 0+;
+        GroupInstanceId string 3+;
+        ProtocolType string 5+;
+        ProtocolName string 5+;
+        Assignments [ MemberId string 0+; Assignment bytes 0+; ] 0+;
+    }
+    15 DescribeGroups 0-6 flexible 5+ {
+        Groups [string] 0+;
+        IncludeAuthorizedOperations bool 3+;
+    }
+    16 ListGroups 0-5 flexible 3+ { StatesFilter [string] 4+; TypesFilter [string] 5+; }
+    17 SaslHandshake 0-1 flexible never { Mechanism string 0+; }
+    18 ApiVersions 0-5 flexible 3+ {
+        ClientSoftwareName string 3+;
+        ClientSoftwareVersion string 3+;
+        ClusterId string 5+;
+        NodeId i32 5+;
+    }
+    19 CreateTopics 2-7 flexible 5+ {
+        Topics [
+            Name string 0+;
+            NumPartitions i32 0+;
+            ReplicationFactor i16 0+;
+            Assignments [ PartitionIndex i32 0+; BrokerIds [i32] 0+; ] 0+;
+            Configs [ Name string 0+; Value string 0+; ] 0+;
+        ] 0+;
+        timeoutMs i32 0+;
+        validateOnly bool 1+;
+    }
+    20 DeleteTopics 1-6 flexible 4+ {
+        Topics [ Name string 6+; TopicId uuid 6+; ] 6+;
+        TopicNames [string] 0-5;
+        TimeoutMs i32 0+;
+    }
+    21 DeleteRecords 0-2 flexible 2+ {
+        Topics [ Name string 0+; Partitions [ PartitionIndex i32 0+; Offset i64 0+; ] 0+; ] 0+;
+        TimeoutMs i32 0+;
+    }
+    22 InitProducerId 0-6 flexible 2+ {
+        TransactionalId string 0+;
+        TransactionTimeoutMs i32 0+;
+        ProducerId i64 3+;
+        ProducerEpoch i16 3+;
+        Enable2Pc bool 6+;
+        KeepPreparedTxn bool 6+;
+    }
+    23 OffsetForLeaderEpoch 2-4 flexible 4+ {
+        ReplicaId i32 3+;
+        Topics [
+            Topic string 0+;
+            Partitions [ Partition i32 0+; CurrentLeaderEpoch i32 2+; LeaderEpoch i32 0+; ] 0+;
+        ] 0+;
+    }
+    24 AddPartitionsToTxn 0-5 flexible 3+ {
+        Transactions [
+            TransactionalId string 4+;
+            ProducerId i64 4+;
+            ProducerEpoch i16 4+;
+            VerifyOnly bool 4+;
+            Topics [ Name string 0+; Partitions [i32] 0+; ] 4+;
+        ] 4+;
+        V3AndBelowTransactionalId string 0-3;
+        V3AndBelowProducerId i64 0-3;
+        V3AndBelowProducerEpoch i16 0-3;
+        V3AndBelowTopics [ Name string 0+; Partitions [i32] 0+; ] 0-3;
+    }
+    25 AddOffsetsToTxn 0-4 flexible 3+ {
+        TransactionalId string 0+;
+        ProducerId i64 0+;
+        ProducerEpoch i16 0+;
+        GroupId string 0+;
+    }
+    26 EndTxn 0-5 flexible 3+ {
+        TransactionalId string 0+;
+        ProducerId i64 0+;
+        ProducerEpoch i16 0+;
+        Committed bool 0+;
+    }
+    27 WriteTxnMarkers 1-2 flexible 1+ {
+        Markers [
+            ProducerId i64 0+;
+            ProducerEpoch i16 0+;
+            TransactionResult bool 0+;
+            Topics [ Name string 0+; PartitionIndexes [i32] 0+; ] 0+;
+            CoordinatorEpoch i32 0+;
+            TransactionVersion i8 2+;
+        ] 0+;
+    }
+    28 TxnOffsetCommit 0-6 flexible 3+ {
+        TransactionalId string 0+;
+        GroupId string 0+;
+        ProducerId i64 0+;
+        ProducerEpoch i16 0+;
+        GenerationIdOrMemberEpoch i32 3+;
+        MemberId string 3+;
+        GroupInstanceId string 3+;
+        Topics [
+            Name string 0-5;
+            TopicId uuid 6+;
+            Partitions [
+                PartitionIndex i32 0+;
+                CommittedOffset i64 0+;
+                CommittedLeaderEpoch i32 2+;
+                CommittedMetadata string 0+;
+            ] 0+;
+        ] 0+;
+    }
+    29 DescribeAcls 1-3 flexible 2+ {
+        ResourceTypeFilter i8 0+;
+        ResourceNameFilter string 0+;
+        PatternTypeFilter i8 1+;
+        PrincipalFilter string 0+;
+        HostFilter string 0+;
+        Operation i8 0+;
+        PermissionType i8 0+;
+    }
+    30 CreateAcls 1-3 flexible 2+ {
+        Creations [
+            ResourceType i8 0+;
+            ResourceName string 0+;
+            ResourcePatternType i8 1+;
+            Principal string 0+;
+            Host string 0+;
+            Operation i8 0+;
+            PermissionType i8 0+;
+        ] 0+;
+    }
+    31 DeleteAcls 1-3 flexible 2+ {
+        Filters [
+            ResourceTypeFilter i8 0+;
+            ResourceNameFilter string 0+;
+            PatternTypeFilter i8 1+;
+            PrincipalFilter string 0+;
+            HostFilter string 0+;
+            Operation i8 0+;
+            PermissionType i8 0+;
+        ] 0+;
+    }
+    32 DescribeConfigs 1-4 flexible 4+ {
+        Resources [
+            ResourceType i8 0+;
+            ResourceName string 0+;
+            ConfigurationKeys [string] 0+;
+        ] 0+;
+        IncludeSynonyms bool 1+;
+        IncludeDocumentation bool 3+;
+    }
+    33 AlterConfigs 0-2 flexible 2+ {
+        Resources [
+            ResourceType i8 0+;
+            ResourceName string 0+;
+            Configs [ Name string 0+; Value string 0+; ] 0+;
+        ] 0+;
+        ValidateOnly bool 0+;
+    }
+    34 AlterReplicaLogDirs 1-2 flexible 2+ {
+        Dirs [ Path string 0+; Topics [ Name string 0+; Partitions [i32] 0+; ] 0+; ] 0+;
+    }
+    35 DescribeLogDirs 1-5 flexible 2+ { Topics [ Topic string 0+; Partitions [i32] 0+; ] 0+; }
+    36 SaslAuthenticate 0-2 flexible 2+ { AuthBytes bytes 0+; }
+    37 CreatePartitions 0-3 flexible 2+ {
+        Topics [ Name string 0+; Count i32 0+; Assignments [ BrokerIds [i32] 0+; ] 0+; ] 0+;
+        TimeoutMs i32 0+;
+        ValidateOnly bool 0+;
+    }
+    38 CreateDelegationToken 1-3 flexible 2+ {
+        OwnerPrincipalType string 3+;
+        OwnerPrincipalName string 3+;
+        Renewers [ PrincipalType string 0+; PrincipalName string 0+; ] 0+;
+        MaxLifetimeMs i64 0+;
+    }
+    39 RenewDelegationToken 1-2 flexible 2+ { Hmac bytes 0+; RenewPeriodMs i64 0+; }
+    40 ExpireDelegationToken 1-2 flexible 2+ { Hmac bytes 0+; ExpiryTimePeriodMs i64 0+; }
+    41 DescribeDelegationToken 1-3 flexible 2+ {
+        Owners [ PrincipalType string 0+; PrincipalName string 0+; ] 0+;
+    }
+    42 DeleteGroups 0-3 flexible 2+ { GroupsNames [string] 0+; }
+    43 ElectLeaders 0-2 flexible 2+ {
+        ElectionType i8 1+;
+        TopicPartitions [ Topic string 0+; Partitions [i32] 0+; ] 0+;
+        TimeoutMs i32 0+;
+    }
+    44 IncrementalAlterConfigs 0-1 flexible 1+ {
+        Resources [
+            ResourceType i8 0+;
+            ResourceName string 0+;
+            Configs [ Name string 0+; ConfigOperation i8 0+; Value string 0+; ] 0+;
+        ] 0+;
+        ValidateOnly bool 0+;
+    }
+    45 AlterPartitionReassignments 0-1 flexible 0+ {
+        TimeoutMs i32 0+;
+        AllowReplicationFactorChange bool 1+;
+        Topics [
+            Name string 0+;
+            Partitions [ PartitionIndex i32 0+; Replicas [i32] 0+; ] 0+;
+        ] 0+;
+    }
+    46 ListPartitionReassignments 0-0 flexible 0+ {
+        TimeoutMs i32 0+;
+        Topics [ Name string 0+; PartitionIndexes [i32] 0+; ] 0+;
+    }
+    47 OffsetDelete 0-0 flexible never {
+        GroupId string 0+;
+        Topics [ Name string 0+; Partitions [ PartitionIndex i32 0+; ] 0+; ] 0+;
+    }
+    48 DescribeClientQuotas 0-1 flexible 1+ {
+        Components [ EntityType string 0+; MatchType i8 0+; Match string 0+; ] 0+;
+        Strict bool 0+;
+    }
+    49 AlterClientQuotas 0-1 flexible 1+ {
+        Entries [
+            Entity [ EntityType string 0+; EntityName string 0+; ] 0+;
+            Ops [ Key string 0+; Value f64 0+; Remove bool 0+; ] 0+;
+        ] 0+;
+        ValidateOnly bool 0+;
+    }
+    50 DescribeUserScramCredentials 0-0 flexible 0+ { Users [ Name string 0+; ] 0+; }
+    51 AlterUserScramCredentials 0-0 flexible 0+ {
+        Deletions [ Name string 0+; Mechanism i8 0+; ] 0+;
+        Upsertions [
+            Name string 0+;
+            Mechanism i8 0+;
+            Iterations i32 0+;
+            Salt bytes 0+;
+            SaltedPassword bytes 0+;
+        ] 0+;
+    }
+    52 Vote 0-2 flexible 0+ {
+        ClusterId string 0+;
+        VoterId i32 1+;
+        Topics [
+            TopicName string 0+;
+            Partitions [
+                PartitionIndex i32 0+;
+                ReplicaEpoch i32 0+;
+                ReplicaId i32 0+;
+                ReplicaDirectoryId uuid 1+;
+                VoterDirectoryId uuid 1+;
+                LastOffsetEpoch i32 0+;
+                LastOffset i64 0+;
+                PreVote bool 2+;
+            ] 0+;
+        ] 0+;
+    }
+    53 BeginQuorumEpoch 0-1 flexible 1+ {
+        ClusterId string 0+;
+        VoterId i32 1+;
+        Topics [
+            TopicName string 0+;
+            Partitions [
+                PartitionIndex i32 0+;
+                VoterDirectoryId uuid 1+;
+                LeaderId i32 0+;
+                LeaderEpoch i32 0+;
+            ] 0+;
+        ] 0+;
+        LeaderEndpoints [ Name string 1+; Host string 1+; Port u16 1+; ] 1+;
+    }
+    54 EndQuorumEpoch 0-1 flexible 1+ {
+        ClusterId string 0+;
+        Topics [
+            TopicName string 0+;
+            Partitions [
+                PartitionIndex i32 0+;
+                LeaderId i32 0+;
+                LeaderEpoch i32 0+;
+                PreferredSuccessors [i32] 0-0;
+                PreferredCandidates [ CandidateId i32 1+; CandidateDirectoryId uuid 1+; ] 1+;
+            ] 0+;
+        ] 0+;
+        LeaderEndpoints [ Name string 1+; Host string 1+; Port u16 1+; ] 1+;
+    }
+    55 DescribeQuorum 0-2 flexible 0+ {
+        Topics [ TopicName string 0+; Partitions [ PartitionIndex i32 0+; ] 0+; ] 0+;
+    }
+    56 AlterPartition 2-3 flexible 0+ {
+        BrokerId i32 0+;
+        BrokerEpoch i64 0+;
+        Topics [
+            TopicId uuid 2+;
+            Partitions [
+                PartitionIndex i32 0+;
+                LeaderEpoch i32 0+;
+                NewIsr [i32] 0-2;
+                NewIsrWithEpochs [ BrokerId i32 3+; BrokerEpoch i64 3+; ] 3+;
+                LeaderRecoveryState i8 1+;
+                PartitionEpoch i32 0+;
+            ] 0+;
+        ] 0+;
+    }
+    57 UpdateFeatures 0-2 flexible 0+ {
+        timeoutMs i32 0+;
+        FeatureUpdates [
+            Feature string 0+;
+            MaxVersionLevel i16 0+;
+            AllowDowngrade bool 0-0;
+            UpgradeType i8 1+;
+        ] 0+;
+        ValidateOnly bool 1+;
+    }
+    58 Envelope 0-0 flexible 0+ {
+        RequestData bytes 0+;
+        RequestPrincipal bytes 0+;
+        ClientHostAddress bytes 0+;
+    }
+    59 FetchSnapshot 0-1 flexible 0+ {
+        ClusterId string 0+ tag 0;
+        ReplicaId i32 0+;
+        MaxBytes i32 0+;
+        Topics [
+            Name string 0+;
+            Partitions [
+                Partition i32 0+;
+                CurrentLeaderEpoch i32 0+;
+                SnapshotId { EndOffset i64 0+; Epoch i32 0+; } 0+;
+                Position i64 0+;
+                ReplicaDirectoryId uuid 1+ tag 0;
+            ] 0+;
+        ] 0+;
+    }
+    60 DescribeCluster 0-2 flexible 0+ {
+        IncludeClusterAuthorizedOperations bool 0+;
+        EndpointType i8 1+;
+        IncludeFencedBrokers bool 2+;
+    }
+    61 DescribeProducers 0-0 flexible 0+ {
+        Topics [ Name string 0+; PartitionIndexes [i32] 0+; ] 0+;
+    }
+    62 BrokerRegistration 0-4 flexible 0+ {
+        BrokerId i32 0+;
+        ClusterId string 0+;
+        IncarnationId uuid 0+;
+        Listeners [
+            Name string 0+;
+            Host string 0+;
+            Port u16 0+;
+            SecurityProtocol i16 0+;
+        ] 0+;
+        Features [ Name string 0+; MinSupportedVersion i16 0+; MaxSupportedVersion i16 0+; ] 0+;
+        Rack string 0+;
+        IsMigratingZkBroker bool 1+;
+        LogDirs [uuid] 2+;
+        PreviousBrokerEpoch i64 3+;
+    }
+    63 BrokerHeartbeat 0-2 flexible 0+ {
+        BrokerId i32 0+;
+        BrokerEpoch i64 0+;
+        CurrentMetadataOffset i64 0+;
+        WantFence bool 0+;
+        WantShutDown bool 0+;
+        OfflineLogDirs [uuid] 1+ tag 0;
+        CordonedLogDirs [uuid] 2+ tag 1;
+    }
+    64 UnregisterBroker 0-0 flexible 0+ { BrokerId i32 0+; }
+    65 DescribeTransactions 0-0 flexible 0+ { TransactionalIds [string] 0+; }
+    66 ListTransactions 0-2 flexible 0+ {
+        StateFilters [string] 0+;
+        ProducerIdFilters [i64] 0+;
+        DurationFilter i64 1+;
+        TransactionalIdPattern string 2+;
+    }
+    67 AllocateProducerIds 0-0 flexible 0+ { BrokerId i32 0+; BrokerEpoch i64 0+; }
+    68 ConsumerGroupHeartbeat 0-1 flexible 0+ {
+        GroupId string 0+;
+        MemberId string 0+;
+        MemberEpoch i32 0+;
+        InstanceId string 0+;
+        RackId string 0+;
+        RebalanceTimeoutMs i32 0+;
+        SubscribedTopicNames [string] 0+;
+        SubscribedTopicRegex string 1+;
+        ServerAssignor string 0+;
+        TopicPartitions [ TopicId uuid 0+; Partitions [i32] 0+; ] 0+;
+    }
+    69 ConsumerGroupDescribe 0-1 flexible 0+ {
+        GroupIds [string] 0+;
+        IncludeAuthorizedOperations bool 0+;
+    }
+    70 ControllerRegistration 0-0 flexible 0+ {
+        ControllerId i32 0+;
+        IncarnationId uuid 0+;
+        ZkMigrationReady bool 0+;
+        Listeners [
+            Name string 0+;
+            Host string 0+;
+            Port u16 0+;
+            SecurityProtocol i16 0+;
+        ] 0+;
+        Features [ Name string 0+; MinSupportedVersion i16 0+; MaxSupportedVersion i16 0+; ] 0+;
+    }
+    71 GetTelemetrySubscriptions 0-0 flexible 0+ { ClientInstanceId uuid 0+; }
+    72 PushTelemetry 0-0 flexible 0+ {
+        ClientInstanceId uuid 0+;
+        SubscriptionId i32 0+;
+        Terminating bool 0+;
+        CompressionType i8 0+;
+        Metrics bytes 0+;
+    }
+    73 AssignReplicasToDirs 0-0 flexible 0+ {
+        BrokerId i32 0+;
+        BrokerEpoch i64 0+;
+        Directories [
+            Id uuid 0+;
+            Topics [ TopicId uuid 0+; Partitions [ PartitionIndex i32 0+; ] 0+; ] 0+;
+        ] 0+;
+    }
+    74 ListConfigResources 0-1 flexible 0+ { ResourceTypes [i8] 1+; }
+    75 DescribeTopicPartitions 0-0 flexible 0+ {
+        Topics [ Name string 0+; ] 0+;
+        ResponsePartitionLimit i32 0+;
+        Cursor ( TopicName string 0+; PartitionIndex i32 0+; ) 0+;
+    }
+    76 ShareGroupHeartbeat 1-1 flexible 0+ {
+        GroupId string 0+;
+        MemberId string 0+;
+        MemberEpoch i32 0+;
+        RackId string 0+;
+        SubscribedTopicNames [string] 0+;
+    }
+    77 ShareGroupDescribe 1-1 flexible 0+ {
+        GroupIds [string] 0+;
+        IncludeAuthorizedOperations bool 0+;
+    }
+    78 ShareFetch 1-2 flexible 0+ {
+        GroupId string 0+;
+        MemberId string 0+;
+        ShareSessionEpoch i32 0+;
+        MaxWaitMs i32 0+;
+        MinBytes i32 0+;
+        MaxBytes i32 0+;
+        MaxRecords i32 1+;
+        BatchSize i32 1+;
+        ShareAcquireMode i8 2+;
+        IsRenewAck bool 2+;
+        Topics [
+            TopicId uuid 0+;
+            Partitions [
+                PartitionIndex i32 0+;
+                AcknowledgementBatches [
+                    FirstOffset i64 0+;
+                    LastOffset i64 0+;
+                    AcknowledgeTypes [i8] 0+;
+                ] 0+;
+            ] 0+;
+        ] 0+;
+        ForgottenTopicsData [ TopicId uuid 0+; Partitions [i32] 0+; ] 0+;
+    }
+    79 ShareAcknowledge 1-2 flexible 0+ {
+        GroupId string 0+;
+        MemberId string 0+;
+        ShareSessionEpoch i32 0+;
+        IsRenewAck bool 2+;
+        Topics [
+            TopicId uuid 0+;
+            Partitions [
+                PartitionIndex i32 0+;
+                AcknowledgementBatches [
+                    FirstOffset i64 0+;
+                    LastOffset i64 0+;
+                    AcknowledgeTypes [i8] 0+;
+                ] 0+;
+            ] 0+;
+        ] 0+;
+    }
+    80 AddRaftVoter 0-1 flexible 0+ {
+        ClusterId string 0+;
+        TimeoutMs i32 0+;
+        VoterId i32 0+;
+        VoterDirectoryId uuid 0+;
+        Listeners [ Name string 0+; Host string 0+; Port u16 0+; ] 0+;
+        AckWhenCommitted bool 1+;
+    }
+    81 RemoveRaftVoter 0-0 flexible 0+ {
+        ClusterId string 0+;
+        VoterId i32 0+;
+        VoterDirectoryId uuid 0+;
+    }
+    82 UpdateRaftVoter 0-0 flexible 0+ {
+        ClusterId string 0+;
+        CurrentLeaderEpoch i32 0+;
+        VoterId i32 0+;
+        VoterDirectoryId uuid 0+;
+        Listeners [ Name string 0+; Host string 0+; Port u16 0+; ] 0+;
+        KRaftVersionFeature { MinSupportedVersion i16 0+; MaxSupportedVersion i16 0+; } 0+;
+    }
+    83 InitializeShareGroupState 0-0 flexible 0+ {
+        GroupId string 0+;
+        Topics [
+            TopicId uuid 0+;
+            Partitions [ Partition i32 0+; StateEpoch i32 0+; StartOffset i64 0+; ] 0+;
+        ] 0+;
+    }
+    84 ReadShareGroupState 0-0 flexible 0+ {
+        GroupId string 0+;
+        Topics [ TopicId uuid 0+; Partitions [ Partition i32 0+; LeaderEpoch i32 0+; ] 0+; ] 0+;
+    }
+    85 WriteShareGroupState 0-1 flexible 0+ {
+        GroupId string 0+;
+        Topics [
+            TopicId uuid 0+;
+            Partitions [
+                Partition i32 0+;
+                StateEpoch i32 0+;
+                LeaderEpoch i32 0+;
+                StartOffset i64 0+;
+                DeliveryCompleteCount i32 1+;
+                StateBatches [
+                    FirstOffset i64 0+;
+                    LastOffset i64 0+;
+                    DeliveryState i8 0+;
+                    DeliveryCount i16 0+;
+                ] 0+;
+            ] 0+;
+        ] 0+;
+    }
+    86 DeleteShareGroupState 0-0 flexible 0+ {
+        GroupId string 0+;
+        Topics [ TopicId uuid 0+; Partitions [ Partition i32 0+; ] 0+; ] 0+;
+    }
+    87 ReadShareGroupStateSummary 0-1 flexible 0+ {
+        GroupId string 0+;
+        Topics [ TopicId uuid 0+; Partitions [ Partition i32 0+; LeaderEpoch i32 0+; ] 0+; ] 0+;
+    }
+    88 StreamsGroupHeartbeat 0-1 flexible 0+ {
+        GroupId string 0+;
+        MemberId string 0+;
+        MemberEpoch i32 0+;
+        EndpointInformationEpoch i32 0+;
+        InstanceId string 0+;
+        RackId string 0+;
+        RebalanceTimeoutMs i32 0+;
+        Topology (
+            Epoch i32 0+;
+            Subtopologies [
+                SubtopologyId string 0+;
+                SourceTopics [string] 0+;
+                SourceTopicRegex [string] 0+;
+                StateChangelogTopics [
+                    Name string 0+;
+                    Partitions i32 0+;
+                    ReplicationFactor i16 0+;
+                    TopicConfigs [ Key string 0+; Value string 0+; ] 0+;
+                ] 0+;
+                RepartitionSinkTopics [string] 0+;
+                RepartitionSourceTopics [
+                    Name string 0+;
+                    Partitions i32 0+;
+                    ReplicationFactor i16 0+;
+                    TopicConfigs [ Key string 0+; Value string 0+; ] 0+;
+                ] 0+;
+                CopartitionGroups [
+                    SourceTopics [i16] 0+;
+                    SourceTopicRegex [i16] 0+;
+                    RepartitionSourceTopics [i16] 0+;
+                ] 0+;
+            ] 0+;
+        ) 0+;
+        ActiveTasks [ SubtopologyId string 0+; Partitions [i32] 0+; ] 0+;
+        StandbyTasks [ SubtopologyId string 0+; Partitions [i32] 0+; ] 0+;
+        WarmupTasks [ SubtopologyId string 0+; Partitions [i32] 0+; ] 0+;
+        ProcessId string 0+;
+        UserEndpoint ( Host string 0+; Port u16 0+; ) 0+;
+        ClientTags [ Key string 0+; Value string 0+; ] 0+;
+        TaskOffsets [ SubtopologyId string 0+; Partition i32 0+; Offset i64 0+; ] 0+;
+        TaskEndOffsets [ SubtopologyId string 0+; Partition i32 0+; Offset i64 0+; ] 0+;
+        ShutdownApplication bool 0+;
+    }
+    89 StreamsGroupDescribe 0-1 flexible 0+ {
+        GroupIds [string] 0+;
+        IncludeAuthorizedOperations bool 0+;
+        IncludeTopologyDescription bool 1+;
+    }
+    90 DescribeShareGroupOffsets 0-1 flexible 0+ {
+        Groups [
+            GroupId string 0+;
+            Topics [ TopicName string 0+; Partitions [i32] 0+; ] 0+;
+        ] 0+;
+    }
+    91 AlterShareGroupOffsets 0-0 flexible 0+ {
+        GroupId string 0+;
+        Topics [
+            TopicName string 0+;
+            Partitions [ PartitionIndex i32 0+; StartOffset i64 0+; ] 0+;
+        ] 0+;
+    }
+    92 DeleteShareGroupOffsets 0-0 flexible 0+ {
+        GroupId string 0+;
+        Topics [ TopicName string 0+; ] 0+;
+    }
+    93 StreamsGroupTopologyDescriptionUpdate 0-0 flexible 0+ {
+        GroupId string 0+;
+        MemberId string 0+;
+        TopologyEpoch i32 0+;
+        TopologyDescription {
+            Subtopologies [
+                SubtopologyId string 0+;
+                Nodes [
+                    Name string 0+;
+                    NodeType i8 0+;
+                    SourceTopics [string] 0+;
+                    SinkTopic string 0+;
+                    Stores [string] 0+;
+                    Successors [string] 0+;
+                ] 0+;
+            ] 0+;
+            GlobalStores [
+                Source {
+                    Name string 0+;
+                    NodeType i8 0+;
+                    SourceTopics [string] 0+;
+                    SinkTopic string 0+;
+                    Stores [string] 0+;
+                    Successors [string] 0+;
+                } 0+;
+                Processor {
+                    Name string 0+;
+                    NodeType i8 0+;
+                    SourceTopics [string] 0+;
+                    SinkTopic string 0+;
+                    Stores [string] 0+;
+                    Successors [string] 0+;
+                } 0+;
+            ] 0+;
+        } 0+;
+    }
+    94 UnregisterController 0-0 flexible 0+ { ControllerId i32 0+; }
 }
 
-const PRODUCE: &[Field] = &[
-    field("transactional_id", 3, MAX, Str),
-    field("acks", 0, MAX, Fixed(2)),
-    field("timeout_ms", 0, MAX, Fixed(4)),
-    field(
-        "topic_data",
-        0,
-        MAX,
-        Array(&Struct(&[
-            field("name", 0, 12, Str),
-            field("topic_id", 13, MAX, Fixed(16)),
-            field(
-                "partition_data",
-                0,
-                MAX,
-                Array(&Struct(&[field("index", 0, MAX, Fixed(4)), field("records", 0, MAX, Blob)])),
-            ),
-        ])),
-    ),
-];
-
-const FETCH: &[Field] = &[
-    tagged(0, "cluster_id", 12, MAX, Str),
-    field("replica_id", 0, 14, Fixed(4)),
-    tagged(
-        1,
-        "replica_state",
-        15,
-        MAX,
-        Struct(&[
-            field("replica_id", 15, MAX, Fixed(4)),
-            field("replica_epoch", 15, MAX, Fixed(8)),
-        ]),
-    ),
-    field("max_wait_ms", 0, MAX, Fixed(4)),
-    field("min_bytes", 0, MAX, Fixed(4)),
-    field("max_bytes", 3, MAX, Fixed(4)),
-    field("isolation_level", 4, MAX, Fixed(1)),
-    field("session_id", 7, MAX, Fixed(4)),
-    field("session_epoch", 7, MAX, Fixed(4)),
-    field(
-        "topics",
-        0,
-        MAX,
-        Array(&Struct(&[
-            field("topic", 0, 12, Str),
-            field("topic_id", 13, MAX, Fixed(16)),
-            field(
-                "partitions",
-                0,
-                MAX,
-                Array(&Struct(&[
-                    field("partition", 0, MAX, Fixed(4)),
-                    field("current_leader_epoch", 9, MAX, Fixed(4)),
-                    field("fetch_offset", 0, MAX, Fixed(8)),
-                    field("last_fetched_epoch", 12, MAX, Fixed(4)),
-                    field("log_start_offset", 5, MAX, Fixed(8)),
-                    field("partition_max_bytes", 0, MAX, Fixed(4)),
-                    tagged(0, "replica_directory_id", 17, MAX, Fixed(16)),
-                    tagged(1, "high_watermark", 18, MAX, Fixed(8)),
-                ])),
-            ),
-        ])),
-    ),
-    field(
-        "forgotten_topics_data",
-        7,
-        MAX,
-        Array(&Struct(&[
-            field("topic", 7, 12, Str),
-            field("topic_id", 13, MAX, Fixed(16)),
-            field("partitions", 7, MAX, Array(&Fixed(4))),
-        ])),
-    ),
-    field("rack_id", 11, MAX, Str),
-];
-
-const LIST_OFFSETS: &[Field] = &[
-    field("replica_id", 0, MAX, Fixed(4)),
-    field("isolation_level", 2, MAX, Fixed(1)),
-    field(
-        "topics",
-        0,
-        MAX,
-        Array(&Struct(&[
-            field("name", 0, MAX, Str),
-            field(
-                "partitions",
-                0,
-                MAX,
-                Array(&Struct(&[
-                    field("partition_index", 0, MAX, Fixed(4)),
-                    field("current_leader_epoch", 4, MAX, Fixed(4)),
-                    field("timestamp", 0, MAX, Fixed(8)),
-                ])),
-            ),
-        ])),
-    ),
-    field("timeout_ms", 10, MAX, Fixed(4)),
-];
-
-const METADATA: &[Field] = &[
-    field(
-        "topics",
-        0,
-        MAX,
-        Array(&Struct(&[field("topic_id", 10, MAX, Fixed(16)), field("name", 0, MAX, Str)])),
-    ),
-    field("allow_auto_topic_creation", 4, MAX, Fixed(1)),
-    field("include_cluster_authorized_operations", 8, 10, Fixed(1)),
-    field("include_topic_authorized_operations", 8, MAX, Fixed(1)),
-];
-
-const OFFSET_COMMIT: &[Field] = &[
-    field("group_id", 0, MAX, Str),
-    field("generation_id_or_member_epoch", 1, MAX, Fixed(4)),
-    field("member_id", 1, MAX, Str),
-    field("group_instance_id", 7, MAX, Str),
-    field("retention_time_ms", 2, 4, Fixed(8)),
-    field(
-        "topics",
-        0,
-        MAX,
-        Array(&Struct(&[
-            field("name", 0, 9, Str),
-            field("topic_id", 10, MAX, Fixed(16)),
-            field(
-                "partitions",
-                0,
-                MAX,
-                Array(&Struct(&[
-                    field("partition_index", 0, MAX, Fixed(4)),
-                    field("committed_offset", 0, MAX, Fixed(8)),
-                    field("committed_leader_epoch", 6, MAX, Fixed(4)),
-                    field("committed_metadata", 0, MAX, Str),
-                ])),
-            ),
-        ])),
-    ),
-];
-
-const OFFSET_FETCH: &[Field] = &[
-    field("group_id", 0, 7, Str),
-    field(
-        "topics",
-        0,
-        7,
-        Array(&Struct(&[
-            field("name", 0, 7, Str),
-            field("partition_indexes", 0, 7, Array(&Fixed(4))),
-        ])),
-    ),
-    field(
-        "groups",
-        8,
-        MAX,
-        Array(&Struct(&[
-            field("group_id", 8, MAX, Str),
-            field("member_id", 9, MAX, Str),
-            field("member_epoch", 9, MAX, Fixed(4)),
-            field(
-                "topics",
-                8,
-                MAX,
-                Array(&Struct(&[
-                    field("name", 8, 9, Str),
-                    field("topic_id", 10, MAX, Fixed(16)),
-                    field("partition_indexes", 8, MAX, Array(&Fixed(4))),
-                ])),
-            ),
-        ])),
-    ),
-    field("require_stable", 7, MAX, Fixed(1)),
-];
-
-const FIND_COORDINATOR: &[Field] = &[
-    field("key", 0, 3, Str),
-    field("key_type", 1, MAX, Fixed(1)),
-    field("coordinator_keys", 4, MAX, Array(&Str)),
-];
-
-const JOIN_GROUP: &[Field] = &[
-    field("group_id", 0, MAX, Str),
-    field("session_timeout_ms", 0, MAX, Fixed(4)),
-    field("rebalance_timeout_ms", 1, MAX, Fixed(4)),
-    field("member_id", 0, MAX, Str),
-    field("group_instance_id", 5, MAX, Str),
-    field("protocol_type", 0, MAX, Str),
-    field(
-        "protocols",
-        0,
-        MAX,
-        Array(&Struct(&[field("name", 0, MAX, Str), field("metadata", 0, MAX, Blob)])),
-    ),
-    field("reason", 8, MAX, Str),
-];
-
-const HEARTBEAT: &[Field] = &[
-    field("group_id", 0, MAX, Str),
-    field("generation_id", 0, MAX, Fixed(4)),
-    field("member_id", 0, MAX, Str),
-    field("group_instance_id", 3, MAX, Str),
-];
-
-const LEAVE_GROUP: &[Field] = &[
-    field("group_id", 0, MAX, Str),
-    field("member_id", 0, 2, Str),
-    field(
-        "members",
-        3,
-        MAX,
-        Array(&Struct(&[
-            field("member_id", 3, MAX, Str),
-            field("group_instance_id", 3, MAX, Str),
-            field("reason", 5, MAX, Str),
-        ])),
-    ),
-];
-
-const SYNC_GROUP: &[Field] = &[
-    field("group_id", 0, MAX, Str),
-    field("generation_id", 0, MAX, Fixed(4)),
-    field("member_id", 0, MAX, Str),
-    field("group_instance_id", 3, MAX, Str),
-    field("protocol_type", 5, MAX, Str),
-    field("protocol_name", 5, MAX, Str),
-    field(
-        "assignments",
-        0,
-        MAX,
-        Array(&Struct(&[field("member_id", 0, MAX, Str), field("assignment", 0, MAX, Blob)])),
-    ),
-];
-
-const DESCRIBE_GROUPS: &[Field] = &[
-    field("groups", 0, MAX, Array(&Str)),
-    field("include_authorized_operations", 3, MAX, Fixed(1)),
-];
-
-const LIST_GROUPS: &[Field] =
-    &[field("states_filter", 4, MAX, Array(&Str)), field("types_filter", 5, MAX, Array(&Str))];
-
-const SASL_HANDSHAKE: &[Field] = &[field("mechanism", 0, MAX, Str)];
-
-const API_VERSIONS: &[Field] = &[
-    field("client_software_name", 3, MAX, Str),
-    field("client_software_version", 3, MAX, Str),
-    field("cluster_id", 5, MAX, Str),
-    field("node_id", 5, MAX, Fixed(4)),
-];
-
-const CREATE_TOPICS: &[Field] = &[
-    field(
-        "topics",
-        0,
-        MAX,
-        Array(&Struct(&[
-            field("name", 0, MAX, Str),
-            field("num_partitions", 0, MAX, Fixed(4)),
-            field("replication_factor", 0, MAX, Fixed(2)),
-            field(
-                "assignments",
-                0,
-                MAX,
-                Array(&Struct(&[
-                    field("partition_index", 0, MAX, Fixed(4)),
-                    field("broker_ids", 0, MAX, Array(&Fixed(4))),
-                ])),
-            ),
-            field(
-                "configs",
-                0,
-                MAX,
-                Array(&Struct(&[field("name", 0, MAX, Str), field("value", 0, MAX, Str)])),
-            ),
-        ])),
-    ),
-    field("timeout_ms", 0, MAX, Fixed(4)),
-    field("validate_only", 1, MAX, Fixed(1)),
-];
-
-const DELETE_TOPICS: &[Field] = &[
-    field(
-        "topics",
-        6,
-        MAX,
-        Array(&Struct(&[field("name", 6, MAX, Str), field("topic_id", 6, MAX, Fixed(16))])),
-    ),
-    field("topic_names", 0, 5, Array(&Str)),
-    field("timeout_ms", 0, MAX, Fixed(4)),
-];
-
-const DELETE_RECORDS: &[Field] = &[
-    field(
-        "topics",
-        0,
-        MAX,
-        Array(&Struct(&[
-            field("name", 0, MAX, Str),
-            field(
-                "partitions",
-                0,
-                MAX,
-                Array(&Struct(&[
-                    field("partition_index", 0, MAX, Fixed(4)),
-                    field("offset", 0, MAX, Fixed(8)),
-                ])),
-            ),
-        ])),
-    ),
-    field("timeout_ms", 0, MAX, Fixed(4)),
-];
-
-const INIT_PRODUCER_ID: &[Field] = &[
-    field("transactional_id", 0, MAX, Str),
-    field("transaction_timeout_ms", 0, MAX, Fixed(4)),
-    field("producer_id", 3, MAX, Fixed(8)),
-    field("producer_epoch", 3, MAX, Fixed(2)),
-    field("enable2_pc", 6, MAX, Fixed(1)),
-    field("keep_prepared_txn", 6, MAX, Fixed(1)),
-];
-
-const OFFSET_FOR_LEADER_EPOCH: &[Field] = &[
-    field("replica_id", 3, MAX, Fixed(4)),
-    field(
-        "topics",
-        0,
-        MAX,
-        Array(&Struct(&[
-            field("topic", 0, MAX, Str),
-            field(
-                "partitions",
-                0,
-                MAX,
-                Array(&Struct(&[
-                    field("partition", 0, MAX, Fixed(4)),
-                    field("current_leader_epoch", 2, MAX, Fixed(4)),
-                    field("leader_epoch", 0, MAX, Fixed(4)),
-                ])),
-            ),
-        ])),
-    ),
-];
-
-const ADD_PARTITIONS_TO_TXN: &[Field] = &[
-    field(
-        "transactions",
-        4,
-        MAX,
-        Array(&Struct(&[
-            field("transactional_id", 4, MAX, Str),
-            field("producer_id", 4, MAX, Fixed(8)),
-            field("producer_epoch", 4, MAX, Fixed(2)),
-            field("verify_only", 4, MAX, Fixed(1)),
-            field(
-                "topics",
-                4,
-                MAX,
-                Array(&Struct(&[
-                    field("name", 0, MAX, Str),
-                    field("partitions", 0, MAX, Array(&Fixed(4))),
-                ])),
-            ),
-        ])),
-    ),
-    field("v3_and_below_transactional_id", 0, 3, Str),
-    field("v3_and_below_producer_id", 0, 3, Fixed(8)),
-    field("v3_and_below_producer_epoch", 0, 3, Fixed(2)),
-    field(
-        "v3_and_below_topics",
-        0,
-        3,
-        Array(&Struct(&[
-            field("name", 0, MAX, Str),
-            field("partitions", 0, MAX, Array(&Fixed(4))),
-        ])),
-    ),
-];
-
-const ADD_OFFSETS_TO_TXN: &[Field] = &[
-    field("transactional_id", 0, MAX, Str),
-    field("producer_id", 0, MAX, Fixed(8)),
-    field("producer_epoch", 0, MAX, Fixed(2)),
-    field("group_id", 0, MAX, Str),
-];
-
-const END_TXN: &[Field] = &[
-    field("transactional_id", 0, MAX, Str),
-    field("producer_id", 0, MAX, Fixed(8)),
-    field("producer_epoch", 0, MAX, Fixed(2)),
-    field("committed", 0, MAX, Fixed(1)),
-];
-
-const WRITE_TXN_MARKERS: &[Field] = &[field(
-    "markers",
-    0,
-    MAX,
-    Array(&Struct(&[
-        field("producer_id", 0, MAX, Fixed(8)),
-        field("producer_epoch", 0, MAX, Fixed(2)),
-        field("transaction_result", 0, MAX, Fixed(1)),
-        field(
-            "topics",
-            0,
-            MAX,
-            Array(&Struct(&[
-                field("name", 0, MAX, Str),
-                field("partition_indexes", 0, MAX, Array(&Fixed(4))),
-            ])),
-        ),
-        field("coordinator_epoch", 0, MAX, Fixed(4)),
-        field("transaction_version", 2, MAX, Fixed(1)),
-    ])),
-)];
-
-const TXN_OFFSET_COMMIT: &[Field] = &[
-    field("transactional_id", 0, MAX, Str),
-    field("group_id", 0, MAX, Str),
-    field("producer_id", 0, MAX, Fixed(8)),
-    field("producer_epoch", 0, MAX, Fixed(2)),
-    field("generation_id_or_member_epoch", 3, MAX, Fixed(4)),
-    field("member_id", 3, MAX, Str),
-    field("group_instance_id", 3, MAX, Str),
-    field(
-        "topics",
-        0,
-        MAX,
-        Array(&Struct(&[
-            field("name", 0, 5, Str),
-            field("topic_id", 6, MAX, Fixed(16)),
-            field(
-                "partitions",
-                0,
-                MAX,
-                Array(&Struct(&[
-                    field("partition_index", 0, MAX, Fixed(4)),
-                    field("committed_offset", 0, MAX, Fixed(8)),
-                    field("committed_leader_epoch", 2, MAX, Fixed(4)),
-                    field("committed_metadata", 0, MAX, Str),
-                ])),
-            ),
-        ])),
-    ),
-];
-
-const DESCRIBE_ACLS: &[Field] = &[
-    field("resource_type_filter", 0, MAX, Fixed(1)),
-    field("resource_name_filter", 0, MAX, Str),
-    field("pattern_type_filter", 1, MAX, Fixed(1)),
-    field("principal_filter", 0, MAX, Str),
-    field("host_filter", 0, MAX, Str),
-    field("operation", 0, MAX, Fixed(1)),
-    field("permission_type", 0, MAX, Fixed(1)),
-];
-
-const CREATE_ACLS: &[Field] = &[field(
-    "creations",
-    0,
-    MAX,
-    Array(&Struct(&[
-        field("resource_type", 0, MAX, Fixed(1)),
-        field("resource_name", 0, MAX, Str),
-        field("resource_pattern_type", 1, MAX, Fixed(1)),
-        field("principal", 0, MAX, Str),
-        field("host", 0, MAX, Str),
-        field("operation", 0, MAX, Fixed(1)),
-        field("permission_type", 0, MAX, Fixed(1)),
-    ])),
-)];
-
-const DELETE_ACLS: &[Field] = &[field(
-    "filters",
-    0,
-    MAX,
-    Array(&Struct(&[
-        field("resource_type_filter", 0, MAX, Fixed(1)),
-        field("resource_name_filter", 0, MAX, Str),
-        field("pattern_type_filter", 1, MAX, Fixed(1)),
-        field("principal_filter", 0, MAX, Str),
-        field("host_filter", 0, MAX, Str),
-        field("operation", 0, MAX, Fixed(1)),
-        field("permission_type", 0, MAX, Fixed(1)),
-    ])),
-)];
-
-const DESCRIBE_CONFIGS: &[Field] = &[
-    field(
-        "resources",
-        0,
-        MAX,
-        Array(&Struct(&[
-            field("resource_type", 0, MAX, Fixed(1)),
-            field("resource_name", 0, MAX, Str),
-            field("configuration_keys", 0, MAX, Array(&Str)),
-        ])),
-    ),
-    field("include_synonyms", 1, MAX, Fixed(1)),
-    field("include_documentation", 3, MAX, Fixed(1)),
-];
-
-const ALTER_CONFIGS: &[Field] = &[
-    field(
-        "resources",
-        0,
-        MAX,
-        Array(&Struct(&[
-            field("resource_type", 0, MAX, Fixed(1)),
-            field("resource_name", 0, MAX, Str),
-            field(
-                "configs",
-                0,
-                MAX,
-                Array(&Struct(&[field("name", 0, MAX, Str), field("value", 0, MAX, Str)])),
-            ),
-        ])),
-    ),
-    field("validate_only", 0, MAX, Fixed(1)),
-];
-
-const ALTER_REPLICA_LOG_DIRS: &[Field] = &[field(
-    "dirs",
-    0,
-    MAX,
-    Array(&Struct(&[
-        field("path", 0, MAX, Str),
-        field(
-            "topics",
-            0,
-            MAX,
-            Array(&Struct(&[
-                field("name", 0, MAX, Str),
-                field("partitions", 0, MAX, Array(&Fixed(4))),
-            ])),
-        ),
-    ])),
-)];
-
-const DESCRIBE_LOG_DIRS: &[Field] = &[field(
-    "topics",
-    0,
-    MAX,
-    Array(&Struct(&[field("topic", 0, MAX, Str), field("partitions", 0, MAX, Array(&Fixed(4)))])),
-)];
-
-const SASL_AUTHENTICATE: &[Field] = &[field("auth_bytes", 0, MAX, Blob)];
-
-const CREATE_PARTITIONS: &[Field] = &[
-    field(
-        "topics",
-        0,
-        MAX,
-        Array(&Struct(&[
-            field("name", 0, MAX, Str),
-            field("count", 0, MAX, Fixed(4)),
-            field(
-                "assignments",
-                0,
-                MAX,
-                Array(&Struct(&[field("broker_ids", 0, MAX, Array(&Fixed(4)))])),
-            ),
-        ])),
-    ),
-    field("timeout_ms", 0, MAX, Fixed(4)),
-    field("validate_only", 0, MAX, Fixed(1)),
-];
-
-const CREATE_DELEGATION_TOKEN: &[Field] = &[
-    field("owner_principal_type", 3, MAX, Str),
-    field("owner_principal_name", 3, MAX, Str),
-    field(
-        "renewers",
-        0,
-        MAX,
-        Array(&Struct(&[
-            field("principal_type", 0, MAX, Str),
-            field("principal_name", 0, MAX, Str),
-        ])),
-    ),
-    field("max_lifetime_ms", 0, MAX, Fixed(8)),
-];
-
-const RENEW_DELEGATION_TOKEN: &[Field] =
-    &[field("hmac", 0, MAX, Blob), field("renew_period_ms", 0, MAX, Fixed(8))];
-
-const EXPIRE_DELEGATION_TOKEN: &[Field] =
-    &[field("hmac", 0, MAX, Blob), field("expiry_time_period_ms", 0, MAX, Fixed(8))];
-
-const DESCRIBE_DELEGATION_TOKEN: &[Field] = &[field(
-    "owners",
-    0,
-    MAX,
-    Array(&Struct(&[field("principal_type", 0, MAX, Str), field("principal_name", 0, MAX, Str)])),
-)];
-
-const DELETE_GROUPS: &[Field] = &[field("groups_names", 0, MAX, Array(&Str))];
-
-const ELECT_LEADERS: &[Field] = &[
-    field("election_type", 1, MAX, Fixed(1)),
-    field(
-        "topic_partitions",
-        0,
-        MAX,
-        Array(&Struct(&[
-            field("topic", 0, MAX, Str),
-            field("partitions", 0, MAX, Array(&Fixed(4))),
-        ])),
-    ),
-    field("timeout_ms", 0, MAX, Fixed(4)),
-];
-
-const INCREMENTAL_ALTER_CONFIGS: &[Field] = &[
-    field(
-        "resources",
-        0,
-        MAX,
-        Array(&Struct(&[
-            field("resource_type", 0, MAX, Fixed(1)),
-            field("resource_name", 0, MAX, Str),
-            field(
-                "configs",
-                0,
-                MAX,
-                Array(&Struct(&[
-                    field("name", 0, MAX, Str),
-                    field("config_operation", 0, MAX, Fixed(1)),
-                    field("value", 0, MAX, Str),
-                ])),
-            ),
-        ])),
-    ),
-    field("validate_only", 0, MAX, Fixed(1)),
-];
-
-const ALTER_PARTITION_REASSIGNMENTS: &[Field] = &[
-    field("timeout_ms", 0, MAX, Fixed(4)),
-    field("allow_replication_factor_change", 1, MAX, Fixed(1)),
-    field(
-        "topics",
-        0,
-        MAX,
-        Array(&Struct(&[
-            field("name", 0, MAX, Str),
-            field(
-                "partitions",
-                0,
-                MAX,
-                Array(&Struct(&[
-                    field("partition_index", 0, MAX, Fixed(4)),
-                    field("replicas", 0, MAX, Array(&Fixed(4))),
-                ])),
-            ),
-        ])),
-    ),
-];
-
-const LIST_PARTITION_REASSIGNMENTS: &[Field] = &[
-    field("timeout_ms", 0, MAX, Fixed(4)),
-    field(
-        "topics",
-        0,
-        MAX,
-        Array(&Struct(&[
-            field("name", 0, MAX, Str),
-            field("partition_indexes", 0, MAX, Array(&Fixed(4))),
-        ])),
-    ),
-];
-
-const OFFSET_DELETE: &[Field] = &[
-    field("group_id", 0, MAX, Str),
-    field(
-        "topics",
-        0,
-        MAX,
-        Array(&Struct(&[
-            field("name", 0, MAX, Str),
-            field(
-                "partitions",
-                0,
-                MAX,
-                Array(&Struct(&[field("partition_index", 0, MAX, Fixed(4))])),
-            ),
-        ])),
-    ),
-];
-
-const DESCRIBE_CLIENT_QUOTAS: &[Field] = &[
-    field(
-        "components",
-        0,
-        MAX,
-        Array(&Struct(&[
-            field("entity_type", 0, MAX, Str),
-            field("match_type", 0, MAX, Fixed(1)),
-            field("match", 0, MAX, Str),
-        ])),
-    ),
-    field("strict", 0, MAX, Fixed(1)),
-];
-
-const ALTER_CLIENT_QUOTAS: &[Field] = &[
-    field(
-        "entries",
-        0,
-        MAX,
-        Array(&Struct(&[
-            field(
-                "entity",
-                0,
-                MAX,
-                Array(&Struct(&[
-                    field("entity_type", 0, MAX, Str),
-                    field("entity_name", 0, MAX, Str),
-                ])),
-            ),
-            field(
-                "ops",
-                0,
-                MAX,
-                Array(&Struct(&[
-                    field("key", 0, MAX, Str),
-                    field("value", 0, MAX, Fixed(8)),
-                    field("remove", 0, MAX, Fixed(1)),
-                ])),
-            ),
-        ])),
-    ),
-    field("validate_only", 0, MAX, Fixed(1)),
-];
-
-const DESCRIBE_USER_SCRAM_CREDENTIALS: &[Field] =
-    &[field("users", 0, MAX, Array(&Struct(&[field("name", 0, MAX, Str)])))];
-
-const ALTER_USER_SCRAM_CREDENTIALS: &[Field] = &[
-    field(
-        "deletions",
-        0,
-        MAX,
-        Array(&Struct(&[field("name", 0, MAX, Str), field("mechanism", 0, MAX, Fixed(1))])),
-    ),
-    field(
-        "upsertions",
-        0,
-        MAX,
-        Array(&Struct(&[
-            field("name", 0, MAX, Str),
-            field("mechanism", 0, MAX, Fixed(1)),
-            field("iterations", 0, MAX, Fixed(4)),
-            field("salt", 0, MAX, Blob),
-            field("salted_password", 0, MAX, Blob),
-        ])),
-    ),
-];
-
-const VOTE: &[Field] = &[
-    field("cluster_id", 0, MAX, Str),
-    field("voter_id", 1, MAX, Fixed(4)),
-    field(
-        "topics",
-        0,
-        MAX,
-        Array(&Struct(&[
-            field("topic_name", 0, MAX, Str),
-            field(
-                "partitions",
-                0,
-                MAX,
-                Array(&Struct(&[
-                    field("partition_index", 0, MAX, Fixed(4)),
-                    field("replica_epoch", 0, MAX, Fixed(4)),
-                    field("replica_id", 0, MAX, Fixed(4)),
-                    field("replica_directory_id", 1, MAX, Fixed(16)),
-                    field("voter_directory_id", 1, MAX, Fixed(16)),
-                    field("last_offset_epoch", 0, MAX, Fixed(4)),
-                    field("last_offset", 0, MAX, Fixed(8)),
-                    field("pre_vote", 2, MAX, Fixed(1)),
-                ])),
-            ),
-        ])),
-    ),
-];
-
-const BEGIN_QUORUM_EPOCH: &[Field] = &[
-    field("cluster_id", 0, MAX, Str),
-    field("voter_id", 1, MAX, Fixed(4)),
-    field(
-        "topics",
-        0,
-        MAX,
-        Array(&Struct(&[
-            field("topic_name", 0, MAX, Str),
-            field(
-                "partitions",
-                0,
-                MAX,
-                Array(&Struct(&[
-                    field("partition_index", 0, MAX, Fixed(4)),
-                    field("voter_directory_id", 1, MAX, Fixed(16)),
-                    field("leader_id", 0, MAX, Fixed(4)),
-                    field("leader_epoch", 0, MAX, Fixed(4)),
-                ])),
-            ),
-        ])),
-    ),
-    field(
-        "leader_endpoints",
-        1,
-        MAX,
-        Array(&Struct(&[
-            field("name", 1, MAX, Str),
-            field("host", 1, MAX, Str),
-            field("port", 1, MAX, Fixed(2)),
-        ])),
-    ),
-];
-
-const END_QUORUM_EPOCH: &[Field] = &[
-    field("cluster_id", 0, MAX, Str),
-    field(
-        "topics",
-        0,
-        MAX,
-        Array(&Struct(&[
-            field("topic_name", 0, MAX, Str),
-            field(
-                "partitions",
-                0,
-                MAX,
-                Array(&Struct(&[
-                    field("partition_index", 0, MAX, Fixed(4)),
-                    field("leader_id", 0, MAX, Fixed(4)),
-                    field("leader_epoch", 0, MAX, Fixed(4)),
-                    field("preferred_successors", 0, 0, Array(&Fixed(4))),
-                    field(
-                        "preferred_candidates",
-                        1,
-                        MAX,
-                        Array(&Struct(&[
-                            field("candidate_id", 1, MAX, Fixed(4)),
-                            field("candidate_directory_id", 1, MAX, Fixed(16)),
-                        ])),
-                    ),
-                ])),
-            ),
-        ])),
-    ),
-    field(
-        "leader_endpoints",
-        1,
-        MAX,
-        Array(&Struct(&[
-            field("name", 1, MAX, Str),
-            field("host", 1, MAX, Str),
-            field("port", 1, MAX, Fixed(2)),
-        ])),
-    ),
-];
-
-const DESCRIBE_QUORUM: &[Field] = &[field(
-    "topics",
-    0,
-    MAX,
-    Array(&Struct(&[
-        field("topic_name", 0, MAX, Str),
-        field("partitions", 0, MAX, Array(&Struct(&[field("partition_index", 0, MAX, Fixed(4))]))),
-    ])),
-)];
-
-const ALTER_PARTITION: &[Field] = &[
-    field("broker_id", 0, MAX, Fixed(4)),
-    field("broker_epoch", 0, MAX, Fixed(8)),
-    field(
-        "topics",
-        0,
-        MAX,
-        Array(&Struct(&[
-            field("topic_id", 2, MAX, Fixed(16)),
-            field(
-                "partitions",
-                0,
-                MAX,
-                Array(&Struct(&[
-                    field("partition_index", 0, MAX, Fixed(4)),
-                    field("leader_epoch", 0, MAX, Fixed(4)),
-                    field("new_isr", 0, 2, Array(&Fixed(4))),
-                    field(
-                        "new_isr_with_epochs",
-                        3,
-                        MAX,
-                        Array(&Struct(&[
-                            field("broker_id", 3, MAX, Fixed(4)),
-                            field("broker_epoch", 3, MAX, Fixed(8)),
-                        ])),
-                    ),
-                    field("leader_recovery_state", 1, MAX, Fixed(1)),
-                    field("partition_epoch", 0, MAX, Fixed(4)),
-                ])),
-            ),
-        ])),
-    ),
-];
-
-const UPDATE_FEATURES: &[Field] = &[
-    field("timeout_ms", 0, MAX, Fixed(4)),
-    field(
-        "feature_updates",
-        0,
-        MAX,
-        Array(&Struct(&[
-            field("feature", 0, MAX, Str),
-            field("max_version_level", 0, MAX, Fixed(2)),
-            field("allow_downgrade", 0, 0, Fixed(1)),
-            field("upgrade_type", 1, MAX, Fixed(1)),
-        ])),
-    ),
-    field("validate_only", 1, MAX, Fixed(1)),
-];
-
-const ENVELOPE: &[Field] = &[
-    field("request_data", 0, MAX, Blob),
-    field("request_principal", 0, MAX, Blob),
-    field("client_host_address", 0, MAX, Blob),
-];
-
-const FETCH_SNAPSHOT: &[Field] = &[
-    tagged(0, "cluster_id", 0, MAX, Str),
-    field("replica_id", 0, MAX, Fixed(4)),
-    field("max_bytes", 0, MAX, Fixed(4)),
-    field(
-        "topics",
-        0,
-        MAX,
-        Array(&Struct(&[
-            field("name", 0, MAX, Str),
-            field(
-                "partitions",
-                0,
-                MAX,
-                Array(&Struct(&[
-                    field("partition", 0, MAX, Fixed(4)),
-                    field("current_leader_epoch", 0, MAX, Fixed(4)),
-                    field(
-                        "snapshot_id",
-                        0,
-                        MAX,
-                        Struct(&[
-                            field("end_offset", 0, MAX, Fixed(8)),
-                            field("epoch", 0, MAX, Fixed(4)),
-                        ]),
-                    ),
-                    field("position", 0, MAX, Fixed(8)),
-                    tagged(0, "replica_directory_id", 1, MAX, Fixed(16)),
-                ])),
-            ),
-        ])),
-    ),
-];
-
-const DESCRIBE_CLUSTER: &[Field] = &[
-    field("include_cluster_authorized_operations", 0, MAX, Fixed(1)),
-    field("endpoint_type", 1, MAX, Fixed(1)),
-    field("include_fenced_brokers", 2, MAX, Fixed(1)),
-];
-
-const DESCRIBE_PRODUCERS: &[Field] = &[field(
-    "topics",
-    0,
-    MAX,
-    Array(&Struct(&[
-        field("name", 0, MAX, Str),
-        field("partition_indexes", 0, MAX, Array(&Fixed(4))),
-    ])),
-)];
-
-const BROKER_REGISTRATION: &[Field] = &[
-    field("broker_id", 0, MAX, Fixed(4)),
-    field("cluster_id", 0, MAX, Str),
-    field("incarnation_id", 0, MAX, Fixed(16)),
-    field(
-        "listeners",
-        0,
-        MAX,
-        Array(&Struct(&[
-            field("name", 0, MAX, Str),
-            field("host", 0, MAX, Str),
-            field("port", 0, MAX, Fixed(2)),
-            field("security_protocol", 0, MAX, Fixed(2)),
-        ])),
-    ),
-    field(
-        "features",
-        0,
-        MAX,
-        Array(&Struct(&[
-            field("name", 0, MAX, Str),
-            field("min_supported_version", 0, MAX, Fixed(2)),
-            field("max_supported_version", 0, MAX, Fixed(2)),
-        ])),
-    ),
-    field("rack", 0, MAX, Str),
-    field("is_migrating_zk_broker", 1, MAX, Fixed(1)),
-    field("log_dirs", 2, MAX, Array(&Fixed(16))),
-    field("previous_broker_epoch", 3, MAX, Fixed(8)),
-];
-
-const BROKER_HEARTBEAT: &[Field] = &[
-    field("broker_id", 0, MAX, Fixed(4)),
-    field("broker_epoch", 0, MAX, Fixed(8)),
-    field("current_metadata_offset", 0, MAX, Fixed(8)),
-    field("want_fence", 0, MAX, Fixed(1)),
-    field("want_shut_down", 0, MAX, Fixed(1)),
-    tagged(0, "offline_log_dirs", 1, MAX, Array(&Fixed(16))),
-    tagged(1, "cordoned_log_dirs", 2, MAX, Array(&Fixed(16))),
-];
-
-const UNREGISTER_BROKER: &[Field] = &[field("broker_id", 0, MAX, Fixed(4))];
-
-const DESCRIBE_TRANSACTIONS: &[Field] = &[field("transactional_ids", 0, MAX, Array(&Str))];
-
-const LIST_TRANSACTIONS: &[Field] = &[
-    field("state_filters", 0, MAX, Array(&Str)),
-    field("producer_id_filters", 0, MAX, Array(&Fixed(8))),
-    field("duration_filter", 1, MAX, Fixed(8)),
-    field("transactional_id_pattern", 2, MAX, Str),
-];
-
-const ALLOCATE_PRODUCER_IDS: &[Field] =
-    &[field("broker_id", 0, MAX, Fixed(4)), field("broker_epoch", 0, MAX, Fixed(8))];
-
-const CONSUMER_GROUP_HEARTBEAT: &[Field] = &[
-    field("group_id", 0, MAX, Str),
-    field("member_id", 0, MAX, Str),
-    field("member_epoch", 0, MAX, Fixed(4)),
-    field("instance_id", 0, MAX, Str),
-    field("rack_id", 0, MAX, Str),
-    field("rebalance_timeout_ms", 0, MAX, Fixed(4)),
-    field("subscribed_topic_names", 0, MAX, Array(&Str)),
-    field("subscribed_topic_regex", 1, MAX, Str),
-    field("server_assignor", 0, MAX, Str),
-    field(
-        "topic_partitions",
-        0,
-        MAX,
-        Array(&Struct(&[
-            field("topic_id", 0, MAX, Fixed(16)),
-            field("partitions", 0, MAX, Array(&Fixed(4))),
-        ])),
-    ),
-];
-
-const CONSUMER_GROUP_DESCRIBE: &[Field] = &[
-    field("group_ids", 0, MAX, Array(&Str)),
-    field("include_authorized_operations", 0, MAX, Fixed(1)),
-];
-
-const CONTROLLER_REGISTRATION: &[Field] = &[
-    field("controller_id", 0, MAX, Fixed(4)),
-    field("incarnation_id", 0, MAX, Fixed(16)),
-    field("zk_migration_ready", 0, MAX, Fixed(1)),
-    field(
-        "listeners",
-        0,
-        MAX,
-        Array(&Struct(&[
-            field("name", 0, MAX, Str),
-            field("host", 0, MAX, Str),
-            field("port", 0, MAX, Fixed(2)),
-            field("security_protocol", 0, MAX, Fixed(2)),
-        ])),
-    ),
-    field(
-        "features",
-        0,
-        MAX,
-        Array(&Struct(&[
-            field("name", 0, MAX, Str),
-            field("min_supported_version", 0, MAX, Fixed(2)),
-            field("max_supported_version", 0, MAX, Fixed(2)),
-        ])),
-    ),
-];
-
-const GET_TELEMETRY_SUBSCRIPTIONS: &[Field] = &[field("client_instance_id", 0, MAX, Fixed(16))];
-
-const PUSH_TELEMETRY: &[Field] = &[
-    field("client_instance_id", 0, MAX, Fixed(16)),
-    field("subscription_id", 0, MAX, Fixed(4)),
-    field("terminating", 0, MAX, Fixed(1)),
-    field("compression_type", 0, MAX, Fixed(1)),
-    field("metrics", 0, MAX, Blob),
-];
-
-const ASSIGN_REPLICAS_TO_DIRS: &[Field] = &[
-    field("broker_id", 0, MAX, Fixed(4)),
-    field("broker_epoch", 0, MAX, Fixed(8)),
-    field(
-        "directories",
-        0,
-        MAX,
-        Array(&Struct(&[
-            field("id", 0, MAX, Fixed(16)),
-            field(
-                "topics",
-                0,
-                MAX,
-                Array(&Struct(&[
-                    field("topic_id", 0, MAX, Fixed(16)),
-                    field(
-                        "partitions",
-                        0,
-                        MAX,
-                        Array(&Struct(&[field("partition_index", 0, MAX, Fixed(4))])),
-                    ),
-                ])),
-            ),
-        ])),
-    ),
-];
-
-const LIST_CONFIG_RESOURCES: &[Field] = &[field("resource_types", 1, MAX, Array(&Fixed(1)))];
-
-const DESCRIBE_TOPIC_PARTITIONS: &[Field] = &[
-    field("topics", 0, MAX, Array(&Struct(&[field("name", 0, MAX, Str)]))),
-    field("response_partition_limit", 0, MAX, Fixed(4)),
-    field(
-        "cursor",
-        0,
-        MAX,
-        Struct(&[field("topic_name", 0, MAX, Str), field("partition_index", 0, MAX, Fixed(4))]),
-    ),
-];
-
-const SHARE_GROUP_HEARTBEAT: &[Field] = &[
-    field("group_id", 0, MAX, Str),
-    field("member_id", 0, MAX, Str),
-    field("member_epoch", 0, MAX, Fixed(4)),
-    field("rack_id", 0, MAX, Str),
-    field("subscribed_topic_names", 0, MAX, Array(&Str)),
-];
-
-const SHARE_GROUP_DESCRIBE: &[Field] = &[
-    field("group_ids", 0, MAX, Array(&Str)),
-    field("include_authorized_operations", 0, MAX, Fixed(1)),
-];
-
-const SHARE_FETCH: &[Field] = &[
-    field("group_id", 0, MAX, Str),
-    field("member_id", 0, MAX, Str),
-    field("share_session_epoch", 0, MAX, Fixed(4)),
-    field("max_wait_ms", 0, MAX, Fixed(4)),
-    field("min_bytes", 0, MAX, Fixed(4)),
-    field("max_bytes", 0, MAX, Fixed(4)),
-    field("max_records", 1, MAX, Fixed(4)),
-    field("batch_size", 1, MAX, Fixed(4)),
-    field("share_acquire_mode", 2, MAX, Fixed(1)),
-    field("is_renew_ack", 2, MAX, Fixed(1)),
-    field(
-        "topics",
-        0,
-        MAX,
-        Array(&Struct(&[
-            field("topic_id", 0, MAX, Fixed(16)),
-            field(
-                "partitions",
-                0,
-                MAX,
-                Array(&Struct(&[
-                    field("partition_index", 0, MAX, Fixed(4)),
-                    field("partition_max_bytes", 0, 0, Fixed(4)),
-                    field(
-                        "acknowledgement_batches",
-                        0,
-                        MAX,
-                        Array(&Struct(&[
-                            field("first_offset", 0, MAX, Fixed(8)),
-                            field("last_offset", 0, MAX, Fixed(8)),
-                            field("acknowledge_types", 0, MAX, Array(&Fixed(1))),
-                        ])),
-                    ),
-                ])),
-            ),
-        ])),
-    ),
-    field(
-        "forgotten_topics_data",
-        0,
-        MAX,
-        Array(&Struct(&[
-            field("topic_id", 0, MAX, Fixed(16)),
-            field("partitions", 0, MAX, Array(&Fixed(4))),
-        ])),
-    ),
-];
-
-const SHARE_ACKNOWLEDGE: &[Field] = &[
-    field("group_id", 0, MAX, Str),
-    field("member_id", 0, MAX, Str),
-    field("share_session_epoch", 0, MAX, Fixed(4)),
-    field("is_renew_ack", 2, MAX, Fixed(1)),
-    field(
-        "topics",
-        0,
-        MAX,
-        Array(&Struct(&[
-            field("topic_id", 0, MAX, Fixed(16)),
-            field(
-                "partitions",
-                0,
-                MAX,
-                Array(&Struct(&[
-                    field("partition_index", 0, MAX, Fixed(4)),
-                    field(
-                        "acknowledgement_batches",
-                        0,
-                        MAX,
-                        Array(&Struct(&[
-                            field("first_offset", 0, MAX, Fixed(8)),
-                            field("last_offset", 0, MAX, Fixed(8)),
-                            field("acknowledge_types", 0, MAX, Array(&Fixed(1))),
-                        ])),
-                    ),
-                ])),
-            ),
-        ])),
-    ),
-];
-
-const ADD_RAFT_VOTER: &[Field] = &[
-    field("cluster_id", 0, MAX, Str),
-    field("timeout_ms", 0, MAX, Fixed(4)),
-    field("voter_id", 0, MAX, Fixed(4)),
-    field("voter_directory_id", 0, MAX, Fixed(16)),
-    field(
-        "listeners",
-        0,
-        MAX,
-        Array(&Struct(&[
-            field("name", 0, MAX, Str),
-            field("host", 0, MAX, Str),
-            field("port", 0, MAX, Fixed(2)),
-        ])),
-    ),
-    field("ack_when_committed", 1, MAX, Fixed(1)),
-];
-
-const REMOVE_RAFT_VOTER: &[Field] = &[
-    field("cluster_id", 0, MAX, Str),
-    field("voter_id", 0, MAX, Fixed(4)),
-    field("voter_directory_id", 0, MAX, Fixed(16)),
-];
-
-const UPDATE_RAFT_VOTER: &[Field] = &[
-    field("cluster_id", 0, MAX, Str),
-    field("current_leader_epoch", 0, MAX, Fixed(4)),
-    field("voter_id", 0, MAX, Fixed(4)),
-    field("voter_directory_id", 0, MAX, Fixed(16)),
-    field(
-        "listeners",
-        0,
-        MAX,
-        Array(&Struct(&[
-            field("name", 0, MAX, Str),
-            field("host", 0, MAX, Str),
-            field("port", 0, MAX, Fixed(2)),
-        ])),
-    ),
-    field(
-        "k_raft_version_feature",
-        0,
-        MAX,
-        Struct(&[
-            field("min_supported_version", 0, MAX, Fixed(2)),
-            field("max_supported_version", 0, MAX, Fixed(2)),
-        ]),
-    ),
-];
-
-const INITIALIZE_SHARE_GROUP_STATE: &[Field] = &[
-    field("group_id", 0, MAX, Str),
-    field(
-        "topics",
-        0,
-        MAX,
-        Array(&Struct(&[
-            field("topic_id", 0, MAX, Fixed(16)),
-            field(
-                "partitions",
-                0,
-                MAX,
-                Array(&Struct(&[
-                    field("partition", 0, MAX, Fixed(4)),
-                    field("state_epoch", 0, MAX, Fixed(4)),
-                    field("start_offset", 0, MAX, Fixed(8)),
-                ])),
-            ),
-        ])),
-    ),
-];
-
-const READ_SHARE_GROUP_STATE: &[Field] = &[
-    field("group_id", 0, MAX, Str),
-    field(
-        "topics",
-        0,
-        MAX,
-        Array(&Struct(&[
-            field("topic_id", 0, MAX, Fixed(16)),
-            field(
-                "partitions",
-                0,
-                MAX,
-                Array(&Struct(&[
-                    field("partition", 0, MAX, Fixed(4)),
-                    field("leader_epoch", 0, MAX, Fixed(4)),
-                ])),
-            ),
-        ])),
-    ),
-];
-
-const WRITE_SHARE_GROUP_STATE: &[Field] = &[
-    field("group_id", 0, MAX, Str),
-    field(
-        "topics",
-        0,
-        MAX,
-        Array(&Struct(&[
-            field("topic_id", 0, MAX, Fixed(16)),
-            field(
-                "partitions",
-                0,
-                MAX,
-                Array(&Struct(&[
-                    field("partition", 0, MAX, Fixed(4)),
-                    field("state_epoch", 0, MAX, Fixed(4)),
-                    field("leader_epoch", 0, MAX, Fixed(4)),
-                    field("start_offset", 0, MAX, Fixed(8)),
-                    field("delivery_complete_count", 1, MAX, Fixed(4)),
-                    field(
-                        "state_batches",
-                        0,
-                        MAX,
-                        Array(&Struct(&[
-                            field("first_offset", 0, MAX, Fixed(8)),
-                            field("last_offset", 0, MAX, Fixed(8)),
-                            field("delivery_state", 0, MAX, Fixed(1)),
-                            field("delivery_count", 0, MAX, Fixed(2)),
-                        ])),
-                    ),
-                ])),
-            ),
-        ])),
-    ),
-];
-
-const DELETE_SHARE_GROUP_STATE: &[Field] = &[
-    field("group_id", 0, MAX, Str),
-    field(
-        "topics",
-        0,
-        MAX,
-        Array(&Struct(&[
-            field("topic_id", 0, MAX, Fixed(16)),
-            field("partitions", 0, MAX, Array(&Struct(&[field("partition", 0, MAX, Fixed(4))]))),
-        ])),
-    ),
-];
-
-const READ_SHARE_GROUP_STATE_SUMMARY: &[Field] = &[
-    field("group_id", 0, MAX, Str),
-    field(
-        "topics",
-        0,
-        MAX,
-        Array(&Struct(&[
-            field("topic_id", 0, MAX, Fixed(16)),
-            field(
-                "partitions",
-                0,
-                MAX,
-                Array(&Struct(&[
-                    field("partition", 0, MAX, Fixed(4)),
-                    field("leader_epoch", 0, MAX, Fixed(4)),
-                ])),
-            ),
-        ])),
-    ),
-];
-
-const STREAMS_GROUP_HEARTBEAT: &[Field] = &[
-    field("group_id", 0, MAX, Str),
-    field("member_id", 0, MAX, Str),
-    field("member_epoch", 0, MAX, Fixed(4)),
-    field("endpoint_information_epoch", 0, MAX, Fixed(4)),
-    field("instance_id", 0, MAX, Str),
-    field("rack_id", 0, MAX, Str),
-    field("rebalance_timeout_ms", 0, MAX, Fixed(4)),
-    field(
-        "topology",
-        0,
-        MAX,
-        Struct(&[
-            field("epoch", 0, MAX, Fixed(4)),
-            field(
-                "subtopologies",
-                0,
-                MAX,
-                Array(&Struct(&[
-                    field("subtopology_id", 0, MAX, Str),
-                    field("source_topics", 0, MAX, Array(&Str)),
-                    field("source_topic_regex", 0, MAX, Array(&Str)),
-                    field(
-                        "state_changelog_topics",
-                        0,
-                        MAX,
-                        Array(&Struct(&[
-                            field("name", 0, MAX, Str),
-                            field("partitions", 0, MAX, Fixed(4)),
-                            field("replication_factor", 0, MAX, Fixed(2)),
-                            field(
-                                "topic_configs",
-                                0,
-                                MAX,
-                                Array(&Struct(&[
-                                    field("key", 0, MAX, Str),
-                                    field("value", 0, MAX, Str),
-                                ])),
-                            ),
-                        ])),
-                    ),
-                    field("repartition_sink_topics", 0, MAX, Array(&Str)),
-                    field(
-                        "repartition_source_topics",
-                        0,
-                        MAX,
-                        Array(&Struct(&[
-                            field("name", 0, MAX, Str),
-                            field("partitions", 0, MAX, Fixed(4)),
-                            field("replication_factor", 0, MAX, Fixed(2)),
-                            field(
-                                "topic_configs",
-                                0,
-                                MAX,
-                                Array(&Struct(&[
-                                    field("key", 0, MAX, Str),
-                                    field("value", 0, MAX, Str),
-                                ])),
-                            ),
-                        ])),
-                    ),
-                    field(
-                        "copartition_groups",
-                        0,
-                        MAX,
-                        Array(&Struct(&[
-                            field("source_topics", 0, MAX, Array(&Fixed(2))),
-                            field("source_topic_regex", 0, MAX, Array(&Fixed(2))),
-                            field("repartition_source_topics", 0, MAX, Array(&Fixed(2))),
-                        ])),
-                    ),
-                ])),
-            ),
-        ]),
-    ),
-    field(
-        "active_tasks",
-        0,
-        MAX,
-        Array(&Struct(&[
-            field("subtopology_id", 0, MAX, Str),
-            field("partitions", 0, MAX, Array(&Fixed(4))),
-        ])),
-    ),
-    field(
-        "standby_tasks",
-        0,
-        MAX,
-        Array(&Struct(&[
-            field("subtopology_id", 0, MAX, Str),
-            field("partitions", 0, MAX, Array(&Fixed(4))),
-        ])),
-    ),
-    field(
-        "warmup_tasks",
-        0,
-        MAX,
-        Array(&Struct(&[
-            field("subtopology_id", 0, MAX, Str),
-            field("partitions", 0, MAX, Array(&Fixed(4))),
-        ])),
-    ),
-    field("process_id", 0, MAX, Str),
-    field(
-        "user_endpoint",
-        0,
-        MAX,
-        Struct(&[field("host", 0, MAX, Str), field("port", 0, MAX, Fixed(2))]),
-    ),
-    field(
-        "client_tags",
-        0,
-        MAX,
-        Array(&Struct(&[field("key", 0, MAX, Str), field("value", 0, MAX, Str)])),
-    ),
-    field(
-        "task_offsets",
-        0,
-        MAX,
-        Array(&Struct(&[
-            field("subtopology_id", 0, MAX, Str),
-            field("partition", 0, MAX, Fixed(4)),
-            field("offset", 0, MAX, Fixed(8)),
-        ])),
-    ),
-    field(
-        "task_end_offsets",
-        0,
-        MAX,
-        Array(&Struct(&[
-            field("subtopology_id", 0, MAX, Str),
-            field("partition", 0, MAX, Fixed(4)),
-            field("offset", 0, MAX, Fixed(8)),
-        ])),
-    ),
-    field("shutdown_application", 0, MAX, Fixed(1)),
-];
-
-const STREAMS_GROUP_DESCRIBE: &[Field] = &[
-    field("group_ids", 0, MAX, Array(&Str)),
-    field("include_authorized_operations", 0, MAX, Fixed(1)),
-    field("include_topology_description", 1, MAX, Fixed(1)),
-];
-
-const DESCRIBE_SHARE_GROUP_OFFSETS: &[Field] = &[field(
-    "groups",
-    0,
-    MAX,
-    Array(&Struct(&[
-        field("group_id", 0, MAX, Str),
-        field(
-            "topics",
-            0,
-            MAX,
-            Array(&Struct(&[
-                field("topic_name", 0, MAX, Str),
-                field("partitions", 0, MAX, Array(&Fixed(4))),
-            ])),
-        ),
-    ])),
-)];
-
-const ALTER_SHARE_GROUP_OFFSETS: &[Field] = &[
-    field("group_id", 0, MAX, Str),
-    field(
-        "topics",
-        0,
-        MAX,
-        Array(&Struct(&[
-            field("topic_name", 0, MAX, Str),
-            field(
-                "partitions",
-                0,
-                MAX,
-                Array(&Struct(&[
-                    field("partition_index", 0, MAX, Fixed(4)),
-                    field("start_offset", 0, MAX, Fixed(8)),
-                ])),
-            ),
-        ])),
-    ),
-];
-
-const DELETE_SHARE_GROUP_OFFSETS: &[Field] = &[
-    field("group_id", 0, MAX, Str),
-    field("topics", 0, MAX, Array(&Struct(&[field("topic_name", 0, MAX, Str)]))),
-];
-
-const STREAMS_GROUP_TOPOLOGY_DESCRIPTION_UPDATE: &[Field] = &[
-    field("group_id", 0, MAX, Str),
-    field("member_id", 0, MAX, Str),
-    field("topology_epoch", 0, MAX, Fixed(4)),
-    field(
-        "topology_description",
-        0,
-        MAX,
-        Struct(&[
-            field(
-                "subtopologies",
-                0,
-                MAX,
-                Array(&Struct(&[
-                    field("subtopology_id", 0, MAX, Str),
-                    field(
-                        "nodes",
-                        0,
-                        MAX,
-                        Array(&Struct(&[
-                            field("name", 0, MAX, Str),
-                            field("node_type", 0, MAX, Fixed(1)),
-                            field("source_topics", 0, MAX, Array(&Str)),
-                            field("sink_topic", 0, MAX, Str),
-                            field("stores", 0, MAX, Array(&Str)),
-                            field("successors", 0, MAX, Array(&Str)),
-                        ])),
-                    ),
-                ])),
-            ),
-            field(
-                "global_stores",
-                0,
-                MAX,
-                Array(&Struct(&[
-                    field(
-                        "source",
-                        0,
-                        MAX,
-                        Struct(&[
-                            field("name", 0, MAX, Str),
-                            field("node_type", 0, MAX, Fixed(1)),
-                            field("source_topics", 0, MAX, Array(&Str)),
-                            field("sink_topic", 0, MAX, Str),
-                            field("stores", 0, MAX, Array(&Str)),
-                            field("successors", 0, MAX, Array(&Str)),
-                        ]),
-                    ),
-                    field(
-                        "processor",
-                        0,
-                        MAX,
-                        Struct(&[
-                            field("name", 0, MAX, Str),
-                            field("node_type", 0, MAX, Fixed(1)),
-                            field("source_topics", 0, MAX, Array(&Str)),
-                            field("sink_topic", 0, MAX, Str),
-                            field("stores", 0, MAX, Array(&Str)),
-                            field("successors", 0, MAX, Array(&Str)),
-                        ]),
-                    ),
-                ])),
-            ),
-        ]),
-    ),
-];
-
-const UNREGISTER_CONTROLLER: &[Field] = &[field("controller_id", 0, MAX, Fixed(4))];
+shape_table! {
+    /// Messages of clients inside the bytes of other messages: what a member of a classic group
+    /// says to the others (Kafka 4.4 `ConsumerProtocolSubscription`, `ConsumerProtocolAssignment`).
+    /// They have no key.
+    pub static CONSUMER_PROTOCOL =
+
+    -1 ConsumerProtocolSubscription 0-3 flexible never {
+        Topics [string] 0+;
+        UserData bytes 0+;
+        OwnedPartitions [ Topic string 1+; Partitions [i32] 1+; ] 1+;
+        GenerationId i32 2+;
+        RackId string 3+;
+    }
+    -1 ConsumerProtocolAssignment 0-3 flexible never {
+        AssignedPartitions [ Topic string 0+; Partitions [i32] 0+; ] 0+;
+        UserData bytes 0+;
+    }
+}

@@ -1,0 +1,412 @@
+use bytes::Bytes;
+use kafka_protocol::messages::*;
+use kafka_protocol::protocol::{Decodable, Message, Request};
+
+use super::super::apis::APIS;
+use super::super::shapes::{CONSUMER_PROTOCOL, REQUESTS};
+use super::*;
+
+/// How the message library decodes a message: the bytes it leaves, or that it refuses. `None` when
+/// it has no such message or version.
+fn library_decodes(shape: &Shape, version: i16, body: &Bytes) -> Option<Result<usize, ()>> {
+    macro_rules! among {
+        ($($request:ident),* $(,)?) => {
+            match (shape.api_key, shape.name) {
+                (-1, "ConsumerProtocolSubscription") => {
+                    decodes::<ConsumerProtocolSubscription>(version, body)
+                }
+                (-1, _) => decodes::<ConsumerProtocolAssignment>(version, body),
+                $(($request::KEY, _) => decodes::<$request>(version, body),)*
+                _ => None,
+            }
+        };
+    }
+    among! {
+        ProduceRequest, FetchRequest, ListOffsetsRequest, MetadataRequest, OffsetCommitRequest,
+        OffsetFetchRequest, FindCoordinatorRequest, JoinGroupRequest, HeartbeatRequest,
+        LeaveGroupRequest, SyncGroupRequest, DescribeGroupsRequest, ListGroupsRequest,
+        SaslHandshakeRequest, ApiVersionsRequest, CreateTopicsRequest, DeleteTopicsRequest,
+        DeleteRecordsRequest, InitProducerIdRequest, OffsetForLeaderEpochRequest,
+        AddPartitionsToTxnRequest, AddOffsetsToTxnRequest, EndTxnRequest, WriteTxnMarkersRequest,
+        TxnOffsetCommitRequest, DescribeAclsRequest, CreateAclsRequest, DeleteAclsRequest,
+        DescribeConfigsRequest, AlterConfigsRequest, AlterReplicaLogDirsRequest,
+        DescribeLogDirsRequest, SaslAuthenticateRequest, CreatePartitionsRequest,
+        CreateDelegationTokenRequest, RenewDelegationTokenRequest, ExpireDelegationTokenRequest,
+        DescribeDelegationTokenRequest, DeleteGroupsRequest, ElectLeadersRequest,
+        IncrementalAlterConfigsRequest, AlterPartitionReassignmentsRequest,
+        ListPartitionReassignmentsRequest, OffsetDeleteRequest, DescribeClientQuotasRequest,
+        AlterClientQuotasRequest, DescribeUserScramCredentialsRequest,
+        AlterUserScramCredentialsRequest, VoteRequest, BeginQuorumEpochRequest,
+        EndQuorumEpochRequest, DescribeQuorumRequest, AlterPartitionRequest, UpdateFeaturesRequest,
+        EnvelopeRequest, FetchSnapshotRequest, DescribeClusterRequest, DescribeProducersRequest,
+        BrokerRegistrationRequest, BrokerHeartbeatRequest, UnregisterBrokerRequest,
+        DescribeTransactionsRequest, ListTransactionsRequest, AllocateProducerIdsRequest,
+        ConsumerGroupHeartbeatRequest, ConsumerGroupDescribeRequest, ControllerRegistrationRequest,
+        GetTelemetrySubscriptionsRequest, PushTelemetryRequest, AssignReplicasToDirsRequest,
+        ListConfigResourcesRequest, DescribeTopicPartitionsRequest, ShareGroupHeartbeatRequest,
+        ShareGroupDescribeRequest, ShareFetchRequest, ShareAcknowledgeRequest, AddRaftVoterRequest,
+        RemoveRaftVoterRequest, UpdateRaftVoterRequest, InitializeShareGroupStateRequest,
+        ReadShareGroupStateRequest, WriteShareGroupStateRequest, DeleteShareGroupStateRequest,
+        ReadShareGroupStateSummaryRequest, DescribeShareGroupOffsetsRequest,
+        AlterShareGroupOffsetsRequest, DeleteShareGroupOffsetsRequest,
+    }
+}
+
+fn decodes<T: Message + Decodable>(version: i16, body: &Bytes) -> Option<Result<usize, ()>> {
+    let mut rest = body.clone();
+    (T::VERSIONS.min..=T::VERSIONS.max)
+        .contains(&version)
+        .then(|| T::decode(&mut rest, version).map(|_| rest.len()).map_err(drop))
+}
+
+/// Numbers that look random and never change.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) % end
+    }
+}
+
+/// How a length or count is written.
+#[derive(Clone, Copy, Debug)]
+enum Form {
+    I16,
+    I32,
+    Varint,
+}
+
+impl Form {
+    fn write(self, out: &mut Vec<u8>, value: i64) {
+        match self {
+            Form::I16 => out.extend((value as i16).to_be_bytes()),
+            Form::I32 => out.extend((value as i32).to_be_bytes()),
+            Form::Varint => {
+                let mut value = value as u32;
+                while value >= 0x80 {
+                    out.push(value as u8 | 0x80);
+                    value >>= 7;
+                }
+                out.push(value as u8);
+            }
+        }
+    }
+}
+
+/// A body made from its shape, with the place of every length and count in it.
+struct Sample {
+    at: At,
+    dice: Dice,
+    body: Vec<u8>,
+    lengths: Vec<(usize, usize, Form)>,
+}
+
+impl Sample {
+    fn of(shape: &Shape, version: i16, seed: u64) -> Self {
+        let at = At { version, flexible: shape.flexible.contains(version) };
+        let dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let mut sample = Self { at, dice, body: Vec::new(), lengths: Vec::new() };
+        sample.fields(shape.fields);
+        sample
+    }
+
+    fn length(&mut self, form: Form, value: usize) {
+        let start = self.body.len();
+        form.write(&mut self.body, value as i64);
+        self.lengths.push((start, self.body.len() - start, form));
+    }
+
+    fn fields(&mut self, fields: &[Field]) {
+        let at = self.at;
+        fields.iter().filter(|field| field.is_plain(at)).for_each(|field| self.value(&field.kind));
+        if !at.flexible {
+            return;
+        }
+        let known = fields.iter().filter(|field| field.versions.contains(at.version));
+        let mut tagged: Vec<_> =
+            known.filter_map(|field| Some((field.tag?, &field.kind))).collect();
+        tagged.retain(|_| self.dice.below(2) == 0);
+        let unknown = self.dice.below(2) == 0;
+        self.length(Form::Varint, tagged.len() + usize::from(unknown));
+        for (tag, kind) in tagged {
+            Form::Varint.write(&mut self.body, i64::from(tag));
+            let mut inner =
+                Sample { at, dice: Dice(self.dice.0), body: Vec::new(), lengths: Vec::new() };
+            inner.value(kind);
+            self.length(Form::Varint, inner.body.len());
+            let start = self.body.len();
+            let moved = inner.lengths.into_iter().map(|(at, len, form)| (start + at, len, form));
+            self.lengths.extend(moved);
+            self.body.extend(inner.body);
+        }
+        if unknown {
+            Form::Varint.write(&mut self.body, 12_345);
+            self.length(Form::Varint, 3);
+            self.body.extend(*b"abc");
+        }
+    }
+
+    fn value(&mut self, kind: &Kind) {
+        let plus = usize::from(self.at.flexible);
+        let form = |plain| if self.at.flexible { Form::Varint } else { plain };
+        match kind {
+            Kind::Fixed(len) => (0..*len).for_each(|_| {
+                let byte = self.dice.below(256) as u8;
+                self.body.push(byte);
+            }),
+            Kind::String | Kind::Bytes => {
+                let is_string = matches!(kind, Kind::String);
+                let form = form(if is_string { Form::I16 } else { Form::I32 });
+                let len = self.dice.below(5) as usize;
+                self.length(form, len + plus);
+                self.body.extend(&b"topic"[..len]);
+            }
+            Kind::Array(element) => {
+                let form = form(Form::I32);
+                let count = self.dice.below(3) as usize;
+                self.length(form, count + plus);
+                (0..count).for_each(|_| self.value(element));
+            }
+            Kind::Struct(fields) => self.fields(fields),
+            Kind::NullableStruct(fields) => {
+                if self.dice.below(3) == 0 {
+                    self.body.push(0xff);
+                } else {
+                    self.body.push(1);
+                    self.fields(fields);
+                }
+            }
+        }
+    }
+}
+
+fn every_version() -> impl Iterator<Item = (&'static Shape, i16)> {
+    let messages = REQUESTS.iter().chain(CONSUMER_PROTOCOL);
+    messages.flat_map(|shape| {
+        (shape.versions.first..=shape.versions.last).map(move |version| (shape, version))
+    })
+}
+
+/// What the walk passes, the library must read to the same byte or refuse, in memory that is
+/// bounded by what was sent.
+fn check_against_library(shape: &Shape, version: i16, body: Vec<u8>) {
+    let checked = shape.check(version, &body);
+    let Ok(taken) = checked else { return };
+    let body = Bytes::from(body);
+    let mut decoded = None;
+    let memory = allocation_counter::measure(|| {
+        decoded = library_decodes(shape, version, &body);
+    });
+    if let Some(Ok(left)) = decoded {
+        assert_eq!(left, body.len() - taken, "{} v{version} {body:02x?}", shape.name);
+    }
+    let bound = 100 * body.len() as u64 + 4096;
+    let most = memory.bytes_max;
+    assert!(most <= bound, "{} v{version} took {most} bytes for {body:02x?}", shape.name);
+}
+
+#[test]
+fn every_request_of_kafka_4_4_has_its_shape() {
+    let keys: Vec<i16> = REQUESTS.iter().map(|shape| shape.api_key).collect();
+    assert_eq!(keys, (0..=3).chain(8..=94).collect::<Vec<i16>>());
+    for api in APIS {
+        let shape = Shape::of_request(api.key).unwrap();
+        assert_eq!((shape.api_key, shape.name), (api.key, api.name));
+        let newest = if api.name == "InitProducerId" { 6 } else { api.max_version }; // 6 is unstable.
+        assert_eq!((shape.versions.first, shape.versions.last), (api.min_version, newest));
+        for version in api.min_version..=api.max_version {
+            assert_eq!(shape.flexible.contains(version), version >= api.flexible_from);
+        }
+    }
+    assert!(Shape::of_request(4).is_none() && Shape::of_request(-1).is_none());
+}
+
+#[test]
+fn the_message_library_reads_every_request_as_its_shape_says() {
+    let mut compared = 0;
+    for (shape, version) in every_version() {
+        for seed in 0..20 {
+            let sample = Sample::of(shape, version, seed);
+            assert_eq!(shape.check(version, &sample.body), Ok(sample.body.len()), "{}", shape.name);
+            let body = Bytes::from(sample.body);
+            let Some(decoded) = library_decodes(shape, version, &body) else { continue };
+            assert_eq!(decoded, Ok(0), "{} v{version} {body:02x?}", shape.name);
+            compared += 1;
+        }
+    }
+    assert!(compared > 20 * 230, "only {compared} bodies were compared");
+}
+
+#[test]
+fn a_body_that_ends_early_is_refused_wherever_it_ends() {
+    for (shape, version) in every_version() {
+        let body = Sample::of(shape, version, 7).body;
+        for len in 0..body.len() {
+            assert!(shape.check(version, &body[..len]).is_err(), "{} v{version} {len}", shape.name);
+        }
+    }
+}
+
+#[test]
+fn a_hostile_length_in_any_place_costs_no_more_memory_than_was_sent() {
+    let values = [
+        0,
+        1,
+        2,
+        3,
+        127,
+        128,
+        255,
+        256,
+        32_767,
+        65_535,
+        65_536,
+        999_999,
+        1_000_000,
+        1_000_001,
+        1_000_002,
+        200_000_000,
+        0x7fff_fffe,
+        0x7fff_ffff,
+        0x8000_0000,
+        0xffff_fffe,
+        0xffff_ffff,
+    ];
+    for (shape, version) in every_version() {
+        for seed in 0..8 {
+            let sample = Sample::of(shape, version, seed);
+            for &(start, len, form) in &sample.lengths {
+                for value in values {
+                    let mut body = sample.body[..start].to_vec();
+                    form.write(&mut body, value);
+                    body.extend(&sample.body[start + len..]);
+                    check_against_library(shape, version, body);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_damaged_byte_in_any_place_is_refused_or_read_alike() {
+    for (shape, version) in every_version() {
+        let body = Sample::of(shape, version, 3).body;
+        for at in 0..body.len() {
+            for byte in [0, 1, 2, 0x7f, 0x80, 0xfe, 0xff] {
+                let mut body = body.clone();
+                body[at] = byte;
+                check_against_library(shape, version, body);
+            }
+        }
+    }
+}
+
+fn request(name: &str) -> &'static Shape {
+    REQUESTS.iter().find(|shape| shape.name == name).unwrap()
+}
+
+#[test]
+fn eight_bytes_that_once_took_four_gigabytes_are_refused() {
+    let frame = [0x03, 0x00, 0x00, 0x03, 0x3c, 0x0c, 0x00, 0xb6];
+    assert!(request("Metadata").check(0, &frame).is_err());
+    assert!(request("Metadata").check(0, &frame[4..]).is_err());
+}
+
+#[test]
+fn two_million_tagged_fields_are_refused_before_the_first_is_read() {
+    let mut body = vec![1, 0, 0];
+    Form::Varint.write(&mut body, 2_000_000);
+    body.resize(body.len() + 4_000_000, 0);
+    let error = request("Metadata").check(12, &body).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "Metadata.tagged fields: tagged fields: 2000000 elements, at most 10000 are possible here"
+    );
+}
+
+#[test]
+fn an_array_may_have_a_million_elements_and_not_one_more() {
+    let topics = |count: i32| {
+        let mut body = count.to_be_bytes().to_vec();
+        body.resize(4 + 2 * count as usize, 0); // Each an empty name.
+        request("Metadata").check(0, &body)
+    };
+    assert!(topics(1_000_000).is_ok());
+    assert!(topics(1_000_001).is_err());
+}
+
+#[test]
+fn arrays_within_arrays_share_one_bound() {
+    // Deletions of one partition each, in three hundred arrays.
+    let body = |partitions: i32| {
+        let mut body = 300i32.to_be_bytes().to_vec();
+        for _ in 0..300 {
+            body.extend([0, 0]);
+            body.extend(partitions.to_be_bytes());
+            body.resize(body.len() + 12 * partitions as usize, 0);
+        }
+        body.extend([0; 4]);
+        request("DeleteRecords").check(0, &body)
+    };
+    assert!(body(1_000).is_ok());
+    let error = body(7_000).unwrap_err().to_string();
+    assert!(error.starts_with("DeleteRecords.Partitions: all arrays of a message"), "{error}");
+}
+
+#[test]
+fn a_tagged_field_that_lies_about_its_length_is_refused() {
+    let heartbeat = |section: &[u8]| {
+        let mut body = vec![0; 4 + 8 + 8 + 1 + 1]; // Five plain fields.
+        body.extend(section);
+        request("BrokerHeartbeat").check(1, &body)
+    };
+    let mut directories = vec![1, 0, 17, 2]; // One field, tag 0, 17 bytes, one id.
+    directories.extend([7; 16]);
+    assert!(heartbeat(&directories).is_ok());
+    directories.push(0);
+    directories[2] = 18;
+    assert!(heartbeat(&directories).is_err());
+    directories[2] = 16;
+    assert!(heartbeat(&directories).is_err());
+}
+
+#[test]
+fn a_version_that_kafka_lacks_is_refused() {
+    let error = request("Produce").check(2, &[]).unwrap_err();
+    assert_eq!(error, CodecError::UnknownVersion { message: "Produce", version: 2 });
+}
+
+#[test]
+fn no_array_has_elements_without_bytes() {
+    fn visit(kind: &Kind, at: At) {
+        match kind {
+            Kind::Array(element) => {
+                assert!(element.min_len(at) > 0);
+                visit(element, at);
+            }
+            Kind::Struct(fields) | Kind::NullableStruct(fields) => fields
+                .iter()
+                .filter(|field| field.versions.contains(at.version))
+                .for_each(|field| visit(&field.kind, at)),
+            Kind::Fixed(_) | Kind::String | Kind::Bytes => {}
+        }
+    }
+    for (shape, version) in every_version() {
+        let at = At { version, flexible: shape.flexible.contains(version) };
+        shape
+            .fields
+            .iter()
+            .filter(|f| f.versions.contains(version))
+            .for_each(|f| visit(&f.kind, at));
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_bytes_make_the_walk_panic(at in 0..REQUESTS.len(), version: i16, body: Vec<u8>) {
+        let _ = REQUESTS[at].check(version % 19, &body);
+    }
+}
