@@ -145,4 +145,60 @@ mod tests {
         all.sort_unstable();
         assert_eq!(all, (0..20).map(|n| n * 2).collect::<Vec<_>>());
     }
+
+    #[test]
+    fn the_pool_stays_within_its_bound_and_loses_no_work() {
+        let workers = Arc::new(Workers::start(3).unwrap());
+        let threads: Arc<dyn Threads> = Arc::clone(&workers) as _;
+        let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (send, receive) = std::sync::mpsc::channel();
+        for _ in 0..50 {
+            let (inner, send) = (Arc::clone(&threads), send.clone());
+            let (running, most) = (Arc::clone(&running), Arc::clone(&most));
+            threads.spawn_connection(Box::pin(async move {
+                for _ in 0..100 {
+                    let (running, most) = (Arc::clone(&running), Arc::clone(&most));
+                    inner
+                        .run_blocking(move || {
+                            most.fetch_max(
+                                running.fetch_add(1, Ordering::Relaxed) + 1,
+                                Ordering::Relaxed,
+                            );
+                            std::thread::yield_now();
+                            running.fetch_sub(1, Ordering::Relaxed);
+                        })
+                        .await;
+                    send.send(()).unwrap();
+                }
+            }));
+        }
+        assert_eq!(receive.iter().take(5000).count(), 5000);
+        assert!((1..=BLOCKING_THREADS_MAX).contains(&most.load(Ordering::Relaxed)));
+        assert!(workers.pool.state.lock().threads <= BLOCKING_THREADS_MAX);
+    }
+
+    #[test]
+    fn a_connection_goes_to_the_worker_with_the_fewest() {
+        let workers = Workers::start(3).unwrap();
+        let (stop, stopped) = tokio::sync::watch::channel(());
+        let counts = || {
+            let loads = workers.workers.iter();
+            loads.map(|worker| worker.connections.load(Ordering::Relaxed)).collect::<Vec<_>>()
+        };
+        for _ in 0..7 {
+            let mut stopped = stopped.clone();
+            workers.spawn_connection(Box::pin(async move { drop(stopped.changed().await) }));
+        }
+        assert_eq!(counts(), [3, 2, 2]);
+        drop(stopped);
+        stop.send(()).unwrap();
+        // Every task has let go of its receiver, and of its count just before or after.
+        let (send, receive) = std::sync::mpsc::channel();
+        for worker in &workers.workers {
+            let send = send.clone();
+            worker.runtime.spawn(async move { send.send(()).unwrap() });
+        }
+        assert_eq!(receive.iter().take(3).count(), 3);
+        assert_eq!(counts(), [0, 0, 0]);
+    }
 }

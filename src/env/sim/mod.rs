@@ -12,6 +12,8 @@ mod clock;
 mod content;
 mod disk;
 #[cfg(test)]
+mod disk_model_tests;
+#[cfg(test)]
 mod disk_tests;
 mod fault;
 mod inode;
