@@ -22,5 +22,7 @@ pub mod metadata;
 pub mod protocol;
 pub mod raft;
 pub mod record;
+pub mod replica;
 pub mod server;
+pub mod store;
 pub mod types;

@@ -470,9 +470,49 @@ impl Log {
             && self.config.flush_ms.is_some_and(|ms| now.0 - self.last_flush.0 >= ms)
     }
 
-    /// Bytes of the active segment that a crash would have to read again, at least.
-    pub fn unflushed(&self) -> bool {
-        self.end > self.recovery_point
+    /// Bytes that recovery would have to read after a crash.
+    pub fn unflushed_bytes(&self) -> u64 {
+        if self.end <= self.recovery_point {
+            return 0;
+        }
+        let point = self.recovery_point;
+        let first = self.segments.partition_point(|s| s.base_offset <= point).saturating_sub(1);
+        let all: u64 = self.segments[first..].iter().map(|s| u64::from(s.size())).sum();
+        let segment = &self.segments[first];
+        let before = segment.index.lookup(segment.base_offset, point).unwrap_or(0);
+        all.saturating_sub(u64::from(before))
+    }
+
+    /// Takes out the segments whose time is over, if there are any.
+    pub fn apply_retention(&mut self, now: Timestamp) -> io::Result<Option<Deletable>> {
+        let next = |at: usize| self.segments.get(at + 1).map_or(self.end, |s| s.base_offset);
+        let outline = |(at, segment): (usize, &Arc<Segment>)| {
+            let path = segment.path();
+            let modified = if segment.max_timestamp().0 == NO_TIMESTAMP {
+                self.shared.disk.info(&path)?.map_or(now, |info| Timestamp(info.modified_ms))
+            } else {
+                now
+            };
+            Ok(super::retention::Outline {
+                next_offset: next(at),
+                size: u64::from(segment.size()),
+                max_timestamp: segment.max_timestamp().0,
+                modified,
+            })
+        };
+        let outlines: io::Result<Vec<_>> = self.segments.iter().enumerate().map(outline).collect();
+        let outlines = outlines?;
+        let (start, high_watermark) = (self.log_start_offset, self.high_watermark);
+        let mut count =
+            super::retention::deletable(&outlines, &self.config, start, high_watermark, now);
+        // An empty active segment has nothing to delete.
+        if count == self.segments.len() && self.active().size() == 0 {
+            count -= 1;
+        }
+        if count == 0 {
+            return Ok(None);
+        }
+        self.take_deletable(count, now).map(Some)
     }
 
     /// What must be synced so that all that is appended now survives a power loss. The sync may run

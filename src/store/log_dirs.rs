@@ -1,0 +1,144 @@
+//! The log directories of this broker: what lies in them, and their checkpoints.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::env::{Disk, Lock};
+use crate::log::checkpoint::{
+    self, HIGH_WATERMARKS, LOG_START_OFFSETS, Offsets, RECOVERY_POINTS, read_offsets, write_offsets,
+};
+use crate::log::dirs::{self, PartitionDir};
+use crate::types::{PartitionIndex, Uuid};
+
+use super::partition::Partition;
+
+/// The lock file of a log directory.
+const LOCK: &str = ".lock";
+
+/// One log directory, locked by this broker.
+pub struct LogDir {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its `directory.id`.
+    pub id: Uuid,
+    /// Whether the broker stopped cleanly, and the broker epoch it noted then.
+    pub clean_shutdown: Option<i64>,
+    /// The partitions in it.
+    pub found: Vec<(String, PartitionIndex)>,
+    recovery_points: Offsets,
+    high_watermarks: Offsets,
+    log_start_offsets: Offsets,
+    _lock: Box<dyn Lock>,
+}
+
+/// Why a log directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LogDirError {
+    /// Another broker is running on it.
+    #[error("{}: another broker holds the lock: is one running on this directory?", .0.display())]
+    Locked(PathBuf),
+    /// The disk.
+    #[error("{path}: {source}")]
+    Io {
+        /// Which directory.
+        path: PathBuf,
+        /// What happened.
+        source: io::Error,
+    },
+}
+
+/// Takes the lock of a log directory, as Apache Kafka does.
+pub fn lock(disk: &dyn Disk, path: &Path) -> Result<Box<dyn Lock>, LogDirError> {
+    let io = |source| LogDirError::Io { path: path.to_owned(), source };
+    disk.try_lock(&path.join(LOCK)).map_err(io)?.ok_or_else(|| LogDirError::Locked(path.to_owned()))
+}
+
+impl LogDir {
+    /// Opens a locked log directory: takes the mark of a clean stop, reads the checkpoints, removes
+    /// what was being deleted, and lists the partitions.
+    pub fn open(
+        disk: &dyn Disk,
+        path: &Path,
+        id: Uuid,
+        lock: Box<dyn Lock>,
+    ) -> Result<Self, LogDirError> {
+        let io = |source| LogDirError::Io { path: path.to_owned(), source };
+        let clean_shutdown = checkpoint::take_clean_shutdown(disk, path).map_err(io)?;
+        let read = |name| read_offsets(disk, &path.join(name)).map_err(io);
+        let mut found = Vec::new();
+        for entry in disk.list(path).map_err(io)? {
+            if !entry.is_dir || entry.name == "__cluster_metadata-0" {
+                continue;
+            }
+            match dirs::parse(&entry.name) {
+                Some(PartitionDir::Live { topic, partition }) => found.push((topic, partition)),
+                Some(PartitionDir::Deleting) => {
+                    disk.remove_dir_all(&path.join(&entry.name)).map_err(io)?;
+                }
+                Some(PartitionDir::Future | PartitionDir::Stray) | None => {}
+            }
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            id,
+            clean_shutdown,
+            found,
+            recovery_points: read(RECOVERY_POINTS)?,
+            high_watermarks: read(HIGH_WATERMARKS)?,
+            log_start_offsets: read(LOG_START_OFFSETS)?,
+            _lock: lock,
+        })
+    }
+
+    /// What the checkpoints say of a partition: recovery point, high watermark, log start.
+    pub fn checkpointed(&self, topic: &str, partition: PartitionIndex) -> (i64, i64, i64) {
+        let key = (topic.to_owned(), partition);
+        let of = |offsets: &Offsets| offsets.get(&key).copied().unwrap_or(0);
+        (of(&self.recovery_points), of(&self.high_watermarks), of(&self.log_start_offsets))
+    }
+
+    /// Whether `topic`-`partition` lies here.
+    pub fn holds(&self, topic: &str, partition: PartitionIndex) -> bool {
+        self.found.iter().any(|(name, number)| name == topic && *number == partition)
+    }
+
+    /// Marks a clean stop. The last thing a broker does.
+    pub fn mark_clean_shutdown(&self, disk: &dyn Disk, broker_epoch: i64) -> io::Result<()> {
+        checkpoint::write_clean_shutdown(disk, &self.path, broker_epoch)
+    }
+}
+
+/// Writes the checkpoints of all log directories. Recovery points only ever tell what was synced
+/// before.
+pub fn write_checkpoints(
+    disk: &dyn Disk,
+    log_dirs: &[PathBuf],
+    partitions: &[Arc<Partition>],
+) -> io::Result<()> {
+    #[derive(Default)]
+    struct Files {
+        recovery_points: Offsets,
+        high_watermarks: Offsets,
+        log_start_offsets: Offsets,
+    }
+    let mut by_dir: BTreeMap<PathBuf, Files> =
+        log_dirs.iter().map(|dir| (dir.clone(), Files::default())).collect();
+    for partition in partitions {
+        let Some(files) = by_dir.get_mut(&partition.log_dir()) else { continue };
+        let key = (partition.topic.to_string(), partition.id.partition);
+        let known = partition.checkpoint();
+        files.recovery_points.insert(key.clone(), known.recovery_point);
+        files.high_watermarks.insert(key.clone(), known.high_watermark);
+        if let Some(log_start_offset) = known.log_start_offset {
+            files.log_start_offsets.insert(key, log_start_offset);
+        }
+    }
+    for (dir, files) in by_dir {
+        write_offsets(disk, &dir.join(RECOVERY_POINTS), &files.recovery_points)?;
+        write_offsets(disk, &dir.join(LOG_START_OFFSETS), &files.log_start_offsets)?;
+        write_offsets(disk, &dir.join(HIGH_WATERMARKS), &files.high_watermarks)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,26 @@
+//! The data plane: the partitions of this broker, and whoever waits on them.
+//!
+//! It owns every log but the metadata log, knows roles and high watermarks, and wakes fetches and
+//! produces. It refuses to know the wire: its callers are `server/api` handlers and the broker.
+//!
+//! Read `partition.rs` first (one partition as a monitor), then `partitions.rs` (all of them),
+//! `flusher.rs` (group commit), `fetch_watch.rs` (long polls), `placement.rs` (what a new
+//! metadata image changes), `log_dirs.rs` (what lies where) and `housekeeping.rs` (what runs by
+//! the clock).
+
+pub mod error;
+pub mod fetch_watch;
+pub mod flusher;
+pub mod housekeeping;
+pub mod log_dirs;
+pub mod partition;
+pub mod partitions;
+pub mod placement;
+
+pub use error::StoreError;
+pub use fetch_watch::{FetchWatch, FetchWatches};
+pub use flusher::Flusher;
+pub use log_dirs::LogDir;
+pub use partition::{Accepted, Acks, Partition};
+pub use partitions::Partitions;
+pub use placement::Placement;

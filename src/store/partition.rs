@@ -1,0 +1,422 @@
+//! One partition as a monitor: its log, its role, and whoever waits for it.
+//!
+//! Writers take the monitor for one vectored write. Readers load the published [`LogView`] and
+//! never wait. Nothing awaits inside.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use super::error::StoreError;
+use super::fetch_watch::FetchWatches;
+use crate::log::{Appended, Deletable, FlushJob, FlushKind, Log, LogConfig, LogView};
+use crate::metadata;
+use crate::record::Validated;
+use crate::replica::Leader;
+use crate::types::{BrokerId, LeaderEpoch, NO_LEADER_EPOCH, Offset, Timestamp, TopicPartition};
+
+/// What a producer waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acks {
+    /// Nothing.
+    None,
+    /// The leader's append.
+    Leader,
+    /// Every in-sync replica.
+    All,
+}
+
+/// Resolves when what was appended may be acknowledged, or never can be.
+pub type Acknowledged = oneshot::Receiver<Result<(), StoreError>>;
+
+/// An append that was made.
+#[derive(Debug)]
+pub struct Accepted {
+    /// Offsets and time of the batch; those of the original for a retry.
+    pub appended: Appended,
+    /// The log's start, for the response.
+    pub log_start_offset: Offset,
+    /// What the acknowledgement waits for; nothing when it may leave at once.
+    pub wait: Option<Acknowledged>,
+    /// A flush that is wanted now.
+    pub flush: Option<FlushKind>,
+}
+
+/// One partition that this broker holds.
+pub struct Partition {
+    /// Its identity.
+    pub id: TopicPartition,
+    /// The name of its topic.
+    pub topic: Arc<str>,
+    /// Settings that validation reads without the monitor.
+    config: ArcSwap<LogConfig>,
+    views: Arc<ArcSwap<LogView>>,
+    /// The epoch this broker leads in, [`NO_LEADER_EPOCH`] when it does not.
+    leader_epoch: AtomicI32,
+    monitor: Mutex<Monitor>,
+    watches: FetchWatches,
+}
+
+struct Monitor {
+    log: Log,
+    /// There while this broker leads.
+    leader: Option<Leader>,
+    parked: Vec<Parked>,
+}
+
+/// An acknowledgement that waits.
+struct Parked {
+    until: Until,
+    reply: oneshot::Sender<Result<(), StoreError>>,
+}
+
+/// What an acknowledgement waits for: the offset behind its batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Until {
+    Flushed(Offset),
+    Committed(Offset),
+}
+
+impl Monitor {
+    /// Moves the high watermark as far as the leader's own progress allows, and lets go what waited
+    /// for it. Records that the topic wants flushed before they are acknowledged do not count
+    /// before they are. Whether it moved.
+    fn advance(&mut self) -> bool {
+        let Some(leader) = &mut self.leader else { return false };
+        let stands = if self.log.flush_is_due() { self.log.flushed() } else { self.log.end() };
+        let high_watermark = leader.on_local_progress(stands);
+        let moved = high_watermark > self.log.high_watermark();
+        if moved {
+            self.log.set_high_watermark(high_watermark);
+        }
+        self.release(high_watermark);
+        moved
+    }
+
+    fn release(&mut self, high_watermark: Offset) {
+        if self.parked.is_empty() {
+            return;
+        }
+        let flushed = self.log.flushed();
+        for parked in self.parked.extract_if(.., |parked| match parked.until {
+            Until::Flushed(upto) => upto <= flushed,
+            Until::Committed(upto) => upto <= high_watermark,
+        }) {
+            let _ = parked.reply.send(Ok(())); // The producer may be gone.
+        }
+    }
+
+    fn fail_parked(&mut self, error: impl Fn() -> StoreError) {
+        for parked in self.parked.drain(..) {
+            let _ = parked.reply.send(Err(error()));
+        }
+    }
+}
+
+impl Partition {
+    /// A partition over an open log. It leads nothing until it is told.
+    pub fn new(id: TopicPartition, topic: Arc<str>, log: Log) -> Self {
+        Self {
+            id,
+            topic,
+            config: ArcSwap::new(Arc::clone(log.config())),
+            views: log.views(),
+            leader_epoch: AtomicI32::new(NO_LEADER_EPOCH),
+            monitor: Mutex::new(Monitor { log, leader: None, parked: Vec::new() }),
+            watches: FetchWatches::default(),
+        }
+    }
+
+    /// What readers see.
+    pub fn view(&self) -> Arc<LogView> {
+        self.views.load_full()
+    }
+
+    /// Its settings.
+    pub fn config(&self) -> Arc<LogConfig> {
+        self.config.load_full()
+    }
+
+    /// Changes its settings.
+    pub fn set_config(&self, config: Arc<LogConfig>) {
+        self.monitor.lock().log.set_config(Arc::clone(&config));
+        self.config.store(config);
+    }
+
+    /// Whoever waits to read.
+    pub fn watches(&self) -> &FetchWatches {
+        &self.watches
+    }
+
+    /// Whether a request may be served here, and with the epoch it believes in (-1 for none).
+    /// The epoch of the leader, if so (Kafka 4.4 `Partition.checkCurrentLeaderEpoch`).
+    pub fn check_leader(&self, believed: LeaderEpoch) -> Result<LeaderEpoch, StoreError> {
+        let current = self.leader_epoch.load(Ordering::Acquire);
+        if current == NO_LEADER_EPOCH {
+            return Err(match self.monitor.lock().log.offline() {
+                Some(why) => StoreError::Offline(why.to_owned()),
+                None => StoreError::NotLeader,
+            });
+        }
+        if believed == NO_LEADER_EPOCH || believed == current {
+            Ok(current)
+        } else if believed < current {
+            Err(StoreError::FencedEpoch { request: believed, current })
+        } else {
+            Err(StoreError::UnknownEpoch { request: believed, current })
+        }
+    }
+
+    /// The registration changed: this broker leads, or does not.
+    pub fn set_role(&self, this_broker: BrokerId, registration: &metadata::Partition) {
+        let mut monitor = self.monitor.lock();
+        let epoch = registration.leader_epoch;
+        if registration.leader != this_broker {
+            self.leader_epoch.store(NO_LEADER_EPOCH, Ordering::Release);
+            monitor.leader = None;
+            monitor.fail_parked(|| StoreError::NotLeader);
+        } else if monitor.log.offline().is_none() {
+            match &mut monitor.leader {
+                Some(leader) if leader.epoch() == epoch => leader.set_in_sync(&registration.isr),
+                _ => {
+                    let known = monitor.log.high_watermark();
+                    monitor.leader =
+                        Some(Leader::new(epoch, this_broker, &registration.isr, known));
+                }
+            }
+            monitor.advance();
+            monitor.log.publish();
+            self.leader_epoch.store(epoch, Ordering::Release);
+        }
+        drop(monitor);
+        self.watches.on_event();
+    }
+
+    /// Appends a validated batch; `bytes` are those that were validated.
+    ///
+    /// Errors: nothing was appended.
+    pub fn append(
+        &self,
+        bytes: &mut [u8],
+        valid: &mut Validated,
+        acks: Acks,
+        now: Timestamp,
+    ) -> Result<Accepted, StoreError> {
+        let mut monitor = self.monitor.lock();
+        let Some(leader) = &monitor.leader else {
+            return Err(match monitor.log.offline() {
+                Some(why) => StoreError::Offline(why.to_owned()),
+                None => StoreError::NotLeader,
+            });
+        };
+        let epoch = leader.epoch();
+        if acks == Acks::All {
+            leader.check_in_sync(monitor.log.config().min_insync_replicas)?;
+        }
+        let batch = match &mut valid.rewritten {
+            Some(rewritten) => &mut rewritten[..],
+            None => bytes,
+        };
+        let appended = match monitor.log.append_as_leader(batch, &valid.header, epoch, now) {
+            Ok(appended) => appended,
+            Err(error) => {
+                self.note_offline(&mut monitor);
+                return Err(error.into());
+            }
+        };
+        let due = monitor.log.flush_is_due();
+        let moved = monitor.advance();
+        monitor.log.publish();
+        let upto = appended.last_offset + 1;
+        let until = match acks {
+            Acks::None => None,
+            Acks::Leader => (due && monitor.log.flushed() < upto).then_some(Until::Flushed(upto)),
+            Acks::All => (monitor.log.high_watermark() < upto).then_some(Until::Committed(upto)),
+        };
+        let wait = until.map(|until| {
+            let (reply, wait) = oneshot::channel();
+            monitor.parked.push(Parked { until, reply });
+            wait
+        });
+        let log_start_offset = monitor.log.log_start_offset();
+        drop(monitor);
+        if moved {
+            self.watches.on_bytes(appended.bytes);
+        }
+        let flush = if appended.rolled {
+            Some(FlushKind::RecoveryPoint)
+        } else {
+            due.then_some(FlushKind::Records)
+        };
+        Ok(Accepted { appended, log_start_offset, wait, flush })
+    }
+
+    /// A log that failed leads no more.
+    fn note_offline(&self, monitor: &mut Monitor) {
+        if let Some(why) = monitor.log.offline().map(str::to_owned) {
+            self.leader_epoch.store(NO_LEADER_EPOCH, Ordering::Release);
+            monitor.leader = None;
+            monitor.fail_parked(|| StoreError::Offline(why.clone()));
+        }
+    }
+
+    /// What must be synced now; see [`Log::begin_flush`].
+    pub fn begin_flush(&self, kind: FlushKind) -> Option<FlushJob> {
+        self.monitor.lock().log.begin_flush(kind)
+    }
+
+    /// The result of a flush.
+    pub fn finish_flush(&self, job: &FlushJob, result: io::Result<()>, now: Timestamp) {
+        let mut monitor = self.monitor.lock();
+        monitor.log.finish_flush(job, result, now);
+        self.note_offline(&mut monitor);
+        let moved = monitor.advance();
+        if moved {
+            monitor.log.publish();
+        }
+        drop(monitor);
+        if moved {
+            self.watches.on_event();
+        }
+    }
+
+    /// Where `requested` ended (OffsetForLeaderEpoch).
+    ///
+    /// The newest epoch is written down with its first batch; until then it begins at the end.
+    pub fn end_offset_for(&self, requested: LeaderEpoch) -> (LeaderEpoch, Offset) {
+        let view = self.view();
+        let current = self.leader_epoch.load(Ordering::Acquire);
+        let latest = view.epochs.latest().unwrap_or(NO_LEADER_EPOCH);
+        if latest < current && requested >= 0 {
+            if requested == current {
+                return (current, view.log_end_offset);
+            }
+            if requested > latest && requested < current {
+                let epoch = if latest == NO_LEADER_EPOCH { requested } else { latest };
+                return (epoch, view.log_end_offset);
+            }
+        }
+        view.epochs.end_offset_for(requested, view.log_end_offset)
+    }
+
+    /// Moves the log start up to `offset` (DeleteRecords); -1 is the high watermark. The new log
+    /// start.
+    pub fn delete_records(&self, offset: Offset) -> Result<Offset, StoreError> {
+        let mut monitor = self.monitor.lock();
+        let high_watermark = monitor.log.high_watermark();
+        let offset = if offset == -1 { high_watermark } else { offset };
+        let (start, end) = (monitor.log.log_start_offset(), high_watermark);
+        if offset < 0 || offset > high_watermark {
+            return Err(crate::log::ReadError::OutOfRange { offset, start, end }.into());
+        }
+        monitor.log.increment_log_start_offset(offset).map_err(crate::log::ReadError::Io)?;
+        monitor.log.publish();
+        let start = monitor.log.log_start_offset();
+        drop(monitor);
+        self.watches.on_event();
+        Ok(start)
+    }
+
+    /// Takes segments out of the log whose time is over; their files are removed by the caller,
+    /// later.
+    pub fn retain(&self, now: Timestamp) -> io::Result<Option<Deletable>> {
+        let mut monitor = self.monitor.lock();
+        if monitor.log.offline().is_some() {
+            return Ok(None);
+        }
+        let deletable = monitor.log.apply_retention(now)?;
+        if deletable.is_some() {
+            monitor.log.publish();
+        }
+        Ok(deletable)
+    }
+
+    /// What runs by the clock: whether `flush.ms` has passed, or so much lies past the recovery
+    /// point that a crash would take long to recover.
+    pub fn flush_due_by_time(&self, now: Timestamp, bytes_max: u64) -> Option<FlushKind> {
+        let monitor = self.monitor.lock();
+        if monitor.log.flush_is_late(now) || monitor.log.unflushed_bytes() >= bytes_max {
+            Some(FlushKind::RecoveryPoint)
+        } else {
+            None
+        }
+    }
+
+    /// Forgets producers that are silent for too long.
+    pub fn expire_producers(&self, now: Timestamp, expiration_ms: i64) {
+        self.monitor.lock().log.expire_producers(now, expiration_ms);
+    }
+
+    /// For the checkpoints: recovery point, high watermark, and the log start where it is not the
+    /// start of a segment.
+    pub fn checkpoint(&self) -> Checkpoint {
+        let monitor = self.monitor.lock();
+        let view = self.view();
+        let first = view.segments.first().map_or(0, |segment| segment.base_offset);
+        Checkpoint {
+            recovery_point: monitor.log.recovery_point(),
+            high_watermark: monitor.log.high_watermark(),
+            log_start_offset: (view.log_start_offset > first).then_some(view.log_start_offset),
+        }
+    }
+
+    /// Everything to disk, for a clean stop. It leads nothing from now on.
+    pub fn close(&self) -> io::Result<()> {
+        let mut monitor = self.monitor.lock();
+        self.leader_epoch.store(NO_LEADER_EPOCH, Ordering::Release);
+        monitor.leader = None;
+        monitor.fail_parked(|| StoreError::NotLeader);
+        let closed = monitor.log.close();
+        drop(monitor);
+        self.watches.on_event();
+        closed
+    }
+
+    /// The partition is deleted: its directory gets another name, readers are told.
+    pub fn move_away(
+        &self,
+        disk: &dyn crate::env::Disk,
+        name: &str,
+    ) -> io::Result<std::path::PathBuf> {
+        let mut monitor = self.monitor.lock();
+        self.leader_epoch.store(NO_LEADER_EPOCH, Ordering::Release);
+        monitor.leader = None;
+        monitor.fail_parked(|| StoreError::NotLeader);
+        let from = monitor.log.dir().to_owned();
+        let to = from.with_file_name(name);
+        disk.rename(&from, &to)?;
+        monitor.log.moved_to(to.clone());
+        drop(monitor);
+        self.watches.on_event();
+        Ok(to)
+    }
+
+    /// The log directory that it lies in.
+    pub fn log_dir(&self) -> std::path::PathBuf {
+        let monitor = self.monitor.lock();
+        monitor.log.dir().parent().map(ToOwned::to_owned).unwrap_or_default()
+    }
+
+    /// What is remembered of its idempotent producers.
+    pub fn with_producers<T>(
+        &self,
+        look: impl FnOnce(&crate::log::producers::Producers) -> T,
+    ) -> T {
+        look(self.monitor.lock().log.producers())
+    }
+}
+
+/// What the checkpoint files of a log directory say of a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// Everything below is on disk.
+    pub recovery_point: Offset,
+    /// Everything below is on all in-sync replicas.
+    pub high_watermark: Offset,
+    /// The log start, where the files do not say it.
+    pub log_start_offset: Option<Offset>,
+}

@@ -1,0 +1,366 @@
+//! What a new metadata image changes here: partitions to open, to lead, to delete.
+
+use std::io::{self, IoSlice};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::log_dirs::LogDir;
+use super::partition::Partition;
+use super::partitions::Partitions;
+use crate::env::{Env, OpenMode};
+use crate::log::checkpoint::{PARTITION_METADATA, partition_metadata, topic_id_of};
+use crate::log::{Log, LogConfig, LogShared, OpenContext, OpenError, RecoveryReport, dirs};
+use crate::metadata::configs::ResourceType;
+use crate::metadata::image::Changes;
+use crate::metadata::{MetadataImage, Topic};
+use crate::types::{BrokerId, PartitionIndex, TopicPartition, Uuid};
+
+/// Makes the settings of a topic's logs from an image.
+pub type LogConfigOf = Arc<dyn Fn(&MetadataImage, &str) -> LogConfig + Send + Sync>;
+
+/// Keeps the partitions of this broker as the metadata has them.
+pub struct Placement {
+    env: Env,
+    this_broker: BrokerId,
+    log_dirs: Vec<Arc<LogDir>>,
+    shared: LogShared,
+    partitions: Arc<Partitions>,
+    config_of: LogConfigOf,
+    /// Partitions that did not open: damage, or a disk that failed.
+    offline: Mutex<Vec<(TopicPartition, String)>>,
+}
+
+/// A partition to open.
+struct Wanted {
+    id: TopicPartition,
+    topic: Arc<str>,
+    dir: Arc<LogDir>,
+    config: Arc<LogConfig>,
+    is_new: bool,
+}
+
+impl Placement {
+    /// Over opened log directories; no partition is opened yet.
+    pub fn new(
+        env: Env,
+        this_broker: BrokerId,
+        log_dirs: Vec<Arc<LogDir>>,
+        shared: LogShared,
+        partitions: Arc<Partitions>,
+        config_of: LogConfigOf,
+    ) -> Self {
+        let offline = Mutex::new(Vec::new());
+        Self { env, this_broker, log_dirs, shared, partitions, config_of, offline }
+    }
+
+    /// The log directories.
+    pub fn log_dirs(&self) -> &[Arc<LogDir>] {
+        &self.log_dirs
+    }
+
+    /// The partitions.
+    pub fn partitions(&self) -> &Arc<Partitions> {
+        &self.partitions
+    }
+
+    /// Partitions that are here and do not open, with the reason.
+    pub fn offline(&self) -> Vec<(TopicPartition, String)> {
+        self.offline.lock().clone()
+    }
+
+    /// Opens all partitions that `image` places here. Called once, before anything is served;
+    /// roles come with [`Placement::apply`].
+    pub async fn open_all(&self, image: &MetadataImage) -> RecoveryTotals {
+        self.set_strays_aside(image);
+        let mut wanted = Vec::new();
+        for topic in image.topics.iter() {
+            let config = Arc::new((self.config_of)(image, &topic.name));
+            for index in 0..topic.partitions.len() as PartitionIndex {
+                wanted.extend(self.wanted(topic, index, &config));
+            }
+        }
+        self.open(wanted).await
+    }
+
+    /// Acts on a new image.
+    pub async fn apply(&self, image: &MetadataImage, changes: &Changes) {
+        for topic in &changes.topics_deleted {
+            self.delete(topic);
+        }
+        let mut wanted = Vec::new();
+        let mut config: Option<(Uuid, Arc<LogConfig>)> = None;
+        for id in &changes.partitions {
+            let Some(topic) = image.topics.by_id(id.topic) else { continue };
+            if self.partitions.get(*id).is_some() {
+                continue;
+            }
+            let config = match &config {
+                Some((of, config)) if *of == topic.id => Arc::clone(config),
+                _ => {
+                    let made = Arc::new((self.config_of)(image, &topic.name));
+                    config = Some((topic.id, Arc::clone(&made)));
+                    made
+                }
+            };
+            wanted.extend(self.wanted(topic, id.partition, &config));
+        }
+        self.open(wanted).await;
+        self.apply_configs(image, changes);
+        for id in &changes.partitions {
+            if let (Some(partition), Some(registration)) =
+                (self.partitions.get(*id), image.topics.partition(*id))
+            {
+                partition.set_role(self.this_broker, registration);
+            }
+        }
+    }
+
+    fn apply_configs(&self, image: &MetadataImage, changes: &Changes) {
+        let all = changes.configs.iter().any(|changed| changed.kind == ResourceType::Broker);
+        let topics = image.topics.iter().filter(|topic| {
+            all || changes
+                .configs
+                .iter()
+                .any(|changed| changed.kind == ResourceType::Topic && *changed.name == *topic.name)
+        });
+        if changes.configs.is_empty() {
+            return;
+        }
+        for topic in topics {
+            let config = Arc::new((self.config_of)(image, &topic.name));
+            for (_, partition) in self.partitions.of_topic(topic.id) {
+                partition.set_config(Arc::clone(&config));
+            }
+        }
+    }
+
+    /// The partition, if it is placed here: in the directory that the metadata names, or the one
+    /// where it lies, or the one with the fewest.
+    fn wanted(
+        &self,
+        topic: &Topic,
+        index: PartitionIndex,
+        config: &Arc<LogConfig>,
+    ) -> Option<Wanted> {
+        let registration = topic.partition(index)?;
+        let named = registration.directory_of(self.this_broker)?;
+        let lies_in = self.log_dirs.iter().find(|dir| dir.holds(&topic.name, index));
+        let by_name = || self.log_dirs.iter().find(|dir| dir.id == named);
+        let dir = lies_in.or_else(by_name).or_else(|| self.log_dirs.first())?;
+        Some(Wanted {
+            id: TopicPartition { topic: topic.id, partition: index },
+            topic: Arc::clone(&topic.name),
+            dir: Arc::clone(dir),
+            config: Arc::clone(config),
+            is_new: lies_in.is_none(),
+        })
+    }
+
+    /// Opens logs, several at once. A new partition's files and its topic id are durable
+    /// afterwards.
+    async fn open(&self, wanted: Vec<Wanted>) -> RecoveryTotals {
+        if wanted.is_empty() {
+            return RecoveryTotals::default();
+        }
+        let now = self.env.clock.wall();
+        let created: Vec<PathBuf> = wanted
+            .iter()
+            .filter(|wanted| wanted.is_new)
+            .map(|wanted| wanted.dir.path.clone())
+            .collect();
+        let chunks = split(wanted, self.env.threads.blocking_parallelism());
+        let mut running = Vec::new();
+        for chunk in chunks {
+            let shared = self.shared.clone();
+            running.push(self.env.threads.run_blocking(move || {
+                chunk
+                    .into_iter()
+                    .map(|wanted| {
+                        let opened = open_one(&shared, &wanted, now);
+                        (wanted, opened)
+                    })
+                    .collect::<Vec<_>>()
+            }));
+        }
+        let mut totals = RecoveryTotals::default();
+        let mut opened = Vec::new();
+        for chunk in futures_in_order(running).await {
+            for (wanted, result) in chunk {
+                match result {
+                    Ok((log, report)) => {
+                        totals.add(&wanted, &report);
+                        opened.push(Arc::new(Partition::new(wanted.id, wanted.topic, log)));
+                    }
+                    Err(error) => {
+                        tracing::error!(
+                            topic = %wanted.topic, partition = wanted.id.partition, %error,
+                            "the partition is offline; to accept the loss, stop the broker and \
+                             remove or truncate the damaged file"
+                        );
+                        self.offline.lock().push((wanted.id, error.to_string()));
+                    }
+                }
+            }
+        }
+        self.partitions.insert(opened);
+        if let Some(dir) = created.into_iter().next() {
+            let disk = Arc::clone(&self.env.disk);
+            let synced = self.env.threads.run_blocking(move || disk.sync_filesystem(&dir)).await;
+            if let Err(error) = synced {
+                tracing::error!(%error, "new partitions could not be synced");
+            }
+        }
+        totals
+    }
+
+    fn delete(&self, topic: &Topic) {
+        for partition in self.partitions.remove_topic(topic.id) {
+            let unique = self.env.random.uuid();
+            let name = dirs::delete_name(&topic.name, partition.id.partition, unique);
+            match partition.move_away(&*self.env.disk, &name) {
+                Ok(dir) => self.remove_later(&partition, dir),
+                Err(error) => tracing::error!(
+                    topic = %topic.name, partition = partition.id.partition, %error,
+                    "the directory of a deleted partition cannot be renamed"
+                ),
+            }
+        }
+    }
+
+    /// Removes a renamed directory after `file.delete.delay.ms`, so that readers finish.
+    fn remove_later(&self, partition: &Arc<Partition>, dir: PathBuf) {
+        let env = self.env.clone();
+        let delay = partition.config().file_delete_delay_ms.max(0).unsigned_abs();
+        self.env.threads.spawn(Box::pin(async move {
+            let until = env.clock.now() + std::time::Duration::from_millis(delay);
+            env.clock.sleep_until(until).await;
+            let disk = Arc::clone(&env.disk);
+            let removed = env.threads.run_blocking({
+                let dir = dir.clone();
+                move || disk.remove_dir_all(&dir)
+            });
+            if let Err(error) = removed.await {
+                tracing::warn!(dir = %dir.display(), %error, "a deleted partition stays on disk");
+            }
+        }));
+    }
+
+    /// Partitions that the metadata does not place here belong to nobody: they are renamed, and
+    /// kept for a person to look at (Kafka 4.4 `LogManager`, KAFKA-14616).
+    fn set_strays_aside(&self, image: &MetadataImage) {
+        for dir in &self.log_dirs {
+            for (topic, index) in &dir.found {
+                let name = dirs::live_name(topic, *index);
+                let path = dir.path.join(&name);
+                let here = image.topics.by_name(topic).filter(|known| {
+                    let replica = known
+                        .partition(*index)
+                        .is_some_and(|p| p.replicas.contains(&self.this_broker));
+                    let text = self.env.disk.read_file(&path.join(PARTITION_METADATA));
+                    let id = text
+                        .ok()
+                        .flatten()
+                        .and_then(|bytes| topic_id_of(std::str::from_utf8(&bytes).ok()?));
+                    replica && id.is_none_or(|id| id == known.id)
+                });
+                if here.is_some() {
+                    continue;
+                }
+                let stray = dirs::stray_name(topic, *index, self.env.random.uuid());
+                tracing::warn!(dir = %path.display(), stray, "a partition of nobody, set aside");
+                if let Err(error) = self.env.disk.rename(&path, &dir.path.join(stray)) {
+                    tracing::error!(dir = %path.display(), %error, "it cannot be renamed");
+                }
+            }
+        }
+    }
+}
+
+/// What recovery did over all logs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RecoveryTotals {
+    /// Logs that were opened.
+    pub logs: usize,
+    /// Bytes that were read and checked.
+    pub checked_bytes: u64,
+    /// Logs that were cut.
+    pub cut: usize,
+}
+
+impl RecoveryTotals {
+    fn add(&mut self, wanted: &Wanted, report: &RecoveryReport) {
+        self.logs += 1;
+        self.checked_bytes += report.checked_bytes;
+        if let Some(cut) = &report.cut {
+            self.cut += 1;
+            tracing::warn!(
+                topic = %wanted.topic, partition = wanted.id.partition, offset = cut.offset,
+                file = %cut.path.display(), position = cut.position, what = cut.what,
+                bytes = cut.bytes, whole_batches_behind = cut.whole_batches,
+                "the log was cut at the first bad batch past its recovery point"
+            );
+        }
+    }
+}
+
+fn open_one(
+    shared: &LogShared,
+    wanted: &Wanted,
+    now: crate::types::Timestamp,
+) -> Result<(Log, RecoveryReport), OpenError> {
+    let dir = wanted.dir.path.join(dirs::live_name(&wanted.topic, wanted.id.partition));
+    let (recovery_point, high_watermark, log_start_offset) =
+        wanted.dir.checkpointed(&wanted.topic, wanted.id.partition);
+    let context = if wanted.is_new {
+        OpenContext { clean: true, recovery_point: 0, log_start_offset: 0, high_watermark: 0, now }
+    } else {
+        let clean = wanted.dir.clean_shutdown.is_some();
+        OpenContext { clean, recovery_point, log_start_offset, high_watermark, now }
+    };
+    let opened = Log::open(shared.clone(), &dir, Arc::clone(&wanted.config), &context)?;
+    write_topic_id(shared, &dir, wanted.id.topic).map_err(OpenError::io(dir))?;
+    Ok(opened)
+}
+
+/// Puts the topic id beside the log, unless it is there.
+fn write_topic_id(shared: &LogShared, dir: &std::path::Path, topic: Uuid) -> io::Result<()> {
+    let path = dir.join(PARTITION_METADATA);
+    let text = partition_metadata(topic);
+    if shared.disk.read_file(&path)?.is_some_and(|bytes| bytes == text.as_bytes()) {
+        return Ok(());
+    }
+    let file = shared.disk.open(&path, OpenMode::CreateEmpty)?;
+    file.write_at(&[IoSlice::new(text.as_bytes())], 0)
+}
+
+fn split<T>(items: Vec<T>, parts: usize) -> Vec<Vec<T>> {
+    let each = items.len().div_ceil(parts.max(1)).max(1);
+    let mut chunks = Vec::new();
+    let mut items = items.into_iter().peekable();
+    while items.peek().is_some() {
+        chunks.push(items.by_ref().take(each).collect());
+    }
+    chunks
+}
+
+/// Runs all, and gives the results in order.
+async fn futures_in_order<T, F: Future<Output = T>>(futures: Vec<F>) -> Vec<T> {
+    let mut futures: Vec<_> = futures.into_iter().map(Box::pin).collect();
+    let mut results: Vec<Option<T>> = futures.iter().map(|_| None).collect();
+    std::future::poll_fn(|cx| {
+        let mut pending = false;
+        for (future, result) in futures.iter_mut().zip(&mut results) {
+            if result.is_none() {
+                match future.as_mut().poll(cx) {
+                    std::task::Poll::Ready(value) => *result = Some(value),
+                    std::task::Poll::Pending => pending = true,
+                }
+            }
+        }
+        if pending { std::task::Poll::Pending } else { std::task::Poll::Ready(()) }
+    })
+    .await;
+    results.into_iter().flatten().collect()
+}
