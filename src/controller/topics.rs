@@ -107,7 +107,7 @@ impl Controller {
         } else {
             self.check_assignments(topic)?
         };
-        let id = entropy.uuid();
+        let id = self.new_topic_id(entropy);
         let replication_factor = partitions.first().map_or(0, |(replicas, _)| replicas.len());
         let creation: BTreeMap<String, String> = topic
             .configs
@@ -126,6 +126,16 @@ impl Controller {
             self.new_partition(id, index as PartitionIndex, replicas, isr)
         }));
         Ok(created)
+    }
+
+    /// An id that no topic has.
+    fn new_topic_id(&self, entropy: &mut Entropy) -> TopicId {
+        loop {
+            let id = entropy.uuid();
+            if self.image().topics.by_id(id).is_none() {
+                return id;
+            }
+        }
     }
 
     fn check_new_name(&self, name: &str) -> Result<(), Refusal> {

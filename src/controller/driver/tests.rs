@@ -1,1 +1,503 @@
+//! The controller on a disk that can lose what was not synced: starts, reboots, power cuts.
 
+use std::path::Path;
+
+use super::super::command::{CreateTopics, DeleteTopics, NewTopic, TopicRef};
+use super::super::tests::{FewRules, registration, settings};
+use super::*;
+use crate::env::net::IoFuture;
+use crate::env::sim::{Call, Crash, Fault, Rng, SimDisk};
+use crate::env::threads::{BlockingTask, Task};
+use crate::env::{Clock, Connection, Disk, Listener, Net, Random, Threads};
+use crate::format::{FormatRequest, InitialControllers, format};
+use crate::log::OpenFiles;
+use crate::raft::batch::ControlRecord;
+
+struct StoppedClock;
+
+impl Clock for StoppedClock {
+    fn now(&self) -> Mono {
+        Mono(1)
+    }
+
+    fn wall(&self) -> Timestamp {
+        Timestamp(1_800_000_000_000)
+    }
+
+    fn sleep_until(&self, _deadline: Mono) -> crate::env::clock::Sleep {
+        Box::pin(std::future::pending())
+    }
+}
+
+struct Seeded(parking_lot::Mutex<Rng>);
+
+impl Random for Seeded {
+    fn fill(&self, bytes: &mut [u8]) {
+        self.0.lock().fill(bytes);
+    }
+}
+
+struct Inline;
+
+impl Threads for Inline {
+    fn spawn(&self, _task: Task) {
+        unreachable!("the controller spawns no task");
+    }
+
+    fn spawn_connection(&self, _task: Task) {
+        unreachable!("the controller has no connections");
+    }
+
+    fn blocking(&self, work: BlockingTask) {
+        work();
+    }
+
+    fn blocking_parallelism(&self) -> usize {
+        1
+    }
+}
+
+struct NoNet;
+
+impl Net for NoNet {
+    fn listen<'a>(&'a self, _: &'a str, _: u16) -> IoFuture<'a, Box<dyn Listener>> {
+        unreachable!("the controller does not listen")
+    }
+
+    fn connect<'a>(&'a self, _: &'a str, _: u16) -> IoFuture<'a, Connection> {
+        unreachable!("the controller does not connect")
+    }
+
+    fn canonical_host_name(&self) -> String {
+        "here".to_owned()
+    }
+}
+
+/// Notes the topics of each image, in the order of their creation.
+#[derive(Default)]
+struct Seen(parking_lot::Mutex<Vec<usize>>);
+
+impl Observer for Seen {
+    fn on_image<'a>(
+        &'a self,
+        image: Arc<MetadataImage>,
+        _changes: &'a Changes,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        self.0.lock().push(image.topics.len());
+        Box::pin(std::future::ready(()))
+    }
+}
+
+fn env(disk: &SimDisk) -> Env {
+    Env {
+        clock: Arc::new(StoppedClock),
+        disk: Arc::new(disk.clone()),
+        net: Arc::new(NoNet),
+        random: Arc::new(Seeded(parking_lot::Mutex::new(Rng::new(1)))),
+        threads: Arc::new(Inline),
+    }
+}
+
+const DIRECTORY: &str = "/data";
+
+fn log_file(name: &str) -> PathBuf {
+    Path::new(DIRECTORY).join("__cluster_metadata-0").join(name)
+}
+
+/// A disk with one directory, formatted for a quorum of one with a dynamic voter set, and its id.
+fn formatted(seed: u64, release: Option<&str>) -> (SimDisk, Uuid) {
+    let disk = SimDisk::new(seed);
+    let env = env(&disk);
+    let request = FormatRequest {
+        cluster_id: "cluster".to_owned(),
+        node_id: 1,
+        log_dirs: vec![DIRECTORY.into()],
+        metadata_dir: DIRECTORY.into(),
+        is_controller: true,
+        controller_listener: "CONTROLLER".to_owned(),
+        controller_endpoint: Some((Some("localhost".to_owned()), 9093)),
+        has_static_voters: false,
+        initial_controllers: InitialControllers::Standalone,
+        release: release.map(str::to_owned),
+        features: Vec::new(),
+        ignore_formatted: false,
+        records: Vec::new(),
+    };
+    let now = env.clock.wall();
+    format(&disk, &*env.random, now, &request, &mut |_| {}).unwrap();
+    let dirs = [PathBuf::from(DIRECTORY)];
+    let opened =
+        crate::format::open(&disk, &*env.random, now, &dirs, Path::new(DIRECTORY), 1).unwrap();
+    let id = opened.directories[Path::new(DIRECTORY)];
+    (disk, id)
+}
+
+fn start(env: &Env, directory_id: Uuid, log: MetadataLogConfig) -> Start {
+    Start {
+        metadata_dir: DIRECTORY.into(),
+        directory_id,
+        shared: LogShared { disk: Arc::clone(&env.disk), files: OpenFiles::new(100) },
+        log,
+        static_voters: VoterSet::default(),
+        endpoints: vec![VoterEndpoint {
+            listener: "CONTROLLER".to_owned(),
+            host: "localhost".to_owned(),
+            port: 9093,
+        }],
+        settings: settings(),
+        rules: Arc::new(FewRules),
+    }
+}
+
+fn open_default(disk: &SimDisk, id: Uuid) -> Result<(Driver, ControllerHandle), StartError> {
+    let env = env(disk);
+    open(&env, start(&env, id, MetadataLogConfig::default()))
+}
+
+/// Runs a driver while `client` asks it, then stops it cleanly.
+async fn with<T>(
+    driver: Driver,
+    handle: &ControllerHandle,
+    client: impl Future<Output = T>,
+) -> (T, Result<(), MetadataLogError>) {
+    let run = driver.run(Arc::new(Seen::default()));
+    let ask = async {
+        let answer = client.await;
+        handle.stop().await;
+        answer
+    };
+    tokio::join!(ask, run)
+}
+
+async fn begin(handle: &ControllerHandle, incarnation: u64) -> Result<(), Refusal> {
+    let epoch = handle.call(registration(1, incarnation)).await?;
+    let heartbeat = super::super::command::BrokerHeartbeat {
+        broker_id: 1,
+        broker_epoch: epoch,
+        metadata_offset: Offset::MAX,
+        ..Default::default()
+    };
+    handle.call(heartbeat).await.map(|_| ())
+}
+
+async fn create(handle: &ControllerHandle, name: &str) -> Result<(), Refusal> {
+    let topics = vec![NewTopic { name: name.to_owned(), ..NewTopic::default() }];
+    let mut results = handle.call(CreateTopics { topics, validate_only: false }).await?;
+    results.remove(0).result.map(|_| ())
+}
+
+fn names(image: &MetadataImage) -> Vec<String> {
+    image.topics.iter_by_name().map(|topic| topic.name.to_string()).collect()
+}
+
+fn read(disk: &SimDisk, path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let disk: &dyn Disk = disk;
+    disk.read_file(path)
+}
+
+/// Every batch of the log, one line each.
+fn log_lines(disk: &SimDisk) -> Vec<String> {
+    let shared = LogShared { disk: Arc::new(disk.clone()), files: OpenFiles::new(10) };
+    let config = MetadataLogConfig::default();
+    let (log, _) = MetadataLog::open(shared, Path::new(DIRECTORY), config, Timestamp(0)).unwrap();
+    let mut lines = Vec::new();
+    log.read(0, |header, content| -> Result<(), MetadataLogError> {
+        let names: Vec<&str> = match &content {
+            Content::Data(records) => records.iter().map(MetadataRecord::name).collect(),
+            Content::Control(records) => records
+                .iter()
+                .map(|record| match record {
+                    ControlRecord::LeaderChange { .. } => "LeaderChange",
+                    ControlRecord::KraftVersion(_) => "KRaftVersion",
+                    ControlRecord::Voters(_) => "Voters",
+                    ControlRecord::SnapshotHeader { .. } | ControlRecord::SnapshotFooter => "?",
+                })
+                .collect(),
+        };
+        lines.push(format!("{} e{} {}", header.base_offset, header.leader_epoch, names.join(" ")));
+        Ok(())
+    })
+    .unwrap();
+    lines
+}
+
+#[tokio::test]
+async fn a_fresh_directory_is_led_and_its_log_begins_as_kafkas_does() {
+    let (disk, id) = formatted(1, None);
+    let (driver, handle) = open_default(&disk, id).unwrap();
+    let image = handle.image();
+    assert_eq!(image.release.level, 33);
+    assert_eq!(image.features["share.version"], 2);
+    assert_eq!((handle.quorum().epoch, handle.quorum().kraft_version), (1, 1));
+    with(driver, &handle, async {}).await.1.unwrap();
+    let feature = "FEATURE_LEVEL_RECORD";
+    assert_eq!(
+        log_lines(&disk),
+        [
+            "0 e1 LeaderChange KRaftVersion Voters".to_owned(),
+            format!(
+                "3 e1 BEGIN_TRANSACTION_RECORD {feature} {feature} {feature} {feature} {feature} \
+             {feature} CONFIG_RECORD END_TRANSACTION_RECORD"
+            ),
+        ]
+    );
+    let state = read(&disk, &log_file("quorum-state")).unwrap().unwrap();
+    assert_eq!(
+        String::from_utf8(state).unwrap(),
+        "{\"leaderId\":1,\"leaderEpoch\":1,\"votedId\":-1,\
+         \"votedDirectoryId\":\"AAAAAAAAAAAAAAAAAAAAAA\",\"data_version\":1}"
+    );
+}
+
+#[tokio::test]
+async fn a_directory_formatted_for_an_older_release_keeps_that_release() {
+    let (disk, id) = formatted(1, Some("4.3"));
+    let (_, handle) = open_default(&disk, id).unwrap();
+    assert_eq!(handle.image().release.level, 30);
+    assert_eq!(handle.image().features["share.version"], 1);
+}
+
+#[tokio::test]
+async fn what_was_answered_is_there_after_a_reboot_in_a_new_epoch() {
+    let (disk, id) = formatted(2, None);
+    let (driver, handle) = open_default(&disk, id).unwrap();
+    let ask = async {
+        begin(&handle, 1).await.unwrap();
+        create(&handle, "orders").await.unwrap();
+        create(&handle, "orders").await.unwrap_err()
+    };
+    let (refusal, result) = with(driver, &handle, ask).await;
+    result.unwrap();
+    assert_eq!(refusal.code, ErrorCode::TopicAlreadyExists);
+    let (driver, rebooted) = open_default(&disk, id).unwrap();
+    assert_eq!(names(&rebooted.image()), ["orders"]);
+    assert_eq!(rebooted.quorum().epoch, 2);
+    with(driver, &rebooted, async {}).await.1.unwrap();
+    let lines = log_lines(&disk);
+    let last = lines.last().unwrap();
+    assert!(last.ends_with("e2 LeaderChange"), "voters are recorded once: {last}");
+}
+
+#[tokio::test]
+async fn a_group_of_commands_is_shown_once_and_each_sees_those_before_it() {
+    let (disk, id) = formatted(3, None);
+    let (driver, handle) = open_default(&disk, id).unwrap();
+    let seen = Arc::new(Seen::default());
+    let ask = async {
+        begin(&handle, 1).await.unwrap();
+        seen.0.lock().clear();
+        let (a, b, again) =
+            tokio::join!(create(&handle, "a"), create(&handle, "b"), create(&handle, "a"));
+        handle.stop().await;
+        (a, b, again)
+    };
+    let observer: Arc<dyn Observer> = seen.clone();
+    let ((a, b, again), result) = tokio::join!(ask, driver.run(observer));
+    result.unwrap();
+    assert_eq!((a, b), (Ok(()), Ok(())));
+    assert_eq!(again.unwrap_err().code, ErrorCode::TopicAlreadyExists);
+    assert_eq!(*seen.0.lock(), [2], "one image for the group");
+    assert!(create(&handle, "late").await.is_err(), "a stopped controller says so");
+}
+
+/// What a client was told before the power went.
+async fn story(disk: &SimDisk, id: Uuid) -> Vec<String> {
+    let mut acknowledged = Vec::new();
+    let Ok((driver, handle)) = open_default(disk, id) else { return acknowledged };
+    let ask = async {
+        if begin(&handle, 1).await.is_err() {
+            return;
+        }
+        for name in ["a", "b", "c"] {
+            if create(&handle, name).await.is_ok() {
+                acknowledged.push(name.to_owned());
+            }
+        }
+    };
+    let _ = with(driver, &handle, ask).await; // The disk may have failed: that is the point.
+    acknowledged
+}
+
+#[tokio::test]
+async fn nothing_that_was_answered_is_lost_whenever_the_power_goes() {
+    let mut cuts = 0;
+    loop {
+        let (disk, id) = formatted(1000 + cuts, None);
+        disk.cut_power_after(cuts);
+        let acknowledged = story(&disk, id).await;
+        let is_over = !disk.is_without_power();
+        for crash in [Crash::PowerLoss, Crash::PowerLossKeepingNothing] {
+            // A disk crashes once: tell the story again for the other way.
+            let (disk, id) = formatted(1000 + cuts, None);
+            disk.cut_power_after(cuts);
+            assert_eq!(story(&disk, id).await, acknowledged, "the same seed, the same story");
+            let disk = disk.crash(crash);
+            let (driver, handle) = open_default(&disk, id)
+                .unwrap_or_else(|error| panic!("{cuts} changes, {crash:?}: {error}"));
+            let there = names(&handle.image());
+            for name in &acknowledged {
+                assert!(there.contains(name), "{cuts} changes, {crash:?}: {name} is lost");
+            }
+            let create = async { begin(&handle, 2).await.and(create(&handle, "after").await) };
+            let (created, result) = with(driver, &handle, create).await;
+            assert_eq!((created, result.is_ok()), (Ok(()), true), "{cuts} changes, {crash:?}");
+        }
+        if is_over {
+            break;
+        }
+        cuts += 1;
+    }
+    assert!(cuts > 20, "the story makes {cuts} changes");
+}
+
+#[tokio::test]
+async fn an_epoch_is_never_led_twice_whenever_the_power_goes() {
+    for cuts in 0..60 {
+        let (disk, id) = formatted(2000 + cuts, None);
+        disk.cut_power_after(cuts);
+        let led = open_default(&disk, id).ok().map(|(_, handle)| handle.quorum().epoch);
+        let disk = disk.crash(Crash::PowerLoss);
+        let (_, handle) = open_default(&disk, id).unwrap();
+        assert!(led.is_none_or(|epoch| epoch < handle.quorum().epoch), "{cuts} changes");
+    }
+}
+
+#[tokio::test]
+async fn after_a_failed_sync_nothing_is_answered_any_more() {
+    let (disk, id) = formatted(4, None);
+    let (driver, handle) = open_default(&disk, id).unwrap();
+    let ask = async {
+        begin(&handle, 1).await.unwrap();
+        disk.inject(Fault::eio().on(Call::SyncData));
+        create(&handle, "a").await
+    };
+    let (created, result) = with(driver, &handle, ask).await;
+    assert_eq!(created.unwrap_err().code, ErrorCode::RequestTimedOut);
+    assert!(result.unwrap_err().to_string().contains("flush"));
+    assert_eq!(names(&handle.image()), Vec::<String>::new(), "nor shown");
+}
+
+/// Small enough that a few topics make a snapshot.
+fn small() -> MetadataLogConfig {
+    MetadataLogConfig {
+        snapshot_after_bytes: 400,
+        snapshot_after_ms: None,
+        retention_bytes: Some(4_000),
+        segment_bytes: 1_000,
+        ..MetadataLogConfig::default()
+    }
+}
+
+fn snapshots(disk: &SimDisk) -> Vec<String> {
+    let names = disk.list(&log_file("")).unwrap().into_iter().map(|entry| entry.name);
+    names.filter(|name| name.contains(".checkpoint")).collect()
+}
+
+async fn with_snapshots(disk: &SimDisk, id: Uuid, topics: std::ops::Range<i32>) {
+    let env = env(disk);
+    let (driver, handle) = open(&env, start(&env, id, small())).unwrap();
+    let ask = async {
+        begin(&handle, topics.start as u64).await.unwrap();
+        for topic in topics.clone() {
+            create(&handle, &format!("t{topic:03}")).await.unwrap();
+        }
+    };
+    with(driver, &handle, ask).await.1.unwrap();
+}
+
+#[tokio::test]
+async fn snapshots_replace_the_beginning_of_the_log_and_bring_all_of_it_back() {
+    let (disk, id) = formatted(5, None);
+    with_snapshots(&disk, id, 0..30).await;
+    let kept = snapshots(&disk);
+    assert!((1..10).contains(&kept.len()), "{kept:?}");
+    assert!(!kept.contains(&SnapshotId::BOOTSTRAP.file_name()), "the oldest went");
+    let segments: Vec<String> = disk
+        .list(&log_file(""))
+        .unwrap()
+        .into_iter()
+        .map(|entry| entry.name)
+        .filter(|name| name.ends_with(".log"))
+        .collect();
+    assert!(segments[0] > "00000000000000000000.log".to_owned(), "{segments:?}");
+    let (_, handle) = open_default(&disk, id).unwrap();
+    assert_eq!(handle.image().topics.len(), 30);
+    assert_eq!(handle.image().features["share.version"], 2);
+    assert_eq!(handle.quorum().voters.len(), 1, "the voters come from the snapshot");
+}
+
+#[tokio::test]
+async fn a_torn_snapshot_is_passed_over_for_an_older_one() {
+    let (disk, id) = formatted(6, None);
+    with_snapshots(&disk, id, 0..8).await;
+    let names = snapshots(&disk);
+    let newest = names.last().unwrap();
+    assert!(names.len() > 1, "{names:?}");
+    let path = log_file(newest);
+    let bytes = read(&disk, &path).unwrap().unwrap();
+    disk.damage(&path, bytes.len() as u64 / 2, 0x40).unwrap();
+    let (driver, handle) = open_default(&disk, id).unwrap();
+    assert_eq!(handle.image().topics.len(), 8);
+    with(driver, &handle, async {}).await.1.unwrap();
+    assert!(!snapshots(&disk).contains(newest), "it is gone");
+}
+
+#[tokio::test]
+async fn a_log_behind_its_snapshot_begins_anew_there() {
+    let (disk, id) = formatted(7, None);
+    with_snapshots(&disk, id, 0..8).await;
+    for entry in disk.list(&log_file("")).unwrap() {
+        if !entry.name.contains("checkpoint") || entry.name.starts_with("leader-epoch") {
+            disk.remove_file(&log_file(&entry.name)).unwrap();
+        }
+    }
+    let newest = SnapshotId::parse(snapshots(&disk).last().unwrap()).unwrap().0;
+    let (driver, handle) = open_default(&disk, id).unwrap();
+    assert!(handle.image().topics.len() >= 4);
+    assert_eq!(handle.image().offset, newest.offset, "the change of leader is the first record");
+    assert_eq!(handle.quorum().epoch, newest.epoch + 1);
+    with(driver, &handle, async {}).await.1.unwrap();
+}
+
+#[tokio::test]
+async fn records_of_a_newer_release_stop_the_start_and_stay_as_they_are() {
+    let (disk, id) = formatted(8, None);
+    let (driver, handle) = open_default(&disk, id).unwrap();
+    with(driver, &handle, async {}).await.1.unwrap();
+    let mut batch = batch::empty(12, 1);
+    batch.push(Timestamp(0), None, Some(&[1, 99, 0, 0]));
+    let log = disk.open(&log_file("00000000000000000000.log"), crate::env::OpenMode::Write);
+    let log = log.unwrap();
+    let end = log.len().unwrap();
+    log.write_at(&[std::io::IoSlice::new(&batch::finish(batch))], end).unwrap();
+    let before = log.len().unwrap();
+    let state = read(&disk, &log_file("quorum-state")).unwrap();
+    let error = open_default(&disk, id).err().unwrap().to_string();
+    assert_eq!(error, "record at offset 12: metadata record type 99 is unknown to this release");
+    assert_eq!(log.len().unwrap(), before);
+    assert_eq!(read(&disk, &log_file("quorum-state")).unwrap(), state);
+}
+
+#[tokio::test]
+async fn a_directory_that_does_not_vote_is_not_led() {
+    let (disk, _) = formatted(9, None);
+    let error = open_default(&disk, Uuid::from_halves(1 << 40, 5)).err().unwrap().to_string();
+    assert!(error.contains("is not a voter"), "{error}");
+    assert_eq!(read(&disk, &log_file("quorum-state")).unwrap(), None);
+}
+
+#[tokio::test]
+async fn deleted_topics_stay_deleted() {
+    let (disk, id) = formatted(10, None);
+    let (driver, handle) = open_default(&disk, id).unwrap();
+    let ask = async {
+        begin(&handle, 1).await.unwrap();
+        create(&handle, "a").await.unwrap();
+        let topics = vec![TopicRef::Name("a".to_owned())];
+        handle.call(DeleteTopics { topics }).await.unwrap()
+    };
+    let (results, _) = with(driver, &handle, ask).await;
+    assert_eq!(results[0].result, Ok(()));
+    let (_, rebooted) = open_default(&disk, id).unwrap();
+    assert!(rebooted.image().topics.is_empty());
+}
