@@ -239,7 +239,7 @@ impl<'a> PartitionChange<'a> {
             self.elr.retain(|id| *id != elected.leader);
         } else if elected.unclean {
             let (topic, partition, leader) = (self.topic, self.index, elected.leader);
-            tracing::info!(%topic, partition, leader, "unclean election: records may be lost");
+            tracing::debug!(%topic, partition, leader, "unclean election: records may be lost");
         }
         if elected.unclean {
             record.isr = Some(vec![elected.leader]);

@@ -12,6 +12,9 @@ mod directories;
 mod error;
 mod meta_properties;
 
+#[cfg(test)]
+mod tests;
+
 pub use command::{BOOTSTRAP_CHECKPOINT, FormatRequest, InitialControllers, format, parse_feature};
 pub use directories::{Directories, METADATA_LOG, Storage, open};
 pub use error::FormatError;

@@ -25,11 +25,16 @@ impl Release {
                 8.. => 2,
                 _ => 1,
             },
-            MetadataRecord::BrokerRegistrationChange(_) => match self.level {
-                30.. => 3,
-                17.. => 2,
-                _ => 1,
-            },
+            // The least that holds what changes, as Kafka's controller writes it.
+            MetadataRecord::BrokerRegistrationChange(change) => {
+                if change.cordoned_log_dirs.is_some() {
+                    3
+                } else if !change.log_dirs.is_empty() {
+                    2
+                } else {
+                    i16::from(change.in_controlled_shutdown != 0)
+                }
+            }
             MetadataRecord::Partition(_) | MetadataRecord::PartitionChange(_) => match self.level {
                 23.. => 2,
                 17.. => 1,
