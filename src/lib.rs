@@ -13,6 +13,7 @@
 //! types                  words
 //! ```
 
+pub mod cli;
 pub mod codec;
 pub mod controller;
 pub mod env;

@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, Bytes};
 
-use super::{CodecError, Reader, Writer};
+use super::{CodecError, Reader, Writer, json};
 use crate::types::Uuid;
 
 /// The version a message is read or written at.
@@ -20,10 +20,12 @@ pub trait Field: Sized {
     fn read(reader: &mut Reader<'_>, at: At) -> Result<Self, CodecError>;
     /// Writes it.
     fn write(&self, writer: &mut Writer, at: At) -> Result<(), CodecError>;
+    /// Appends it to `out` as JSON.
+    fn write_json(&self, out: &mut String, at: At);
 }
 
 macro_rules! fixed {
-    ($($type:ident: $put:ident),*) => {$(
+    ($($type:ident: $put:ident $json:ident),*) => {$(
         impl Field for $type {
             fn read(reader: &mut Reader<'_>, _: At) -> Result<Self, CodecError> {
                 reader.$type()
@@ -32,11 +34,17 @@ macro_rules! fixed {
                 writer.buf().$put(*self);
                 Ok(())
             }
+            fn write_json(&self, out: &mut String, _: At) {
+                json::$json(out, *self);
+            }
         }
     )*};
 }
 
-fixed!(i8: put_i8, i16: put_i16, i32: put_i32, i64: put_i64, u16: put_u16, u32: put_u32, f64: put_f64);
+fixed!(
+    i8: put_i8 integer, i16: put_i16 integer, i32: put_i32 integer, i64: put_i64 integer,
+    u16: put_u16 integer, u32: put_u32 integer, f64: put_f64 double
+);
 
 impl Field for bool {
     fn read(reader: &mut Reader<'_>, _: At) -> Result<Self, CodecError> {
@@ -45,6 +53,9 @@ impl Field for bool {
     fn write(&self, writer: &mut Writer, _: At) -> Result<(), CodecError> {
         writer.buf().put_u8(u8::from(*self));
         Ok(())
+    }
+    fn write_json(&self, out: &mut String, _: At) {
+        out.push_str(if *self { "true" } else { "false" });
     }
 }
 
@@ -56,6 +67,9 @@ impl Field for Uuid {
         writer.uuid(*self);
         Ok(())
     }
+    fn write_json(&self, out: &mut String, _: At) {
+        json::text(out, &self.to_string());
+    }
 }
 
 impl Field for Option<String> {
@@ -65,6 +79,9 @@ impl Field for Option<String> {
     fn write(&self, writer: &mut Writer, at: At) -> Result<(), CodecError> {
         writer.nullable_str(self.as_deref(), at.flexible);
         Ok(())
+    }
+    fn write_json(&self, out: &mut String, at: At) {
+        json::nullable(out, self.as_ref(), at);
     }
 }
 
@@ -76,6 +93,9 @@ impl Field for String {
         writer.nullable_str(Some(self), at.flexible);
         Ok(())
     }
+    fn write_json(&self, out: &mut String, _: At) {
+        json::text(out, self);
+    }
 }
 
 impl Field for Option<Bytes> {
@@ -86,6 +106,9 @@ impl Field for Option<Bytes> {
         writer.nullable_bytes(self.as_deref(), at.flexible);
         Ok(())
     }
+    fn write_json(&self, out: &mut String, at: At) {
+        json::nullable(out, self.as_ref(), at);
+    }
 }
 
 impl Field for Bytes {
@@ -95,6 +118,9 @@ impl Field for Bytes {
     fn write(&self, writer: &mut Writer, at: At) -> Result<(), CodecError> {
         writer.nullable_bytes(Some(self), at.flexible);
         Ok(())
+    }
+    fn write_json(&self, out: &mut String, _: At) {
+        json::bytes(out, self);
     }
 }
 
@@ -114,6 +140,9 @@ impl<T: Field> Field for Option<Vec<T>> {
         writer.array_len(self.as_ref().map(Vec::len), at.flexible);
         self.iter().flatten().try_for_each(|element| element.write(writer, at))
     }
+    fn write_json(&self, out: &mut String, at: At) {
+        json::nullable(out, self.as_ref(), at);
+    }
 }
 
 impl<T: Field> Field for Vec<T> {
@@ -123,5 +152,8 @@ impl<T: Field> Field for Vec<T> {
     fn write(&self, writer: &mut Writer, at: At) -> Result<(), CodecError> {
         writer.array_len(Some(self.len()), at.flexible);
         self.iter().try_for_each(|element| element.write(writer, at))
+    }
+    fn write_json(&self, out: &mut String, at: At) {
+        json::array(out, self, at);
     }
 }

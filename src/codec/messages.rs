@@ -66,6 +66,15 @@ macro_rules! messages {
                 Ok(message)
             }
 
+            /// Its fields at a version, as Kafka's tools print them.
+            pub fn to_json(&self, version: i16) -> String {
+                let mut out = String::new();
+                let flexible: std::ops::RangeFrom<i16> = $flexible;
+                let at = $crate::codec::At { version, flexible: flexible.contains(&version) };
+                $crate::codec::Field::write_json(self, &mut out, at);
+                out
+            }
+
             /// Appends it to `writer`.
             pub fn encode(
                 &self,
@@ -130,11 +139,28 @@ macro_rules! messages {
                 }
                 Ok(())
             }
+
+            fn write_json(&self, out: &mut String, at: $crate::codec::At) {
+                out.push('{');
+                $( {
+                    let default: $type = $crate::codec::messages!(@default $($default)?);
+                    let is_tagged = $crate::codec::messages!(@is_tagged $($tag)?);
+                    if ($field_versions).contains(&at.version)
+                        && !(is_tagged && self.$field == default)
+                    {
+                        $crate::codec::json::key(out, stringify!($field));
+                        $crate::codec::Field::write_json(&self.$field, out, at);
+                    }
+                } )*
+                out.push('}');
+            }
         }
     )*};
 
     (@default) => { Default::default() };
     (@default $default:expr) => { $default };
+    (@is_tagged) => { false };
+    (@is_tagged $tag:literal) => { true };
     (@ignorable) => { false };
     (@ignorable ignorable) => { true };
 
@@ -224,6 +250,19 @@ mod tests {
         assert!(matches!(encode(&later, 1), Err(CodecError::NotInVersion { version: 1, .. })));
         let hint = Sample { hint: 1, ..Sample::default() };
         assert!(encode(&hint, 1).is_ok());
+    }
+
+    #[test]
+    fn json_has_the_fields_of_the_version_and_tagged_ones_that_say_something() {
+        let mut sample = Sample { id: 1, parts: vec![Part { number: 7 }], ..Sample::default() };
+        assert_eq!(
+            sample.to_json(2),
+            r#"{"id":1,"name":null,"later":0,"hint":0,"parts":[{"number":7}]}"#
+        );
+        sample.name = Some("a\"b".into());
+        sample.epoch = 5;
+        assert_eq!(sample.to_json(0), r#"{"id":1,"name":"a\"b","parts":[{"number":7}]}"#);
+        assert!(sample.to_json(1).ends_with(r#""epoch":5}"#));
     }
 
     #[test]

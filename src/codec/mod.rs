@@ -7,6 +7,7 @@
 //! Source: Kafka 4.4 `org.apache.kafka.message` (generator), `ByteBufferAccessor`.
 
 mod field;
+pub(crate) mod json;
 mod messages;
 mod reader;
 mod writer;

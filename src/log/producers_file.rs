@@ -70,20 +70,22 @@ pub fn encode(producers: &Producers) -> Vec<u8> {
     bytes
 }
 
-/// From the bytes of a snapshot; `None` when it is damaged, or of a version that is unknown.
-/// `seen_by` is a time at which these producers were known, such as the file's own: one that
-/// Apache Kafka wrote may bear timestamps of records, which say nothing of when they were written.
-pub fn decode(bytes: &[u8], seen_by: Timestamp) -> Option<Producers> {
+/// The entries of a snapshot; `None` when it is damaged, or of a version that is unknown.
+pub fn entries(bytes: &[u8]) -> Option<Vec<ProducerEntry>> {
     let mut reader = Reader::new(bytes);
     if reader.i16().ok()? != VERSION {
         return None;
     }
     let snapshot = ProducerSnapshot::decode(reader.rest(), VERSION).ok()?;
-    if snapshot.crc != crc32c::crc32c(bytes.get(ENTRIES_AT..)?) {
-        return None;
-    }
+    let is_whole = snapshot.crc == crc32c::crc32c(bytes.get(ENTRIES_AT..)?);
+    is_whole.then_some(snapshot.producer_entries)
+}
+
+/// The producers of a snapshot; `None` as for [`entries`]. `seen_by` is a time at which these producers were known, such as the file's own: one that
+/// Apache Kafka wrote may bear timestamps of records, which say nothing of when they were written.
+pub fn decode(bytes: &[u8], seen_by: Timestamp) -> Option<Producers> {
     let mut producers = Producers::default();
-    for entry in snapshot.producer_entries {
+    for entry in entries(bytes)? {
         let mut recent = VecDeque::new();
         if entry.last_offset >= 0 {
             recent.push_back(RecentBatch {

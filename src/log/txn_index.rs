@@ -5,8 +5,6 @@ use std::io::{self, IoSlice};
 use super::files::LazyFile;
 use crate::types::{Offset, ProducerId};
 
-const ENTRY_LEN: usize = 34;
-
 /// A transaction that was aborted by a marker in this segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AbortedTxn {
@@ -21,8 +19,11 @@ pub struct AbortedTxn {
 }
 
 impl AbortedTxn {
-    fn write(&self) -> [u8; ENTRY_LEN] {
-        let mut out = [0; ENTRY_LEN];
+    /// Bytes on disk.
+    pub const LEN: usize = 34;
+
+    fn write(&self) -> [u8; Self::LEN] {
+        let mut out = [0; Self::LEN];
         out[2..10].copy_from_slice(&self.producer_id.to_be_bytes());
         out[10..18].copy_from_slice(&self.first_offset.to_be_bytes());
         out[18..26].copy_from_slice(&self.last_offset.to_be_bytes());
@@ -30,7 +31,8 @@ impl AbortedTxn {
         out
     }
 
-    fn read(bytes: &[u8]) -> Option<Self> {
+    /// From those bytes; `None` for a version that is unknown.
+    pub fn read(bytes: &[u8]) -> Option<Self> {
         let field = |at: usize| Some(i64::from_be_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
         let version = i16::from_be_bytes(bytes.get(..2)?.try_into().ok()?);
         if version != 0 {
@@ -67,7 +69,7 @@ impl TxnIndex {
         let len = usize::try_from(file.len()?).unwrap_or(usize::MAX);
         let mut bytes = vec![0; len];
         file.read_at(&mut bytes, 0)?;
-        let entries: Option<Vec<_>> = bytes.chunks(ENTRY_LEN).map(AbortedTxn::read).collect();
+        let entries: Option<Vec<_>> = bytes.chunks(AbortedTxn::LEN).map(AbortedTxn::read).collect();
         entries.ok_or_else(|| {
             io::Error::new(io::ErrorKind::InvalidData, "damaged index of aborted transactions")
         })
@@ -84,7 +86,7 @@ impl TxnIndex {
     pub fn truncate(&self, offset: Offset) -> io::Result<()> {
         let Some(file) = self.file.open_existing()? else { return Ok(()) };
         let keep = self.entries()?.iter().take_while(|entry| entry.last_offset < offset).count();
-        file.set_len((keep * ENTRY_LEN) as u64)
+        file.set_len((keep * AbortedTxn::LEN) as u64)
     }
 
     /// Drops all entries.

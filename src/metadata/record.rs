@@ -270,6 +270,13 @@ macro_rules! records {
                 match self { $(Self::$variant(_) => $name,)* }
             }
 
+            /// Type, version and fields, as `kafka-dump-log --cluster-metadata-decoder` prints
+            /// them.
+            pub fn to_json(&self, version: i16) -> String {
+                let data = match self { $(Self::$variant(record) => record.to_json(version),)* };
+                format!(r#"{{"type":"{}","version":{version},"data":{data}}}"#, self.name())
+            }
+
             /// The framed value of a record, at a version of the message.
             pub fn encode(&self, version: i16) -> Result<BytesMut, CodecError> {
                 let mut writer = Writer::new();

@@ -21,7 +21,8 @@ use crate::types::{LeaderEpoch, Offset, Timestamp};
 /// The first batch of a snapshot is smaller, voters included.
 const HEADER_BYTES_MAX: usize = 64 * 1024;
 
-const SUFFIX: &str = ".checkpoint";
+/// The suffix of a snapshot that is whole.
+pub const SUFFIX: &str = ".checkpoint";
 const PARTIAL_SUFFIX: &str = ".checkpoint.part";
 const DELETED_SUFFIX: &str = ".checkpoint.deleted";
 
