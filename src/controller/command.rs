@@ -97,7 +97,7 @@ commands! {
     AlterPartitionReassignments -> Vec<(String, Vec<(PartitionIndex, Verdict)>)>;
     AssignReplicasToDirs -> Vec<(Uuid, TopicId, Vec<(PartitionIndex, Verdict)>)>;
     AlterConfigs -> Vec<(ConfigResource, Verdict)>;
-    UpdateFeatures -> ();
+    UpdateFeatures -> FeaturesUpdated;
     AllocateProducerIds -> ProducerIdBlock;
     AlterClientQuotas -> Vec<(QuotaEntity, Verdict)>;
     AlterUserScramCredentials -> Vec<(String, Verdict)>;
@@ -457,6 +457,14 @@ pub struct UpdateFeatures {
     pub updates: Vec<(String, i16, UpgradeType)>,
     /// Only say whether it could be done.
     pub validate_only: bool,
+}
+
+/// Features are at the levels asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FeaturesUpdated {
+    /// The version that the quorum itself moves to, which is not a record of the cluster: the
+    /// leader appends it.
+    pub kraft_version: Option<i16>,
 }
 
 /// AllocateProducerIds.

@@ -17,7 +17,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot};
 
 use super::bootstrap::{self, BootstrapError};
-use super::command::{Command, Operation, Refusal, Reply};
+use super::command::{Command, FeaturesUpdated, Operation, Refusal, Reply};
 use super::configs::ConfigRules;
 use super::machine::{Context, Controller, HistoryError, Outcome, RECORDS_MAX, Settings};
 use crate::env::Env;
@@ -25,7 +25,7 @@ use crate::log::{LogShared, LogView};
 use crate::metadata::features::Release;
 use crate::metadata::image::Changes;
 use crate::metadata::{MetadataImage, MetadataRecord};
-use crate::raft::batch::{self, BATCH_BYTES_MAX, Content, RECORD_OVERHEAD_MAX};
+use crate::raft::batch::{self, BATCH_BYTES_MAX, Content, ControlRecord, RECORD_OVERHEAD_MAX};
 use crate::raft::log::{MetadataLog, MetadataLogConfig, MetadataLogError};
 use crate::raft::quorum::{Quorum, QuorumError, QuorumRecords};
 use crate::raft::quorum_state::{self, QuorumStateError};
@@ -125,7 +125,7 @@ enum Request {
 pub struct ControllerHandle {
     requests: mpsc::Sender<Request>,
     images: Arc<ArcSwap<MetadataImage>>,
-    quorum: Arc<QuorumStatus>,
+    quorum: Arc<ArcSwap<QuorumStatus>>,
 }
 
 impl ControllerHandle {
@@ -152,9 +152,9 @@ impl ControllerHandle {
         Arc::clone(&self.images)
     }
 
-    /// The quorum.
-    pub fn quorum(&self) -> &QuorumStatus {
-        &self.quorum
+    /// The quorum as it is now.
+    pub fn quorum(&self) -> Arc<QuorumStatus> {
+        self.quorum.load_full()
     }
 
     /// Answers what was asked so far, closes the log, and ends [`Driver::run`].
@@ -179,7 +179,9 @@ pub struct Driver {
     machine: Controller,
     /// `None` while it is at work elsewhere.
     log: Option<MetadataLog>,
-    quorum: Arc<QuorumStatus>,
+    quorum: Quorum,
+    local: Voter,
+    status: Arc<ArcSwap<QuorumStatus>>,
     images: Arc<ArcSwap<MetadataImage>>,
     requests: mpsc::Receiver<Request>,
     next_offset: Offset,
@@ -248,13 +250,14 @@ pub fn open(env: &Env, start: Start) -> Result<(Driver, ControllerHandle), Start
     append_and_commit(&mut log, batches, epoch, now, &*disk)?;
     let _ = machine.take_changes(); // Whoever begins with an image begins with all of it.
     tracing::info!(epoch, offset, "leading the metadata quorum");
-    let status = Arc::new(QuorumStatus {
+    let status = QuorumStatus {
         leader: me.id,
         epoch,
         voters: quorum.records().voters.clone(),
         kraft_version,
         log: log.views(),
-    });
+    };
+    let status = Arc::new(ArcSwap::from_pointee(status));
     let images = Arc::new(ArcSwap::from_pointee(machine.image().clone()));
     let (sender, requests) = mpsc::channel(QUEUE_LEN);
     let handle = ControllerHandle {
@@ -266,7 +269,9 @@ pub fn open(env: &Env, start: Start) -> Result<(Driver, ControllerHandle), Start
         env: env.clone(),
         machine,
         log: Some(log),
-        quorum: status,
+        quorum,
+        local,
+        status,
         images,
         requests,
         next_offset: offset,
@@ -393,7 +398,10 @@ fn encode(
 
 impl Batches {
     fn push(&mut self, batch: crate::record::BatchBuilder) {
-        let bytes = batch::finish(batch);
+        self.push_bytes(batch::finish(batch));
+    }
+
+    fn push_bytes(&mut self, bytes: Vec<u8>) {
         self.bytes += bytes.len() as u64;
         self.batches.push(bytes);
     }
@@ -429,6 +437,11 @@ impl Driver {
         let mut group = Vec::new();
         loop {
             let deadline = self.next_deadline();
+            // A queue that is never empty must not keep time from passing.
+            if deadline.is_some_and(|deadline| deadline <= self.env.clock.now()) {
+                self.on_deadline(&*observer).await?;
+                continue;
+            }
             let wake = async {
                 match deadline {
                     Some(deadline) => self.env.clock.sleep_until(deadline).await,
@@ -457,7 +470,7 @@ impl Driver {
                         return Ok(());
                     }
                 }
-                () = wake => self.on_deadline(&*observer).await?,
+                () = wake => {}
             }
         }
     }
@@ -502,8 +515,29 @@ impl Driver {
         let seed = (u128::from(random.next_u64()) << 64) | u128::from(random.next_u64());
         let context = Context { now: self.env.clock.now(), next_offset: self.next_offset, seed };
         let Outcome { records, atomic, reply } = self.machine.decide(context, command);
+        if let Ok(Reply::UpdateFeatures(FeaturesUpdated { kraft_version: Some(version) })) = reply {
+            self.upgrade_quorum(version, batches);
+        }
         self.take(&records, atomic, batches)?;
         reply
+    }
+
+    /// Moves the quorum from configured to recorded voters (KIP-853; Kafka 4.4
+    /// `LeaderState.maybeAppendUpgradedKRaftVersion`). The only voter is this node.
+    fn upgrade_quorum(&mut self, version: i16, batches: &mut Batches) {
+        let (epoch, now) = (self.quorum.epoch(), self.env.clock.wall());
+        let voters = VoterSet::new([self.local.clone()]);
+        let records = [ControlRecord::KraftVersion(version), ControlRecord::Voters(voters.clone())];
+        batches.push_bytes(batch::control(self.next_offset, epoch, now, &records));
+        for record in &records {
+            self.quorum.apply(record, self.next_offset);
+            self.machine.advance(self.next_offset, epoch);
+            self.next_offset += 1;
+        }
+        self.machine.join(voters.ids(), version);
+        let status = (*self.status.load_full()).clone();
+        self.status.store(Arc::new(QuorumStatus { voters, kraft_version: version, ..status }));
+        tracing::info!(version, "upgraded kraft.version");
     }
 
     /// Encodes and applies decided records.
@@ -516,7 +550,7 @@ impl Driver {
         if records.is_empty() {
             return Ok(());
         }
-        let epoch = self.quorum.epoch;
+        let epoch = self.quorum.epoch();
         let now = self.env.clock.wall();
         let release = self.machine.image().release;
         let encoded = encode(records, self.next_offset, epoch, now, release, atomic)?;
@@ -541,7 +575,7 @@ impl Driver {
             return Ok(());
         }
         self.bytes_since_snapshot += batches.bytes;
-        let (epoch, now) = (self.quorum.epoch, self.last_append);
+        let (epoch, now) = (self.quorum.epoch(), self.last_append);
         let disk = Arc::clone(&self.env.disk);
         self.with_log(move |log| append_and_commit(log, batches, epoch, now, &*disk)).await?;
         let changes = self.machine.take_changes();
@@ -557,7 +591,7 @@ impl Driver {
         let mut batches = Batches::default();
         let records = self.machine.on_deadline(now);
         if let Err(refusal) = self.take(&records, false, &mut batches) {
-            tracing::error!(%refusal, "a periodic change cannot be written");
+            unreachable!("what time alone brings about cannot be written: {refusal}");
         }
         self.commit(batches, observer).await?;
         if self.next_clean <= now {
@@ -605,7 +639,7 @@ impl Driver {
         self.bytes_since_snapshot = 0;
         self.last_snapshot = now;
         let (last_contained, appended_at) = (self.last_append, self.env.clock.wall());
-        let QuorumStatus { kraft_version, voters, .. } = (*self.quorum).clone();
+        let QuorumRecords { kraft_version, voters, .. } = self.quorum.records().clone();
         let disk = Arc::clone(&self.env.disk);
         let (done, written) = oneshot::channel();
         tracing::info!(snapshot = %id, "writing a snapshot");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::command::{Refusal, UpdateFeatures, UpgradeType};
+use super::command::{FeaturesUpdated, Refusal, UpdateFeatures, UpgradeType};
 use super::machine::{Context, Controller, Decision};
 use crate::metadata::cluster::FeatureRange;
 use crate::metadata::features::{
@@ -17,7 +17,7 @@ impl Controller {
         &mut self,
         _context: Context,
         command: UpdateFeatures,
-    ) -> Result<Decision<()>, Refusal> {
+    ) -> Result<Decision<FeaturesUpdated>, Refusal> {
         let mut proposed: BTreeMap<&str, i16> =
             self.image().features.iter().map(|(name, level)| (name.as_str(), *level)).collect();
         proposed.insert(METADATA_VERSION, self.image().release.level);
@@ -36,7 +36,15 @@ impl Controller {
             safe.append(&mut records);
             records = safe;
         }
-        Ok(Decision::atomic(records, ()).unless(command.validate_only))
+        let current = self.settings.kraft_version;
+        let moved = command
+            .updates
+            .iter()
+            .find(|(name, level, _)| name == KRAFT_VERSION && *level != current)
+            .map(|(_, level, _)| *level);
+        let kraft_version = moved.filter(|_| !command.validate_only);
+        let reply = FeaturesUpdated { kraft_version };
+        Ok(Decision::atomic(records, reply).unless(command.validate_only))
     }
 
     fn update_feature(
@@ -82,11 +90,8 @@ impl Controller {
                 refuse("Can't downgrade the version of this feature.")
             }
             KRAFT_VERSION if how != UpgradeType::Upgrade => Ok(None),
-            KRAFT_VERSION if level == current => Ok(Some(NoOpRecord {}.into())),
-            KRAFT_VERSION => Err(Refusal::new(
-                ErrorCode::InvalidUpdateVersion,
-                format!("Invalid upgrade of {name} from version {current} to {level}"),
-            )),
+            // Something to wait for: the quorum's own records are not the controller's.
+            KRAFT_VERSION => Ok(Some(NoOpRecord {}.into())),
             name => {
                 let feature = Feature::named(name);
                 if let Some(Err(error)) = feature.map(|feature| feature.check(level, proposed)) {

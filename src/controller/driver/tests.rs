@@ -106,6 +106,10 @@ fn log_file(name: &str) -> PathBuf {
 
 /// A disk with one directory, formatted for a quorum of one with a dynamic voter set, and its id.
 fn formatted(seed: u64, release: Option<&str>) -> (SimDisk, Uuid) {
+    formatted_as(seed, release, false)
+}
+
+fn formatted_as(seed: u64, release: Option<&str>, has_static_voters: bool) -> (SimDisk, Uuid) {
     let disk = SimDisk::new(seed);
     let env = env(&disk);
     let request = FormatRequest {
@@ -116,8 +120,12 @@ fn formatted(seed: u64, release: Option<&str>) -> (SimDisk, Uuid) {
         is_controller: true,
         controller_listener: "CONTROLLER".to_owned(),
         controller_endpoint: Some((Some("localhost".to_owned()), 9093)),
-        has_static_voters: false,
-        initial_controllers: InitialControllers::Standalone,
+        has_static_voters,
+        initial_controllers: if has_static_voters {
+            InitialControllers::Unspecified
+        } else {
+            InitialControllers::Standalone
+        },
         release: release.map(str::to_owned),
         features: Vec::new(),
         ignore_formatted: false,
@@ -219,6 +227,16 @@ fn log_lines(disk: &SimDisk) -> Vec<String> {
     })
     .unwrap();
     lines
+}
+
+#[tokio::test]
+async fn a_driver_can_run_as_a_task_of_a_worker() {
+    let (disk, id) = formatted(11, None);
+    let (driver, handle) = open_default(&disk, id).unwrap();
+    let task: Task = Box::pin(async move {
+        driver.run(Arc::new(Seen::default())).await.unwrap();
+    });
+    tokio::join!(task, handle.stop());
 }
 
 #[tokio::test]
@@ -500,4 +518,35 @@ async fn deleted_topics_stay_deleted() {
     assert_eq!(results[0].result, Ok(()));
     let (_, rebooted) = open_default(&disk, id).unwrap();
     assert!(rebooted.image().topics.is_empty());
+}
+
+#[tokio::test]
+async fn a_quorum_of_configured_voters_is_upgraded_to_recorded_ones_and_stays_so() {
+    let (disk, id) = formatted_as(12, None, true);
+    let env = env(&disk);
+    let key = ReplicaKey { id: 1, directory: None };
+    let configured = || {
+        let mut start = start(&env, id, MetadataLogConfig::default());
+        let endpoints = start.endpoints.clone();
+        start.static_voters = VoterSet::new([Voter { key, endpoints, kraft_versions: (0, 0) }]);
+        start
+    };
+    let (driver, handle) = open(&env, configured()).unwrap();
+    assert_eq!(handle.quorum().kraft_version, 0);
+    let update = |validate_only| super::super::command::UpdateFeatures {
+        updates: vec![("kraft.version".to_owned(), 1, super::super::command::UpgradeType::Upgrade)],
+        validate_only,
+    };
+    let ask = async {
+        handle.call(update(true)).await.unwrap();
+        assert_eq!(handle.quorum().kraft_version, 0, "it was only asked");
+        handle.call(update(false)).await.unwrap();
+    };
+    with(driver, &handle, ask).await.1.unwrap();
+    let recorded = handle.quorum().voters.iter().next().unwrap().key;
+    assert_eq!((handle.quorum().kraft_version, recorded.directory), (1, Some(id)));
+    let lines = log_lines(&disk);
+    assert!(lines[lines.len() - 2].ends_with("KRaftVersion Voters"), "{lines:?}");
+    let (_, rebooted) = open(&env, configured()).unwrap();
+    assert_eq!(rebooted.quorum().kraft_version, 1, "what is recorded counts");
 }
