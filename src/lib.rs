@@ -13,6 +13,7 @@
 //! types                  words
 //! ```
 
+pub mod broker;
 pub mod cli;
 pub mod codec;
 pub mod controller;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// The modules of the crate and the layer of each. A module names modules of lower layers only.
 const LAYERS: &[(&str, u8)] = &[
     ("main", 8),
-    ("cli", 8),
+    ("cli", 9),
     ("broker", 8),
     ("server", 7),
     ("store", 6),

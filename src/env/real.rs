@@ -14,15 +14,24 @@ pub use process::{raise_open_files_limit, stop_signal};
 use super::Env;
 
 impl Env {
-    /// The operating system, with `workers` threads that run connections. Must be called from the
-    /// thread that will wait for the broker: it runs no tasks itself.
-    pub fn real(workers: usize) -> std::io::Result<Self> {
+    /// The operating system, with a worker that runs connections for each processor. The calling
+    /// thread runs no tasks.
+    pub fn real() -> std::io::Result<Self> {
         Ok(Self {
             clock: Arc::new(clock::SystemClock::new()),
             disk: Arc::new(disk::OsDisk::default()),
             net: Arc::new(net::TcpNet),
             random: Arc::new(random::OsRandom),
-            threads: Arc::new(threads::Workers::start(workers)?),
+            threads: Arc::new(threads::Workers::start(workers())?),
         })
     }
+}
+
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// The operating system's files alone, for commands that need nothing else.
+pub fn disk() -> Arc<dyn super::Disk> {
+    Arc::new(disk::OsDisk::default())
 }

@@ -60,11 +60,10 @@ pub fn served(controller: bool) -> impl Iterator<Item = &'static Api> {
 macro_rules! now {
     ($handle:path) => {
         |context, body| {
-            let answer = |context: &RequestContext| {
-                let request = api::decode(context, body)?;
-                Ok(context.reply(&$handle(context, request)))
-            };
-            Handled::Now(answer(&context).unwrap_or_else(api::malformed))
+            Handled::Now(match api::decode(&context, body) {
+                Ok(request) => context.reply(&$handle(&context, request)),
+                Err(error) => api::malformed(error),
+            })
         }
     };
 }
@@ -99,8 +98,18 @@ macro_rules! apis {
 use {later, now};
 
 apis! {
-    // API        versions listeners  order       handler
-    ApiVersions   0-5      Both       OneAtATime  api::api_versions::handle;
+    // API, versions, listeners, order, handler
+    Produce 3-13 Broker Pipelined api::produce::handle;
+    Fetch 4-18 Broker OneAtATime api::fetch::handle;
+    ListOffsets 1-11 Broker OneAtATime now!(api::list_offsets::handle);
+    Metadata 0-13 Broker OneAtATime later!(api::metadata::handle);
+    ApiVersions 0-5 Both OneAtATime api::api_versions::handle;
+    DeleteRecords 0-2 Broker OneAtATime now!(api::delete_records::handle);
+    InitProducerId 0-5 Broker OneAtATime later!(api::init_producer_id::handle);
+    OffsetForLeaderEpoch 2-4 Broker OneAtATime now!(api::offset_for_leader_epoch::handle);
+    DescribeLogDirs 1-5 Broker OneAtATime now!(api::describe_log_dirs::handle);
+    DescribeCluster 0-2 Both OneAtATime now!(api::describe_cluster::handle);
+    DescribeTopicPartitions 0-0 Broker OneAtATime now!(api::describe_topic_partitions::handle);
 }
 
 #[cfg(test)]

@@ -13,4 +13,5 @@ pub mod connection;
 pub mod context;
 pub mod fetch_sessions;
 pub mod listener;
+pub mod producer_ids;
 pub mod services;

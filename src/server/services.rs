@@ -1,5 +1,6 @@
 //! The broker, as its connections and handlers know it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,8 +12,11 @@ use tokio::sync::Notify;
 use super::budget::Budget;
 use super::fetch_sessions::FetchSessions;
 use super::listener::Connections;
+use super::producer_ids::ProducerIds;
+use crate::controller::driver::ControllerHandle;
 use crate::env::Env;
 use crate::metadata::MetadataImage;
+use crate::store::{Flusher, Partitions};
 use crate::types::BrokerId;
 
 /// Settings of the network side.
@@ -32,6 +36,10 @@ pub struct ServerConfig {
     pub fetch_max_bytes: i32,
     /// `max.incremental.fetch.session.cache.slots`.
     pub fetch_sessions_max: usize,
+    /// `auto.create.topics.enable`.
+    pub auto_create_topics: bool,
+    /// `max.request.partition.size.limit`.
+    pub max_request_partitions: i32,
 }
 
 /// What every connection shares.
@@ -48,6 +56,16 @@ pub struct Services {
     pub kraft_version: i16,
     /// The newest metadata.
     pub image: Arc<ArcSwap<MetadataImage>>,
+    /// The way to the controller.
+    pub controller: ControllerHandle,
+    /// The partitions of this broker.
+    pub partitions: Arc<Partitions>,
+    /// Group commit.
+    pub flusher: Arc<Flusher>,
+    /// The log directories.
+    pub log_dirs: Vec<PathBuf>,
+    /// Ids for idempotent producers.
+    pub producer_ids: ProducerIds,
     /// Memory for requests.
     pub budget: Budget,
     /// Open connections.

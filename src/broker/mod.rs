@@ -1,0 +1,496 @@
+//! The composition root: what starts in which order, and stops in reverse.
+//!
+//! Start: lock the directories; check what they are; bind the listeners (port 0 becomes a port
+//! before it is registered); read the metadata log and lead its next epoch; recover the logs;
+//! register and be unfenced, which raises the leader epoch of every partition led here; only then
+//! accept connections. Stop: tell the controller; answer what was asked; flush and close the logs;
+//! write checkpoints; stop the controller; mark the stop as clean, last.
+
+pub mod settings;
+
+use std::collections::BTreeSet;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use self::settings::BrokerSettings;
+use crate::controller::command::{BrokerHeartbeat, Refusal, RegisterBroker, RegisterController};
+use crate::controller::driver::{self, ControllerHandle, Driver, Observer, Start};
+use crate::env::{Env, Listener};
+use crate::format::FormatError;
+use crate::log::{LogShared, OpenFiles};
+use crate::metadata::cluster::FeatureRange;
+use crate::metadata::image::Changes;
+use crate::metadata::{ListenerEndpoint, MetadataImage, features};
+use crate::raft::log::MetadataLogError;
+use crate::server::budget::Budget;
+use crate::server::context::ListenerInfo;
+use crate::server::fetch_sessions::FetchSessions;
+use crate::server::listener::{self, Connections};
+use crate::server::producer_ids::ProducerIds;
+use crate::server::services::{Services, Stopping};
+use crate::store::log_dirs::{self, LogDir, LogDirError, write_checkpoints};
+use crate::store::{Flusher, Partitions, Placement, housekeeping};
+use crate::types::{BrokerId, TopicPartition};
+
+/// How long connections may take to get their last answers when the broker stops.
+const DRAIN_MAX: Duration = Duration::from_secs(10);
+/// How often that is looked at.
+const DRAIN_LOOK: Duration = Duration::from_millis(5);
+
+/// Why a broker does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokerError {
+    /// A directory is in use, or its disk fails.
+    #[error(transparent)]
+    LogDir(#[from] LogDirError),
+    /// A directory is not this broker's, or not formatted.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// A listener cannot be opened.
+    #[error("listener {name}://{host}:{port} cannot be opened: {source}")]
+    Listen {
+        /// Its name.
+        name: String,
+        /// Its host.
+        host: String,
+        /// Its port.
+        port: u16,
+        /// What the network says.
+        source: io::Error,
+    },
+    /// The metadata log cannot be read or led.
+    #[error(transparent)]
+    Controller(#[from] driver::StartError),
+    /// The controller refuses this broker.
+    #[error("the controller refuses this broker: {0}")]
+    Refused(#[from] Refusal),
+    /// The metadata log failed while the broker ran.
+    #[error(transparent)]
+    Metadata(#[from] MetadataLogError),
+    /// A clean stop failed at its end.
+    #[error("stopping: {0}")]
+    Stop(io::Error),
+}
+
+/// A broker that serves.
+pub struct Broker {
+    env: Env,
+    services: Arc<Services>,
+    placement: Arc<Placement>,
+    controller: ControllerHandle,
+    node_id: BrokerId,
+    epoch: i64,
+    metadata_dir: PathBuf,
+    addresses: Vec<(String, SocketAddr)>,
+    failed: Arc<Mutex<Option<MetadataLogError>>>,
+    /// The metadata directory, where it is none of the log directories.
+    _metadata_lock: Option<Box<dyn crate::env::Lock>>,
+}
+
+struct BrokerObserver(Arc<Placement>);
+
+impl Observer for BrokerObserver {
+    fn on_image<'a>(
+        &'a self,
+        image: Arc<MetadataImage>,
+        changes: &'a Changes,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        Box::pin(async move { self.0.apply(&image, changes).await })
+    }
+}
+
+impl Broker {
+    /// Starts a broker; it serves when this returns.
+    ///
+    /// Errors: nothing was changed on disk but what recovery changes.
+    pub async fn start(env: Env, settings: BrokerSettings) -> Result<Self, BrokerError> {
+        let storage = Storage::open(&env, &settings).await?;
+        let mut bound = Vec::new();
+        for wanted in &settings.listeners {
+            let listener = env.net.listen(&wanted.host, wanted.port).await.map_err(|source| {
+                let (name, host) = (wanted.name.clone(), wanted.host.clone());
+                BrokerError::Listen { name, host, port: wanted.port, source }
+            })?;
+            bound.push((wanted.clone(), listener));
+        }
+        let endpoints = endpoints(&env, &settings, &bound);
+        let (driver, controller) = open_controller(&env, &settings, &storage).await?;
+
+        let partitions = Arc::new(Partitions::default());
+        let placement = Arc::new(Placement::new(
+            env.clone(),
+            settings.node_id,
+            storage.log_dirs.clone(),
+            storage.shared.clone(),
+            Arc::clone(&partitions),
+            Arc::clone(&settings.log_config_of),
+        ));
+        let image = controller.image();
+        let totals = placement.open_all(&image).await;
+        if totals.checked_bytes > 0 {
+            tracing::info!(
+                logs = totals.logs,
+                bytes = totals.checked_bytes,
+                cut = totals.cut,
+                "recovered logs after an unclean stop"
+            );
+        }
+        placement.apply(&image, &everything(&image)).await;
+
+        let failed = Arc::new(Mutex::new(None));
+        let stopping = Arc::new(Stopping::default());
+        spawn_driver(&env, driver, &placement, &failed, &stopping);
+        let epoch = register(&env, &settings, &storage, &controller, endpoints).await?;
+
+        let flusher = Arc::new(Flusher::default());
+        let services = Arc::new(Services {
+            env: env.clone(),
+            config: settings.server.clone(),
+            cluster_id: storage.cluster_id.clone(),
+            node_id: settings.node_id,
+            kraft_version: controller.quorum().kraft_version,
+            image: controller.images(),
+            controller: controller.clone(),
+            partitions: Arc::clone(&partitions),
+            flusher: Arc::clone(&flusher),
+            log_dirs: settings.log_dirs.clone(),
+            producer_ids: ProducerIds::new(settings.node_id, epoch),
+            budget: Budget::new(settings.server.queued_max_request_bytes),
+            connections: Connections::default(),
+            fetch_sessions: Mutex::new(FetchSessions::new(settings.server.fetch_sessions_max)),
+            stopping,
+        });
+        env.threads.spawn(Box::pin(Arc::clone(&flusher).run(env.clone())));
+        env.threads.spawn(Box::pin(housekeeping::run(
+            env.clone(),
+            partitions,
+            flusher,
+            settings.log_dirs.clone(),
+            settings.intervals,
+        )));
+        spawn_heartbeats(&services, &settings, epoch);
+        let mut addresses = Vec::new();
+        for (wanted, listener) in bound {
+            let local = listener.local_addresses();
+            addresses.extend(local.into_iter().map(|address| (wanted.name.clone(), address)));
+            let info = ListenerInfo { name: wanted.name, is_controller: wanted.is_controller };
+            let run = listener::run(listener, Arc::new(info), Arc::clone(&services));
+            env.threads.spawn(Box::pin(run));
+        }
+        Ok(Self {
+            env,
+            services,
+            placement,
+            controller,
+            node_id: settings.node_id,
+            epoch,
+            metadata_dir: settings.metadata_dir,
+            addresses,
+            failed,
+            _metadata_lock: storage.metadata_lock,
+        })
+    }
+
+    /// Where it listens: the name of each listener with its address.
+    pub fn addresses(&self) -> &[(String, SocketAddr)] {
+        &self.addresses
+    }
+
+    /// What connections and handlers share.
+    pub fn services(&self) -> &Arc<Services> {
+        &self.services
+    }
+
+    /// Ready when the metadata log has failed: nothing more can be promised.
+    pub async fn failed(&self) {
+        self.services.stopping.wait().await;
+    }
+
+    /// Stops cleanly: what was asked is answered, everything is on disk, and said to be.
+    pub async fn stop(self) -> Result<(), BrokerError> {
+        let asked = BrokerHeartbeat {
+            broker_id: self.node_id,
+            broker_epoch: self.epoch,
+            metadata_offset: self.controller.image().offset,
+            want_fence: false,
+            want_shut_down: true,
+            offline_log_dirs: Vec::new(),
+            cordoned_log_dirs: None,
+        };
+        if let Err(refusal) = self.controller.call(asked).await {
+            tracing::warn!(%refusal, "the controller was not told of the stop");
+        }
+        self.services.stopping.set();
+        let clock = &self.env.clock;
+        let until = clock.now() + DRAIN_MAX;
+        while self.services.connections.total() > 0 && clock.now() < until {
+            clock.sleep_until(clock.now() + DRAIN_LOOK).await;
+        }
+        let (disk, partitions) = (Arc::clone(&self.env.disk), self.services.partitions.all());
+        let log_dirs = self.services.log_dirs.clone();
+        let closed = self.env.threads.run_blocking(move || {
+            let mut whole = true;
+            for partition in &partitions {
+                if let Err(error) = partition.close() {
+                    tracing::error!(
+                        topic = %partition.topic, partition = partition.id.partition, %error,
+                        "a log cannot be closed: the next start will recover"
+                    );
+                    whole = false;
+                }
+            }
+            write_checkpoints(&*disk, &log_dirs, &partitions).map(|()| whole)
+        });
+        let whole = closed.await.map_err(BrokerError::Stop)?;
+        self.controller.stop().await;
+        if let Some(error) = self.failed.lock().take() {
+            return Err(error.into());
+        }
+        if whole && self.placement.offline().is_empty() {
+            for dir in self.placement.log_dirs() {
+                dir.mark_clean_shutdown(&*self.env.disk, self.epoch).map_err(BrokerError::Stop)?;
+            }
+        }
+        tracing::debug!(metadata = %self.metadata_dir.display(), "stopped");
+        Ok(())
+    }
+}
+
+/// The directories of a broker, locked and understood.
+struct Storage {
+    cluster_id: String,
+    log_dirs: Vec<Arc<LogDir>>,
+    metadata_directory_id: crate::types::Uuid,
+    metadata_lock: Option<Box<dyn crate::env::Lock>>,
+    shared: LogShared,
+}
+
+impl Storage {
+    async fn open(env: &Env, settings: &BrokerSettings) -> Result<Self, BrokerError> {
+        let (inner, settings) = (env.clone(), settings.clone());
+        env.threads.run_blocking(move || Self::open_blocking(&inner, &settings)).await
+    }
+
+    fn open_blocking(env: &Env, settings: &BrokerSettings) -> Result<Self, BrokerError> {
+        let disk = &*env.disk;
+        let found = crate::format::open(
+            disk,
+            &*env.random,
+            env.clock.wall(),
+            &settings.log_dirs,
+            &settings.metadata_dir,
+            settings.node_id,
+        )?;
+        let mut locks = Vec::new();
+        for path in &settings.log_dirs {
+            locks.push((path, log_dirs::lock(disk, path)?));
+        }
+        let apart = !settings.log_dirs.contains(&settings.metadata_dir);
+        let metadata_lock =
+            if apart { Some(log_dirs::lock(disk, &settings.metadata_dir)?) } else { None };
+        let mut log_dirs = Vec::new();
+        for (path, lock) in locks {
+            let id = found.directories.get(path).copied().unwrap_or_default();
+            log_dirs.push(Arc::new(LogDir::open(disk, path, id, lock)?));
+        }
+        let metadata_directory_id =
+            found.directories.get(&settings.metadata_dir).copied().unwrap_or_default();
+        let files = OpenFiles::new(settings.open_files);
+        Ok(Self {
+            cluster_id: found.cluster_id,
+            log_dirs,
+            metadata_directory_id,
+            metadata_lock,
+            shared: LogShared { disk: Arc::clone(&env.disk), files },
+        })
+    }
+}
+
+type Bound = (settings::ListenerSettings, Box<dyn Listener>);
+
+/// What is advertised of the listeners that were bound.
+fn endpoints(
+    env: &Env,
+    settings: &BrokerSettings,
+    bound: &[Bound],
+) -> Vec<(bool, ListenerEndpoint)> {
+    bound
+        .iter()
+        .filter_map(|(listener, socket)| {
+            let advertised = settings.advertised.get(&listener.name)?;
+            let host = if advertised.host.is_empty() {
+                env.net.canonical_host_name()
+            } else {
+                advertised.host.clone()
+            };
+            let port = match advertised.port {
+                0 => socket.local_addresses().first().map_or(0, SocketAddr::port),
+                port => port,
+            };
+            let name = listener.name.clone();
+            let endpoint = ListenerEndpoint { name, host, port, security_protocol: 0 };
+            Some((listener.is_controller, endpoint))
+        })
+        .collect()
+}
+
+async fn open_controller(
+    env: &Env,
+    settings: &BrokerSettings,
+    storage: &Storage,
+) -> Result<(Driver, ControllerHandle), BrokerError> {
+    let start = Start {
+        metadata_dir: settings.metadata_dir.clone(),
+        directory_id: storage.metadata_directory_id,
+        shared: storage.shared.clone(),
+        log: settings.metadata_log,
+        static_voters: settings.static_voters.clone(),
+        endpoints: settings.controller_endpoints.clone(),
+        settings: crate::controller::Settings {
+            node_id: settings.node_id,
+            cluster_id: storage.cluster_id.clone(),
+            voters: BTreeSet::from([settings.node_id]),
+            kraft_version: 0,
+            default_partitions: settings.default_partitions,
+            default_replication_factor: settings.default_replication_factor,
+            min_insync_replicas: settings.min_insync_replicas,
+            delete_topic_enable: settings.delete_topic_enable,
+            session_timeout: settings.session_timeout,
+            max_idle_interval: settings.max_idle_interval,
+        },
+        rules: Arc::clone(&settings.rules),
+    };
+    let inner = env.clone();
+    Ok(env.threads.run_blocking(move || driver::open(&inner, start)).await?)
+}
+
+/// All that an image holds, as if it were new.
+fn everything(image: &MetadataImage) -> Changes {
+    let mut changes = Changes::default();
+    for topic in image.topics.iter() {
+        let partitions = 0..topic.partitions.len() as i32;
+        changes
+            .partitions
+            .extend(partitions.map(|partition| TopicPartition { topic: topic.id, partition }));
+    }
+    changes
+}
+
+fn spawn_driver(
+    env: &Env,
+    driver: Driver,
+    placement: &Arc<Placement>,
+    failed: &Arc<Mutex<Option<MetadataLogError>>>,
+    stopping: &Arc<Stopping>,
+) {
+    let observer: Arc<dyn Observer> = Arc::new(BrokerObserver(Arc::clone(placement)));
+    let (failed, stopping) = (Arc::clone(failed), Arc::clone(stopping));
+    env.threads.spawn(Box::pin(async move {
+        if let Err(error) = driver.run(observer).await {
+            tracing::error!(%error, "the metadata log failed, the broker stops");
+            *failed.lock() = Some(error);
+            stopping.set();
+        }
+    }));
+}
+
+/// Registers this node as controller and broker, and waits until it is unfenced.
+async fn register(
+    env: &Env,
+    settings: &BrokerSettings,
+    storage: &Storage,
+    controller: &ControllerHandle,
+    endpoints: Vec<(bool, ListenerEndpoint)>,
+) -> Result<i64, BrokerError> {
+    let incarnation_id = env.random.uuid();
+    let features: Vec<FeatureRange> = features::supported()
+        .map(|(name, min, max)| FeatureRange { name: name.to_owned(), min, max })
+        .collect();
+    let of_kind = |wanted: bool| -> Vec<ListenerEndpoint> {
+        let matching = endpoints.iter().filter(|(is_controller, _)| *is_controller == wanted);
+        matching.map(|(_, endpoint)| endpoint.clone()).collect()
+    };
+    let release = controller.image().release;
+    if release.has_controller_registration() {
+        controller
+            .call(RegisterController {
+                controller_id: settings.node_id,
+                incarnation_id,
+                endpoints: of_kind(true),
+                features: features.clone(),
+            })
+            .await?;
+    }
+    // A stop was clean only if every directory says so, of the same life.
+    let epochs: BTreeSet<Option<i64>> =
+        storage.log_dirs.iter().map(|dir| dir.clean_shutdown).collect();
+    let previous = match epochs.first() {
+        Some(Some(epoch)) if epochs.len() == 1 => *epoch,
+        _ => -1,
+    };
+    let epoch = controller
+        .call(RegisterBroker {
+            broker_id: settings.node_id,
+            cluster_id: storage.cluster_id.clone(),
+            incarnation_id,
+            endpoints: of_kind(false),
+            features,
+            rack: settings.rack.clone(),
+            log_dirs: storage.log_dirs.iter().map(|dir| dir.id).collect(),
+            previous_epoch: Some(previous),
+        })
+        .await?;
+    loop {
+        let reply = controller.call(heartbeat(settings.node_id, epoch, controller)).await?;
+        if !reply.is_fenced {
+            tracing::info!(
+                "[BrokerLifecycleManager id={}] The broker has been unfenced. Transitioning from \
+                 RECOVERY to RUNNING.",
+                settings.node_id
+            );
+            return Ok(epoch);
+        }
+    }
+}
+
+fn heartbeat(
+    broker_id: BrokerId,
+    broker_epoch: i64,
+    controller: &ControllerHandle,
+) -> BrokerHeartbeat {
+    BrokerHeartbeat {
+        broker_id,
+        broker_epoch,
+        metadata_offset: controller.image().offset,
+        want_fence: false,
+        want_shut_down: false,
+        offline_log_dirs: Vec::new(),
+        cordoned_log_dirs: None,
+    }
+}
+
+/// Tells the controller that this broker lives, until it stops.
+fn spawn_heartbeats(services: &Arc<Services>, settings: &BrokerSettings, epoch: i64) {
+    let (services, interval) = (Arc::clone(services), settings.heartbeat_interval);
+    let env = services.env.clone();
+    env.threads.spawn(Box::pin(async move {
+        let clock = &services.env.clock;
+        loop {
+            tokio::select! {
+                biased;
+                () = services.stopping.wait() => return,
+                () = clock.sleep_until(clock.now() + interval) => {}
+            }
+            let beat = heartbeat(services.node_id, epoch, &services.controller);
+            if let Err(refusal) = services.controller.call(beat).await {
+                tracing::warn!(%refusal, "a heartbeat was refused");
+            }
+        }
+    }));
+}

@@ -1,0 +1,81 @@
+//! DescribeCluster: v0-2.
+//!
+//! The nodes of the cluster and its controller. v1: the endpoints of controllers (KIP-919). v2:
+//! fenced brokers (KIP-1073).
+
+use crate::metadata::ListenerEndpoint;
+use crate::protocol::messages::{
+    self, DescribeClusterRequest, DescribeClusterResponse,
+    describe_cluster_response::DescribeClusterBroker, text,
+};
+use crate::server::context::RequestContext;
+use crate::types::ErrorCode;
+
+/// Kafka's `EndpointType`.
+const BROKERS: i8 = 1;
+const CONTROLLERS: i8 = 2;
+
+/// Answers.
+pub(in crate::server) fn handle(
+    context: &RequestContext,
+    request: DescribeClusterRequest,
+) -> DescribeClusterResponse {
+    let wanted = if context.version == 0 { BROKERS } else { request.endpoint_type };
+    let here = if context.listener.is_controller { CONTROLLERS } else { BROKERS };
+    let response = DescribeClusterResponse::default()
+        .with_cluster_id(text(&*context.broker.cluster_id))
+        .with_endpoint_type(here)
+        .with_cluster_authorized_operations(i32::MIN);
+    if wanted != here {
+        let (error, message) = if wanted == BROKERS || wanted == CONTROLLERS {
+            let other = if here == BROKERS { "broker" } else { "controller" };
+            (
+                ErrorCode::MismatchedEndpointType,
+                format!("The request was sent to an endpoint of type {other}"),
+            )
+        } else {
+            (ErrorCode::UnsupportedEndpointType, format!("Unsupported endpoint type {wanted}"))
+        };
+        return response.with_error_code(error.code()).with_error_message(Some(text(message)));
+    }
+    let cluster = &context.image.cluster;
+    let node = |id: i32, endpoint: &ListenerEndpoint, rack: Option<&str>, fenced: bool| {
+        DescribeClusterBroker::default()
+            .with_broker_id(messages::BrokerId(id))
+            .with_host(text(&*endpoint.host))
+            .with_port(i32::from(endpoint.port))
+            .with_rack(rack.map(text))
+            .with_is_fenced(fenced)
+    };
+    let listener = &context.listener.name;
+    let nodes: Vec<DescribeClusterBroker> = if here == CONTROLLERS {
+        let quorum = context.broker.controller.quorum();
+        let registered = cluster.controllers.values().filter_map(|controller| {
+            let endpoint = controller.endpoints.iter().find(|e| e.name == *listener)?;
+            Some(node(controller.id, endpoint, None, false))
+        });
+        let _ = quorum;
+        registered.collect()
+    } else {
+        cluster
+            .brokers
+            .values()
+            .filter(|broker| !broker.fenced || request.include_fenced_brokers)
+            .filter_map(|broker| {
+                let endpoint = broker.endpoint(listener)?;
+                Some(node(broker.id, endpoint, broker.rack.as_deref(), broker.fenced))
+            })
+            .collect()
+    };
+    let controller = if here == CONTROLLERS {
+        context.broker.controller.quorum().leader
+    } else {
+        cluster.alive().next().map_or(-1, |broker| broker.id)
+    };
+    let response = response.with_controller_id(messages::BrokerId(controller)).with_brokers(nodes);
+    if request.include_cluster_authorized_operations {
+        response.with_cluster_authorized_operations(super::metadata::CLUSTER_OPERATIONS)
+    } else {
+        response
+    }
+}

@@ -1,0 +1,74 @@
+//! DescribeLogDirs: v1-5.
+//!
+//! What lies in each log directory (KIP-113). v2: flexible. v3: an error of the whole. v4: sizes of
+//! the file system (KIP-827). v5: cordoned directories (KIP-1066).
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::protocol::messages::DescribeLogDirsRequest;
+use crate::protocol::own::{
+    DescribeLogDirsPartition, DescribeLogDirsResponse, DescribeLogDirsResult, DescribeLogDirsTopic,
+};
+use crate::server::context::RequestContext;
+use crate::types::ErrorCode;
+
+type ByTopic = BTreeMap<String, Vec<DescribeLogDirsPartition>>;
+
+/// Answers.
+pub(in crate::server) fn handle(
+    context: &RequestContext,
+    request: DescribeLogDirsRequest,
+) -> DescribeLogDirsResponse {
+    let wanted = |topic: &str, partition: i32| {
+        request.topics.as_ref().is_none_or(|topics| {
+            topics.iter().any(|t| *t.topic.0 == *topic && t.partitions.contains(&partition))
+        })
+    };
+    let broker = &context.broker;
+    let mut by_dir: BTreeMap<PathBuf, ByTopic> = BTreeMap::new();
+    for partition in broker.partitions.all() {
+        let index = partition.id.partition;
+        if !wanted(&partition.topic, index) {
+            continue;
+        }
+        let view = partition.view();
+        let topics = by_dir.entry(partition.log_dir()).or_default();
+        topics.entry(partition.topic.to_string()).or_default().push(DescribeLogDirsPartition {
+            partition_index: index,
+            partition_size: view.size_bytes() as i64,
+            offset_lag: (view.high_watermark - view.log_end_offset).max(0),
+            is_future_key: false,
+        });
+    }
+    let results = broker
+        .log_dirs
+        .iter()
+        .map(|path| {
+            let disk = &broker.env.disk;
+            let absolute = disk.absolute(path).unwrap_or_else(|_| path.clone());
+            let space = disk.space(path);
+            let (total_bytes, usable_bytes) = match &space {
+                Ok((total, usable)) => (*total as i64, *usable as i64),
+                Err(_) => (-1, -1),
+            };
+            let error = match space {
+                Ok(_) => ErrorCode::None,
+                Err(_) => ErrorCode::KafkaStorageError,
+            };
+            let topics = by_dir.remove(path).unwrap_or_default();
+            DescribeLogDirsResult {
+                error_code: error.code(),
+                log_dir: absolute.to_string_lossy().into_owned(),
+                topics: topics
+                    .into_iter()
+                    .map(|(name, partitions)| DescribeLogDirsTopic { name, partitions })
+                    .collect(),
+                total_bytes,
+                usable_bytes,
+                is_cordoned: false,
+            }
+        })
+        .collect();
+    DescribeLogDirsResponse { results, ..DescribeLogDirsResponse::default() }
+}

@@ -1,0 +1,110 @@
+//! DescribeTopicPartitions: v0 (KIP-966).
+//!
+//! Topics with their eligible leader replicas, page by page.
+
+use crate::metadata::Topic;
+use crate::protocol::messages::{
+    self, DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse,
+    describe_topic_partitions_response::{
+        Cursor, DescribeTopicPartitionsResponsePartition, DescribeTopicPartitionsResponseTopic,
+    },
+    topic_name, wire_uuid,
+};
+use crate::server::context::RequestContext;
+use crate::types::{BrokerId, ErrorCode};
+
+/// Answers.
+pub(in crate::server) fn handle(
+    context: &RequestContext,
+    request: DescribeTopicPartitionsRequest,
+) -> DescribeTopicPartitionsResponse {
+    let (from_topic, from_partition) = match &request.cursor {
+        Some(cursor) => (cursor.topic_name.0.to_string(), cursor.partition_index.max(0)),
+        None => (String::new(), 0),
+    };
+    let image = &context.image;
+    let all = request.topics.is_empty();
+    let mut names: Vec<String> = if all {
+        image.topics.iter_by_name().map(|topic| topic.name.to_string()).collect()
+    } else {
+        request.topics.iter().map(|topic| topic.name.0.to_string()).collect()
+    };
+    names.retain(|name| *name >= from_topic);
+    names.sort();
+    names.dedup();
+    let limit = context.broker.config.max_request_partitions;
+    let mut left = request.response_partition_limit.min(limit).max(1) as usize;
+    let mut topics = Vec::new();
+    let mut next = None;
+    for name in names {
+        if left == 0 {
+            next = Some((name, 0));
+            break;
+        }
+        let Some(topic) = image.topics.by_name(&name) else {
+            topics.push(unknown(&name));
+            continue;
+        };
+        let first = if name == from_topic { from_partition as usize } else { 0 };
+        let count = topic.partitions.len().saturating_sub(first).min(left);
+        topics.push(describe(context, topic, first..first + count));
+        left -= count;
+        if first + count < topic.partitions.len() {
+            next = Some((name, (first + count) as i32));
+            break;
+        }
+    }
+    let cursor = next.map(|(name, index)| {
+        Cursor::default().with_topic_name(topic_name(name)).with_partition_index(index)
+    });
+    DescribeTopicPartitionsResponse::default().with_topics(topics).with_next_cursor(cursor)
+}
+
+fn unknown(name: &str) -> DescribeTopicPartitionsResponseTopic {
+    let error = match crate::controller::topic_names::check(name) {
+        Ok(()) => ErrorCode::UnknownTopicOrPartition,
+        Err(_) => ErrorCode::InvalidTopicException,
+    };
+    DescribeTopicPartitionsResponseTopic::default()
+        .with_error_code(error.code())
+        .with_name(Some(topic_name(name)))
+        .with_is_internal(super::is_internal(name))
+        .with_topic_authorized_operations(super::metadata::TOPIC_OPERATIONS)
+}
+
+fn describe(
+    context: &RequestContext,
+    topic: &Topic,
+    range: std::ops::Range<usize>,
+) -> DescribeTopicPartitionsResponseTopic {
+    let image = &context.image;
+    let wire = |ids: &[BrokerId]| -> Vec<messages::BrokerId> {
+        ids.iter().map(|id| messages::BrokerId(*id)).collect()
+    };
+    let partitions = range
+        .filter_map(|index| Some((index, topic.partitions.get(index)?)))
+        .map(|(index, known)| {
+            let reachable = |id: BrokerId| super::metadata::is_reachable(context, image, id);
+            let offline: Vec<BrokerId> =
+                known.replicas.iter().copied().filter(|id| !reachable(*id)).collect();
+            let has_leader = reachable(known.leader);
+            let error = if has_leader { ErrorCode::None } else { ErrorCode::LeaderNotAvailable };
+            DescribeTopicPartitionsResponsePartition::default()
+                .with_error_code(error.code())
+                .with_partition_index(index as i32)
+                .with_leader_id(messages::BrokerId(if has_leader { known.leader } else { -1 }))
+                .with_leader_epoch(known.leader_epoch)
+                .with_replica_nodes(wire(&known.replicas))
+                .with_isr_nodes(wire(&known.isr))
+                .with_eligible_leader_replicas(Some(wire(&known.elr)))
+                .with_last_known_elr(Some(wire(&known.last_known_elr)))
+                .with_offline_replicas(wire(&offline))
+        })
+        .collect();
+    DescribeTopicPartitionsResponseTopic::default()
+        .with_name(Some(topic_name(&*topic.name)))
+        .with_topic_id(wire_uuid(topic.id))
+        .with_is_internal(super::is_internal(&topic.name))
+        .with_partitions(partitions)
+        .with_topic_authorized_operations(super::metadata::TOPIC_OPERATIONS)
+}

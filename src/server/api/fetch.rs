@@ -1,0 +1,359 @@
+//! Fetch: v4-18.
+//!
+//! Reads ranges of record files, and waits for more where there is less than the client wants.
+//! v4: isolation levels. v7: sessions (KIP-227). v9: leader epochs (KIP-320). v12: flexible;
+//! diverging epochs. v13: topic ids (KIP-516). v15: replica state (KIP-903). v16: the new leader is
+//! named (KIP-951). v17, v18: for followers.
+//! Differs from Kafka: a range whose pages are not in memory is read ahead on another thread
+//! before it is sent, so that a reader of old records holds up nobody else (KAFKA-7504).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+
+use crate::env::OutPart;
+use crate::log::{ReadPlan, UpTo};
+use crate::protocol::fetch::{
+    FetchRequest, PartitionAnswer, ResponseHead, TopicRef, encode_response,
+};
+use crate::server::context::{Handled, Reply, RequestContext, Response};
+use crate::server::fetch_sessions::{Answered, Begun, FINAL_EPOCH, TopicKey, Wanted};
+use crate::store::{FetchWatch, Partition, StoreError};
+use crate::types::{ErrorCode, TopicPartition};
+
+/// How much is read at a time to bring a range into memory.
+const READ_AHEAD_LEN: usize = 1024 * 1024;
+
+/// Answers.
+pub(in crate::server) fn handle(context: RequestContext, body: BytesMut) -> Handled {
+    let request = match FetchRequest::read(&body, context.version) {
+        Ok(request) => request,
+        Err(error) => return Handled::Now(super::malformed(error)),
+    };
+    drop(body);
+    if request.replica_id >= 0 {
+        // Followers are other brokers of a cluster: there are none.
+        return Handled::Now(refuse(&context, ErrorCode::NotLeaderOrFollower));
+    }
+    let fetch = match Fetch::begin(&context, request) {
+        Ok(fetch) => fetch,
+        Err(error) => return Handled::Now(refuse(&context, error)),
+    };
+    let read = fetch.read(&context);
+    if fetch.is_enough(&read) && read.is_cached() {
+        return Handled::Now(fetch.finish(&context, read));
+    }
+    Handled::Later(Box::pin(async move {
+        let read = fetch.wait(&context, read).await;
+        read.bring_into_memory(&context).await;
+        fetch.finish(&context, read)
+    }))
+}
+
+fn refuse(context: &RequestContext, error: ErrorCode) -> Reply {
+    let head = head(context, error, 0);
+    Reply::Send(Response { parts: encode_response(head, &[], &[]) })
+}
+
+fn head(context: &RequestContext, error: ErrorCode, session_id: i32) -> ResponseHead {
+    let (correlation_id, version) = (context.correlation_id, context.version);
+    // Before sessions there is no place for an error of the whole.
+    ResponseHead { correlation_id, version, error, session_id }
+}
+
+/// A fetch that was begun: what it reads, and how much it wants.
+struct Fetch {
+    session: Begun,
+    wanted: Vec<(Wanted, Result<Arc<Partition>, ErrorCode>)>,
+    up_to: UpTo,
+    min_bytes: usize,
+    max_bytes: usize,
+    max_wait: Duration,
+}
+
+/// What a fetch has read so far.
+struct Read {
+    answers: Vec<PartitionAnswer>,
+    bytes: usize,
+    /// Whether something must be told at once: an error, or a diverging epoch.
+    is_notable: bool,
+}
+
+fn key(topic: &TopicRef) -> TopicKey {
+    match topic {
+        TopicRef::Name(name) => TopicKey::Name(name.as_str().into()),
+        TopicRef::Id(id) => TopicKey::Id(*id),
+    }
+}
+
+impl Fetch {
+    fn begin(context: &RequestContext, request: FetchRequest) -> Result<Self, ErrorCode> {
+        let broker = &context.broker;
+        let mut wanted = Vec::new();
+        for (topic, partitions) in &request.topics {
+            let topic = key(topic);
+            wanted.extend(partitions.iter().map(|partition| Wanted {
+                topic: topic.clone(),
+                partition: partition.partition,
+                fetch_offset: partition.fetch_offset,
+                max_bytes: partition.max_bytes,
+                current_leader_epoch: partition.current_leader_epoch,
+                last_fetched_epoch: partition.last_fetched_epoch,
+                fetcher_log_start_offset: partition.log_start_offset,
+            }));
+        }
+        let forgotten = request
+            .forgotten
+            .iter()
+            .flat_map(|(topic, partitions)| partitions.iter().map(|p| (key(topic), *p)))
+            .collect();
+        let epoch = if context.version >= 7 { request.session_epoch } else { FINAL_EPOCH };
+        let (session, wanted) = broker.fetch_sessions.lock().begin(
+            broker.env.clock.now(),
+            request.session_id,
+            epoch,
+            context.version >= 13,
+            false,
+            wanted,
+            forgotten,
+        )?;
+        let wanted = wanted
+            .into_iter()
+            .map(|wanted| {
+                let partition = find(context, &wanted);
+                (wanted, partition)
+            })
+            .collect();
+        let up_to = match request.isolation_level {
+            1 => UpTo::LastStable,
+            _ => UpTo::HighWatermark,
+        };
+        let max_bytes = request.max_bytes.min(broker.config.fetch_max_bytes).max(0);
+        Ok(Self {
+            session,
+            wanted,
+            up_to,
+            min_bytes: request.min_bytes.min(max_bytes).max(0) as usize,
+            max_bytes: max_bytes as usize,
+            max_wait: Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0)),
+        })
+    }
+
+    /// Reads every partition, in order, until the response is full. The first that has records
+    /// gives at least one batch, however large.
+    fn read(&self, context: &RequestContext) -> Read {
+        let mut read =
+            Read { answers: Vec::with_capacity(self.wanted.len()), bytes: 0, is_notable: false };
+        let mut left = self.max_bytes;
+        for (wanted, partition) in &self.wanted {
+            let result = match partition {
+                Ok(partition) => read_one(partition, wanted, left, self.up_to, read.bytes == 0)
+                    .map_err(|error| refusal(context, partition, wanted, &error)),
+                Err(error) => Err(PartitionAnswer::refused(wanted.partition, *error)),
+            };
+            let answer = result.unwrap_or_else(|refused| refused);
+            let len = answer.records_len();
+            read.bytes += len;
+            left = left.saturating_sub(len);
+            read.is_notable |= !answer.error.is_none() || answer.diverging_epoch.is_some();
+            read.answers.push(answer);
+        }
+        read
+    }
+
+    fn is_enough(&self, read: &Read) -> bool {
+        self.max_wait.is_zero()
+            || self.wanted.is_empty()
+            || read.bytes >= self.min_bytes
+            || read.is_notable
+    }
+
+    /// Waits until there is enough, or time is up.
+    async fn wait(&self, context: &RequestContext, mut read: Read) -> Read {
+        if self.is_enough(&read) {
+            return read;
+        }
+        let clock = &context.broker.env.clock;
+        let mut late = clock.sleep_until(context.received_at + self.max_wait);
+        let stopping = Arc::clone(&context.broker.stopping);
+        let missing = |read: &Read| self.min_bytes.saturating_sub(read.bytes).max(1) as i64;
+        let watch = FetchWatch::new(missing(&read));
+        for (_, partition) in &self.wanted {
+            if let Ok(partition) = partition {
+                partition.watches().register(&watch);
+            }
+        }
+        loop {
+            // What came between the look and the registration.
+            read = self.read(context);
+            if self.is_enough(&read) {
+                break;
+            }
+            watch.rearm(missing(&read));
+            tokio::select! {
+                biased;
+                () = watch.woken() => {}
+                () = &mut late => {
+                    read = self.read(context);
+                    break;
+                }
+                () = stopping.wait() => break,
+            }
+        }
+        watch.end();
+        read
+    }
+
+    fn finish(self, context: &RequestContext, read: Read) -> Reply {
+        let broker = &context.broker;
+        let answered = |answer: &PartitionAnswer| Answered {
+            high_watermark: answer.high_watermark,
+            log_start_offset: answer.log_start_offset,
+            has_records: answer.records_len() > 0,
+            is_notable: answer.diverging_epoch.is_some(),
+            is_error: !answer.error.is_none(),
+        };
+        let pairs: Vec<(Wanted, Answered)> = self
+            .wanted
+            .into_iter()
+            .zip(&read.answers)
+            .map(|((wanted, _), answer)| (wanted, answered(answer)))
+            .collect();
+        let topics: Vec<TopicRef> = pairs
+            .iter()
+            .map(|(wanted, _)| match &wanted.topic {
+                TopicKey::Name(name) => TopicRef::Name(name.to_string()),
+                TopicKey::Id(id) => TopicRef::Id(*id),
+            })
+            .collect();
+        let random = &broker.env.random;
+        let new_id = || (random.next_u64() & 0x7fff_ffff) as i32;
+        let now = broker.env.clock.now();
+        let finished = broker.fetch_sessions.lock().finish(now, self.session, pairs, new_id);
+        let (session_id, send) = match finished {
+            Ok(finished) => finished,
+            Err(error) => return refuse(context, error),
+        };
+        let mut grouped: Vec<(&TopicRef, Vec<&PartitionAnswer>)> = Vec::new();
+        for ((topic, answer), send) in topics.iter().zip(&read.answers).zip(send) {
+            if !send {
+                continue;
+            }
+            match grouped.last_mut() {
+                Some((last, answers)) if *last == topic => answers.push(answer),
+                _ => grouped.push((topic, vec![answer])),
+            }
+        }
+        let head = head(context, ErrorCode::None, session_id);
+        Reply::Send(Response { parts: encode_response(head, &grouped, &[]) })
+    }
+}
+
+impl Read {
+    /// Whether sending would not wait for the disk.
+    fn is_cached(&self) -> bool {
+        self.answers.iter().all(|answer| match &answer.records {
+            Some(OutPart::File { file, position, len }) => file.is_cached(*position, *len),
+            _ => true,
+        })
+    }
+
+    /// Reads what is not in memory, on a thread that may wait.
+    async fn bring_into_memory(&self, context: &RequestContext) {
+        for answer in &self.answers {
+            let Some(OutPart::File { file, position, len }) = &answer.records else { continue };
+            if file.is_cached(*position, *len) {
+                continue;
+            }
+            let (file, position, len) = (Arc::clone(file), *position, *len);
+            let threads = &context.broker.env.threads;
+            threads
+                .run_blocking(move || {
+                    let mut scratch = vec![0; READ_AHEAD_LEN.min(len)];
+                    let mut at = 0;
+                    // An error shows again, and is told, when the range is sent.
+                    while at < len {
+                        let part = READ_AHEAD_LEN.min(len - at);
+                        match file.read_at(&mut scratch[..part], position + at as u64) {
+                            Ok(got) if got > 0 => at += got,
+                            _ => break,
+                        }
+                    }
+                })
+                .await;
+        }
+    }
+}
+
+fn find(context: &RequestContext, wanted: &Wanted) -> Result<Arc<Partition>, ErrorCode> {
+    let topics = &context.image.topics;
+    let topic = match &wanted.topic {
+        TopicKey::Id(id) => topics.by_id(*id).ok_or(ErrorCode::UnknownTopicId)?,
+        TopicKey::Name(name) => topics.by_name(name).ok_or(ErrorCode::UnknownTopicOrPartition)?,
+    };
+    if topic.partition(wanted.partition).is_none() {
+        return Err(ErrorCode::UnknownTopicOrPartition);
+    }
+    let id = TopicPartition { topic: topic.id, partition: wanted.partition };
+    context.broker.partitions.get(id).ok_or(ErrorCode::NotLeaderOrFollower)
+}
+
+fn read_one(
+    partition: &Partition,
+    wanted: &Wanted,
+    left: usize,
+    up_to: UpTo,
+    min_one_batch: bool,
+) -> Result<PartitionAnswer, StoreError> {
+    partition.check_leader(wanted.current_leader_epoch)?;
+    let view = partition.view();
+    let mut answer = PartitionAnswer {
+        high_watermark: view.high_watermark,
+        last_stable_offset: view.last_stable_offset,
+        log_start_offset: view.log_start_offset,
+        ..PartitionAnswer::refused(wanted.partition, ErrorCode::None)
+    };
+    if wanted.last_fetched_epoch >= 0 {
+        let (start, end) = (view.log_start_offset, view.log_end_offset);
+        let offset = wanted.fetch_offset;
+        let (epoch, end_offset) = partition.end_offset_for(wanted.last_fetched_epoch);
+        if epoch < 0 || end_offset < 0 || offset < start {
+            return Err(crate::log::ReadError::OutOfRange { offset, start, end }.into());
+        }
+        if epoch < wanted.last_fetched_epoch || end_offset < offset {
+            answer.diverging_epoch = Some((epoch, end_offset));
+            return Ok(answer);
+        }
+    }
+    let max_bytes = usize::try_from(wanted.max_bytes).unwrap_or(0).min(left);
+    let plan = view.read(wanted.fetch_offset, max_bytes, up_to, min_one_batch)?;
+    if up_to == UpTo::LastStable {
+        let upper = view.last_stable_offset;
+        let aborted = if plan.len == 0 {
+            Vec::new()
+        } else {
+            view.aborted_between(wanted.fetch_offset, upper)?
+        };
+        answer.aborted =
+            Some(aborted.iter().map(|txn| (txn.producer_id, txn.first_offset)).collect());
+    }
+    if let ReadPlan { file: Some(file), position, len, .. } = plan {
+        answer.records = Some(OutPart::File { file, position, len });
+    }
+    Ok(answer)
+}
+
+fn refusal(
+    context: &RequestContext,
+    partition: &Partition,
+    wanted: &Wanted,
+    error: &StoreError,
+) -> PartitionAnswer {
+    let mut answer = PartitionAnswer::refused(wanted.partition, error.code());
+    let registration = context.image.topics.partition(partition.id);
+    if matches!(answer.error, ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch) {
+        answer.current_leader = registration.map(|known| (known.leader, known.leader_epoch));
+    }
+    answer
+}

@@ -1,0 +1,255 @@
+//! Metadata: v0-13.
+//!
+//! Brokers, topics and who leads them, as seen from the listener that was asked; unknown topics are
+//! created where that is configured and allowed.
+//! v0: no topics means all. v1: controller, racks, internal topics; null means all. v2: cluster id.
+//! v4: auto-creation can be declined. v5: offline replicas. v7: leader epochs. v8: authorized
+//! operations. v9: flexible. v10: topic ids in answers. v12: asked for by topic id. v13: an error
+//! of the whole.
+//! Differs from Kafka: a topic that is created on the way is in the answer already.
+
+use std::collections::BTreeSet;
+
+use crate::controller::command::{CreateTopics, NewTopic, Refusal};
+use crate::metadata::{MetadataImage, Topic};
+use crate::protocol::messages::{
+    self, MetadataRequest, MetadataResponse,
+    metadata_response::{MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic},
+    text, topic_name, uuid_of, wire_uuid,
+};
+use crate::server::context::RequestContext;
+use crate::types::{BrokerId, ErrorCode, Uuid};
+
+/// What anyone may do with a topic where nothing is forbidden: Read, Write, Create, Delete, Alter,
+/// Describe, DescribeConfigs, AlterConfigs, by the numbers of Kafka's `AclOperation`.
+pub(super) const TOPIC_OPERATIONS: i32 =
+    1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 10 | 1 << 11;
+/// The same for the cluster: Create, Alter, Describe, ClusterAction, DescribeConfigs, AlterConfigs,
+/// IdempotentWrite.
+pub(super) const CLUSTER_OPERATIONS: i32 =
+    1 << 5 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 12;
+/// "Not asked for".
+const NO_OPERATIONS: i32 = i32::MIN;
+
+/// What a request asks for.
+enum Asked {
+    All,
+    Names(Vec<String>),
+    Ids(Vec<Uuid>),
+}
+
+/// Answers.
+pub(in crate::server) async fn handle(
+    context: &RequestContext,
+    request: MetadataRequest,
+) -> MetadataResponse {
+    let asked = match asked(context.version, &request) {
+        Ok(asked) => asked,
+        Err(error) => return respond(context, &context.image, &request, vec![error], true),
+    };
+    let mut image = std::sync::Arc::clone(&context.image);
+    let names = match asked {
+        Asked::All => {
+            let topics = image.topics.iter_by_name();
+            let topics = topics.map(|topic| describe(context, &image, &request, topic)).collect();
+            return respond(context, &image, &request, topics, false);
+        }
+        Asked::Ids(ids) => {
+            let topics = ids
+                .into_iter()
+                .map(|id| match image.topics.by_id(id) {
+                    Some(topic) => describe(context, &image, &request, topic),
+                    None => MetadataResponseTopic::default()
+                        .with_error_code(ErrorCode::UnknownTopicId.code())
+                        .with_topic_id(wire_uuid(id)),
+                })
+                .collect();
+            return respond(context, &image, &request, topics, false);
+        }
+        Asked::Names(names) => names,
+    };
+    let missing: Vec<&String> =
+        names.iter().filter(|name| image.topics.by_name(name).is_none()).collect();
+    let may_create = request.allow_auto_topic_creation || context.version < 4;
+    let mut refusals: Vec<(String, Refusal)> = Vec::new();
+    if !missing.is_empty() && may_create && context.broker.config.auto_create_topics {
+        refusals = create(context, &missing).await;
+        image = context.broker.image.load_full();
+    }
+    let topics = names
+        .iter()
+        .map(|name| match image.topics.by_name(name) {
+            Some(topic) => describe(context, &image, &request, topic),
+            None => unknown(name, &refusals),
+        })
+        .collect();
+    respond(context, &image, &request, topics, false)
+}
+
+fn asked(version: i16, request: &MetadataRequest) -> Result<Asked, MetadataResponseTopic> {
+    let Some(topics) = &request.topics else { return Ok(Asked::All) };
+    if version == 0 && topics.is_empty() {
+        return Ok(Asked::All);
+    }
+    let ids: Vec<Uuid> =
+        topics.iter().map(|topic| uuid_of(topic.topic_id)).filter(|id| !id.is_zero()).collect();
+    let invalid = || {
+        MetadataResponseTopic::default()
+            .with_error_code(ErrorCode::InvalidRequest.code())
+            .with_name(Some(topic_name("")))
+    };
+    if version < 12 && (!ids.is_empty() || topics.iter().any(|topic| topic.name.is_none())) {
+        return Err(invalid());
+    }
+    if !ids.is_empty() {
+        return Ok(Asked::Ids(ids));
+    }
+    let names: BTreeSet<String> =
+        topics.iter().filter_map(|topic| topic.name.as_ref()).map(|n| n.0.to_string()).collect();
+    Ok(Asked::Names(names.into_iter().collect()))
+}
+
+/// Creates topics with the broker's defaults; what was refused, and why.
+async fn create(context: &RequestContext, names: &[&String]) -> Vec<(String, Refusal)> {
+    let topics = names
+        .iter()
+        .map(|name| NewTopic {
+            name: (*name).clone(),
+            partitions: -1,
+            replication_factor: -1,
+            assignments: Vec::new(),
+            configs: Vec::new(),
+        })
+        .collect();
+    let command = CreateTopics { topics, validate_only: false };
+    match context.broker.controller.call(command).await {
+        Ok(results) => results
+            .into_iter()
+            .filter_map(|result| result.result.err().map(|refusal| (result.name, refusal)))
+            .collect(),
+        Err(refusal) => names.iter().map(|name| ((*name).clone(), refusal.clone())).collect(),
+    }
+}
+
+fn unknown(name: &str, refusals: &[(String, Refusal)]) -> MetadataResponseTopic {
+    let error = match refusals.iter().find(|(refused, _)| refused == name) {
+        // Created by someone else meanwhile: the client asks again.
+        Some((_, refusal)) if refusal.code == ErrorCode::TopicAlreadyExists => {
+            ErrorCode::UnknownTopicOrPartition
+        }
+        Some((_, refusal)) => refusal.code,
+        None if crate::controller::topic_names::check(name).is_err() => {
+            ErrorCode::InvalidTopicException
+        }
+        None => ErrorCode::UnknownTopicOrPartition,
+    };
+    MetadataResponseTopic::default()
+        .with_error_code(error.code())
+        .with_name(Some(topic_name(name)))
+        .with_is_internal(super::is_internal(name))
+        .with_topic_authorized_operations(NO_OPERATIONS)
+}
+
+fn describe(
+    context: &RequestContext,
+    image: &MetadataImage,
+    request: &MetadataRequest,
+    topic: &Topic,
+) -> MetadataResponseTopic {
+    let partitions = topic
+        .partitions
+        .iter()
+        .enumerate()
+        .map(|(index, _)| partition(context, image, topic, index as i32))
+        .collect();
+    let operations = if context.version >= 8 && request.include_topic_authorized_operations {
+        TOPIC_OPERATIONS
+    } else {
+        NO_OPERATIONS
+    };
+    MetadataResponseTopic::default()
+        .with_name(Some(topic_name(&*topic.name)))
+        .with_topic_id(wire_uuid(topic.id))
+        .with_is_internal(super::is_internal(&topic.name))
+        .with_partitions(partitions)
+        .with_topic_authorized_operations(operations)
+}
+
+/// Whether a broker is alive and has an endpoint on the listener that was asked.
+pub(super) fn is_reachable(context: &RequestContext, image: &MetadataImage, id: BrokerId) -> bool {
+    image.cluster.is_alive(id)
+        && image
+            .cluster
+            .brokers
+            .get(&id)
+            .is_some_and(|b| b.endpoint(&context.listener.name).is_some())
+}
+
+fn partition(
+    context: &RequestContext,
+    image: &MetadataImage,
+    topic: &Topic,
+    index: i32,
+) -> MetadataResponsePartition {
+    let Some(known) = topic.partition(index) else { return MetadataResponsePartition::default() };
+    let wire = |ids: &[BrokerId]| ids.iter().map(|id| messages::BrokerId(*id)).collect();
+    let offline: Vec<BrokerId> =
+        known.replicas.iter().copied().filter(|id| !is_reachable(context, image, *id)).collect();
+    let has_leader = is_reachable(context, image, known.leader);
+    let error = if has_leader {
+        ErrorCode::None
+    } else if image.cluster.is_alive(known.leader) && context.version >= 6 {
+        ErrorCode::ListenerNotFound
+    } else {
+        ErrorCode::LeaderNotAvailable
+    };
+    // Version 0 had no offline replicas: it names only those that can be reached.
+    let shown = |ids: &[BrokerId]| -> Vec<BrokerId> {
+        ids.iter().copied().filter(|id| context.version > 0 || !offline.contains(id)).collect()
+    };
+    MetadataResponsePartition::default()
+        .with_error_code(error.code())
+        .with_partition_index(index)
+        .with_leader_id(messages::BrokerId(if has_leader { known.leader } else { -1 }))
+        .with_leader_epoch(known.leader_epoch)
+        .with_replica_nodes(wire(&shown(&known.replicas)))
+        .with_isr_nodes(wire(&shown(&known.isr)))
+        .with_offline_replicas(wire(&offline))
+}
+
+fn respond(
+    context: &RequestContext,
+    image: &MetadataImage,
+    request: &MetadataRequest,
+    topics: Vec<MetadataResponseTopic>,
+    invalid: bool,
+) -> MetadataResponse {
+    let brokers: Vec<MetadataResponseBroker> = image
+        .cluster
+        .alive()
+        .filter_map(|broker| {
+            let endpoint = broker.endpoint(&context.listener.name)?;
+            Some(
+                MetadataResponseBroker::default()
+                    .with_node_id(messages::BrokerId(broker.id))
+                    .with_host(text(&*endpoint.host))
+                    .with_port(i32::from(endpoint.port))
+                    .with_rack(broker.rack.as_deref().map(text)),
+            )
+        })
+        .collect();
+    // Any broker forwards to the controller, so any may be named.
+    let controller = brokers.first().map_or(-1, |broker| broker.node_id.0);
+    let with_operations =
+        (8..=10).contains(&context.version) && request.include_cluster_authorized_operations;
+    let operations = if with_operations { CLUSTER_OPERATIONS } else { NO_OPERATIONS };
+    let error =
+        if invalid && context.version >= 13 { ErrorCode::InvalidRequest } else { ErrorCode::None };
+    MetadataResponse::default()
+        .with_brokers(brokers)
+        .with_cluster_id(Some(text(&*context.broker.cluster_id)))
+        .with_controller_id(messages::BrokerId(controller))
+        .with_topics(topics)
+        .with_cluster_authorized_operations(operations)
+        .with_error_code(error.code())
+}

@@ -1,0 +1,55 @@
+//! OffsetForLeaderEpoch: v2-4.
+//!
+//! Where a leader epoch ended: how a consumer learns that records it read were lost (KIP-320).
+//! v3: replica id. v4: flexible.
+
+use crate::protocol::messages::{
+    OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
+    offset_for_leader_epoch_request::OffsetForLeaderPartition,
+    offset_for_leader_epoch_response::{EpochEndOffset, OffsetForLeaderTopicResult},
+};
+use crate::server::context::RequestContext;
+use crate::types::{ErrorCode, LeaderEpoch, Offset, TopicPartition};
+
+/// Answers.
+pub(in crate::server) fn handle(
+    context: &RequestContext,
+    request: OffsetForLeaderEpochRequest,
+) -> OffsetForLeaderEpochResponse {
+    let topics = request
+        .topics
+        .iter()
+        .map(|topic| {
+            let partitions = topic
+                .partitions
+                .iter()
+                .map(|partition| {
+                    let answer = EpochEndOffset::default().with_partition(partition.partition);
+                    match find(context, &topic.topic.0, partition) {
+                        Ok((epoch, end_offset)) => {
+                            answer.with_leader_epoch(epoch).with_end_offset(end_offset)
+                        }
+                        Err(error) => answer.with_error_code(error.code()),
+                    }
+                })
+                .collect();
+            OffsetForLeaderTopicResult::default()
+                .with_topic(topic.topic.clone())
+                .with_partitions(partitions)
+        })
+        .collect();
+    OffsetForLeaderEpochResponse::default().with_topics(topics)
+}
+
+fn find(
+    context: &RequestContext,
+    topic: &str,
+    wanted: &OffsetForLeaderPartition,
+) -> Result<(LeaderEpoch, Offset), ErrorCode> {
+    let topic = context.image.topics.by_name(topic).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+    topic.partition(wanted.partition).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+    let id = TopicPartition { topic: topic.id, partition: wanted.partition };
+    let partition = context.broker.partitions.get(id).ok_or(ErrorCode::NotLeaderOrFollower)?;
+    partition.check_leader(wanted.current_leader_epoch).map_err(|error| error.code())?;
+    Ok(partition.end_offset_for(wanted.leader_epoch))
+}
