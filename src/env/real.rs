@@ -22,13 +22,9 @@ impl Env {
             disk: Arc::new(disk::OsDisk::default()),
             net: Arc::new(net::TcpNet),
             random: Arc::new(random::OsRandom),
-            threads: Arc::new(threads::Workers::start(workers())?),
+            threads: Arc::new(threads::Workers::start(threads::processors())?),
         })
     }
-}
-
-fn workers() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// The operating system's files alone, for commands that need nothing else.

@@ -17,6 +17,11 @@ use crate::env::threads::{BlockingTask, Task, Threads};
 /// Threads of the pool. Most of their time is spent waiting for a disk.
 const BLOCKING_THREADS_MAX: usize = 8;
 
+/// How many processors this process may use.
+pub(super) fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 pub(super) struct Workers {
     workers: Vec<Worker>,
     pool: Arc<Pool>,
