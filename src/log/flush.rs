@@ -24,7 +24,8 @@ pub struct FlushJob {
     pub(super) segments: Vec<Arc<Segment>>,
     pub(super) kind: FlushKind,
     pub(super) upto: Offset,
-    pub(super) sync_dir: bool,
+    /// So many changes of names will be synced, if any is not.
+    pub(super) dir_changes: Option<u64>,
     pub(super) epochs: Option<String>,
 }
 
@@ -32,7 +33,7 @@ impl FlushJob {
     /// How many syncs it takes on its own.
     pub fn sync_count(&self) -> usize {
         let each = if self.kind == FlushKind::Records { 1 } else { 3 };
-        self.segments.len() * each + usize::from(self.sync_dir)
+        self.segments.len() * each + usize::from(self.dir_changes.is_some())
     }
 
     /// The log directory of its log.
@@ -51,10 +52,8 @@ impl FlushJob {
                 segment.txn_index.sync()?;
             }
         }
-        if self.sync_dir {
-            disk.sync_dir(&self.dir)?;
-            // The directory itself may be new.
-            disk.sync_dir(self.log_dir())?;
+        if self.dir_changes.is_some() {
+            sync_names(disk, &self.dir)?;
         }
         Ok(())
     }
@@ -72,4 +71,10 @@ impl FlushJob {
         }
         Ok(())
     }
+}
+
+/// Makes the names in a log's directory durable, and that of the directory itself, which may be new.
+pub(super) fn sync_names(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
+    disk.sync_dir(dir)?;
+    dir.parent().map_or(Ok(()), |parent| disk.sync_dir(parent))
 }

@@ -14,6 +14,9 @@ use parking_lot::RwLock;
 use super::files::LazyFile;
 use crate::types::{NO_TIMESTAMP, Offset, Timestamp};
 
+/// Entries that are read at a time when an index is walked from its start.
+const TRUSTED_READ_ENTRIES: usize = 4096;
+
 /// An entry of either index.
 pub trait Entry: Copy {
     /// Bytes on disk.
@@ -231,6 +234,38 @@ impl<E: Entry> Index<E> {
             state.last = state.tail.last().copied();
         }
         Ok(())
+    }
+
+    /// Keeps the entries from the first on for as long as `is_before` holds and they ascend; the
+    /// last one kept. For an index whose end is not trusted: what was not synced before a power
+    /// loss may be zeroes, or old entries behind a gap.
+    pub fn retain_trusted(&self, is_before: impl Fn(E) -> bool) -> io::Result<Option<E>> {
+        self.write_out()?;
+        let mut state = self.state.write();
+        let file = self.file.open(true)?;
+        let mut bytes = vec![0; TRUSTED_READ_ENTRIES * E::LEN];
+        let (mut kept, mut last) = (0u32, None::<E>);
+        'all: while kept < state.in_file {
+            let got = file.read_at(&mut bytes, u64::from(kept) * E::LEN as u64)?;
+            let before = kept;
+            for entry in bytes[..got].chunks_exact(E::LEN).map(E::read) {
+                let ascends =
+                    last.is_none_or(|last| last.relative_offset() < entry.relative_offset());
+                if kept == state.in_file || !ascends || !is_before(entry) {
+                    break 'all;
+                }
+                (kept, last) = (kept + 1, Some(entry));
+            }
+            if kept == before {
+                break;
+            }
+        }
+        if kept < state.in_file {
+            file.set_len(u64::from(kept) * E::LEN as u64)?;
+            state.in_file = kept;
+        }
+        state.last = last;
+        Ok(last)
     }
 
     /// Writes out and makes the file durable.

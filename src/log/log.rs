@@ -5,6 +5,7 @@
 //! together. After a failed write or sync the log takes nothing more: what the page cache holds
 //! is not trusted again.
 
+use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use super::config::LogConfig;
 use super::epochs::Epochs;
 use super::error::AppendError;
 use super::files::{DELETED, OpenFiles, SNAPSHOT, file_name, offset_of};
-use super::flush::{FlushJob, FlushKind};
+use super::flush::{FlushJob, FlushKind, sync_names};
 use super::index::{OffsetEntry, TimeEntry};
 use super::producers::{CompletedTxn, Producers, Verdict};
 use super::producers_file;
@@ -75,8 +76,9 @@ pub struct Log {
     /// Everything below is flushed, indexes included: what may be written as recovery point.
     pub(super) recovery_point: Offset,
     pub(super) last_flush: Timestamp,
-    /// Names in the directory that are not synced.
-    pub(super) dir_dirty: bool,
+    /// Counts the changes of names in the directory, and up to which of them they are synced.
+    pub(super) dir_changes: u64,
+    pub(super) dir_synced: u64,
     /// Bytes of the active segment since its last index entry.
     pub(super) bytes_since_index: u32,
     pub(super) views: Arc<ArcSwap<LogView>>,
@@ -362,6 +364,12 @@ impl Log {
         if old.size() == 0 && old.base_offset == self.end {
             return Ok(());
         }
+        if self.dir_changes > self.dir_synced {
+            // A segment whose name is lost must not leave a later one behind. The flush after the
+            // last roll has done this, as a rule.
+            sync_names(&*self.shared.disk, &self.dir)?;
+            self.dir_synced = self.dir_changes;
+        }
         self.finish_segment(&old)?;
         self.write_snapshot()?;
         let segment = self.create_segment(self.end)?;
@@ -395,7 +403,7 @@ impl Log {
         segment.log.open(true)?;
         segment.index.file().open(true)?;
         segment.time_index.file().open(true)?;
-        self.dir_dirty = true;
+        self.dir_changes += 1;
         Ok(Arc::new(segment))
     }
 
@@ -409,7 +417,7 @@ impl Log {
         file.write_at(&[IoSlice::new(&producers_file::encode(&self.producers))], 0)?;
         file.sync_all()?;
         self.snapshots.push(self.end);
-        self.dir_dirty = true;
+        self.dir_changes += 1;
         Ok(())
     }
 
@@ -523,7 +531,7 @@ impl Log {
             FlushKind::Records => self.flushed,
             FlushKind::RecoveryPoint => self.recovery_point,
         };
-        if self.offline.is_some() || (from >= self.end && !self.dir_dirty) {
+        if self.offline.is_some() || (from >= self.end && self.dir_changes == self.dir_synced) {
             return None;
         }
         let first =
@@ -533,10 +541,9 @@ impl Log {
             segments: self.segments[first..].to_vec(),
             kind,
             upto: self.end,
-            sync_dir: self.dir_dirty,
+            dir_changes: (self.dir_changes > self.dir_synced).then_some(self.dir_changes),
             epochs: self.epochs_dirty.then(|| self.epochs.to_text()),
         };
-        self.dir_dirty = false;
         Some(job)
     }
 
@@ -548,6 +555,7 @@ impl Log {
                 let upto = job.upto.min(self.end);
                 self.flushed = self.flushed.max(upto);
                 self.last_flush = now;
+                self.dir_synced = self.dir_synced.max(job.dir_changes.unwrap_or(0));
                 if job.kind == FlushKind::RecoveryPoint {
                     self.recovery_point = self.recovery_point.max(upto);
                     if job.epochs.as_deref() == Some(self.epochs.to_text().as_str()) {
@@ -646,7 +654,7 @@ impl Log {
             self.shared.disk.remove_file(&self.dir.join(file_name(offset, SNAPSHOT)))?;
         }
         let now = self.last_flush;
-        self.reload_producers(now)
+        self.reload_producers(now, &BTreeMap::new())
     }
 
     /// Puts a completed transaction into the index of its segment, then lets it go.

@@ -10,6 +10,7 @@
 //! thing differs: the state of producers is never expired by the timestamps of their records, see
 //! [`super::producers::Producer::last_seen`].
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -95,6 +96,7 @@ impl Log {
             epochs,
             report: RecoveryReport::default(),
             end: context.log_start_offset,
+            unindexed: BTreeMap::new(),
         };
         let mut segments = opening.segments(&names)?;
         let mut snapshots = Log::snapshot_offsets(&names);
@@ -113,7 +115,7 @@ impl Log {
             let path = dir.join(file_name(offset, SNAPSHOT));
             disk.remove_file(&path).map_err(OpenError::io(path))?;
         }
-        let Opening { shared, epochs, report, end, .. } = opening;
+        let Opening { shared, epochs, report, end, unindexed, .. } = opening;
         let first = segments.first().map_or(end, |segment| segment.base_offset);
         let log_start_offset = context.log_start_offset.max(first).min(end);
         let bytes_since_index = segments.last().map_or(0, |segment| {
@@ -144,16 +146,22 @@ impl Log {
             flushed,
             recovery_point: flushed,
             last_flush: context.now,
-            dir_dirty: !context.clean,
+            dir_changes: u64::from(!context.clean),
+            dir_synced: 0,
             bytes_since_index,
             views: Arc::new(ArcSwap::from_pointee(placeholder)),
             offline: None,
         };
-        log.finish_open(context, epochs_damaged).map_err(OpenError::io(dir))?;
+        log.finish_open(context, epochs_damaged, &unindexed).map_err(OpenError::io(dir))?;
         Ok((log, report))
     }
 
-    fn finish_open(&mut self, context: &OpenContext, epochs_damaged: bool) -> io::Result<()> {
+    fn finish_open(
+        &mut self,
+        context: &OpenContext,
+        epochs_damaged: bool,
+        unindexed: &BTreeMap<Offset, Offset>,
+    ) -> io::Result<()> {
         if self.segments.is_empty() {
             let segment = self.create_segment(self.end)?;
             self.segments.push(segment);
@@ -167,8 +175,8 @@ impl Log {
             self.write_epochs(false)?;
         }
         // Without any snapshot a cleanly stopped log had no producers worth one.
-        if !(context.clean && self.snapshots.is_empty()) {
-            self.reload_producers(context.now)?;
+        if !(context.clean && self.snapshots.is_empty() && unindexed.is_empty()) {
+            self.reload_producers(context.now, unindexed)?;
         }
         self.producers.on_high_watermark(self.high_watermark);
         self.publish();
@@ -189,25 +197,16 @@ impl Log {
     }
 
     /// The producers as of the log end: from the newest snapshot that is whole, then from the
-    /// batches behind it.
-    pub(super) fn reload_producers(&mut self, now: Timestamp) -> io::Result<()> {
-        let disk = Arc::clone(&self.shared.disk);
+    /// batches behind it. On the way it indexes the aborted transactions of the segments named in
+    /// `unindexed`, from an offset of each on, so that it begins no later than these.
+    pub(super) fn reload_producers(
+        &mut self,
+        now: Timestamp,
+        unindexed: &BTreeMap<Offset, Offset>,
+    ) -> io::Result<()> {
         self.producers.clear();
-        let mut from = self.log_start_offset;
-        while let Some(offset) = self.snapshots.last().copied() {
-            let path = self.dir.join(file_name(offset, SNAPSHOT));
-            let written =
-                disk.info(&path)?.map_or(NO_TIMESTAMP, |info| Timestamp(info.modified_ms));
-            let bytes = disk.read_file(&path)?.unwrap_or_default();
-            if let Some(producers) = producers_file::decode(&bytes, written.min(now)) {
-                self.producers = producers;
-                from = from.max(offset);
-                break;
-            }
-            tracing::warn!(file = %path.display(), "damaged producer snapshot, taking an older one");
-            disk.remove_file(&path)?;
-            self.snapshots.pop();
-        }
+        let latest = unindexed.values().min().copied().unwrap_or(Offset::MAX);
+        let from = self.load_snapshot(latest, now)?;
         if from >= self.end {
             return Ok(());
         }
@@ -221,6 +220,7 @@ impl Log {
                 }
                 false
             })?;
+            let unindexed_from = unindexed.get(&segment.base_offset).copied();
             for batch in found {
                 if !batch.header.attributes.is_control() {
                     self.producers.apply(&batch.header, now);
@@ -228,15 +228,42 @@ impl Log {
                 }
                 let mut bytes = vec![0; batch.header.size()];
                 segment.file()?.read_at(&mut bytes, u64::from(batch.position))?;
-                if let Some((aborted, epoch)) = marker(&bytes) {
-                    let done = self.producers.apply_marker(&batch.header, epoch, aborted, now);
-                    if let Some(txn) = done {
-                        self.producers.complete(&txn);
+                let Some((aborted, epoch)) = marker(&bytes) else { continue };
+                if let Some(txn) = self.producers.apply_marker(&batch.header, epoch, aborted, now) {
+                    let wants_index = unindexed_from.is_some_and(|from| txn.last_offset >= from);
+                    if aborted && wants_index {
+                        segment.txn_index.push(&self.producers.aborted_entry(&txn))?;
                     }
+                    self.producers.complete(&txn);
                 }
+            }
+            if unindexed_from.is_some_and(|_| segment.base_offset < self.recovery_point) {
+                segment.txn_index.sync()?;
             }
         }
         Ok(())
+    }
+
+    /// Takes the producers from the newest snapshot that is whole and no later than `latest`; the
+    /// offset from which the batches tell the rest.
+    fn load_snapshot(&mut self, latest: Offset, now: Timestamp) -> io::Result<Offset> {
+        let disk = Arc::clone(&self.shared.disk);
+        let candidates: Vec<Offset> =
+            self.snapshots.iter().rev().filter(|offset| **offset <= latest).copied().collect();
+        for offset in candidates {
+            let path = self.dir.join(file_name(offset, SNAPSHOT));
+            let written =
+                disk.info(&path)?.map_or(NO_TIMESTAMP, |info| Timestamp(info.modified_ms));
+            let bytes = disk.read_file(&path)?.unwrap_or_default();
+            if let Some(producers) = producers_file::decode(&bytes, written.min(now)) {
+                self.producers = producers;
+                return Ok(offset.max(self.log_start_offset));
+            }
+            tracing::warn!(file = %path.display(), "damaged producer snapshot, taking an older one");
+            disk.remove_file(&path)?;
+            self.snapshots.retain(|known| *known != offset);
+        }
+        Ok(self.log_start_offset)
     }
 }
 
@@ -335,6 +362,9 @@ struct Opening {
     report: RecoveryReport,
     /// The end of what was opened so far.
     end: Offset,
+    /// By the base offset of a segment: from this offset on, the index of its aborted transactions
+    /// is to be made anew.
+    unindexed: BTreeMap<Offset, Offset>,
 }
 
 impl Opening {
@@ -360,6 +390,7 @@ impl Opening {
             let info = disk.info(&path).map_err(OpenError::io(&path))?;
             segment.set_size(info.map_or(0, |info| u32::try_from(info.len).unwrap_or(u32::MAX)));
             self.segment(&segment, sound, next)?;
+            self.check_seam(&segment, next)?;
             segments.push(Arc::new(segment));
             if self.report.cut.is_some() {
                 self.drop_rest(&bases[at + 1..])?;
@@ -367,6 +398,26 @@ impl Opening {
             }
         }
         Ok(segments)
+    }
+
+    /// Past the recovery point a segment may have lost its tail, at the end of a batch, while the
+    /// next one did not: that is a torn tail too. Where segments were compacted a gap means nothing.
+    fn check_seam(&mut self, segment: &Segment, next: Option<Offset>) -> Result<(), OpenError> {
+        let Some(next) = next.filter(|next| *next > self.end) else { return Ok(()) };
+        let recovery_point = self.context.recovery_point;
+        let may_lack = !self.context.clean && next > recovery_point;
+        if !may_lack || self.config.rules.compacted || self.report.cut.is_some() {
+            return Ok(());
+        }
+        let (path, position) = (segment.path(), u64::from(segment.size()));
+        let what =
+            format!("the records up to offset {next}, where the next file begins, are missing");
+        if self.end < recovery_point {
+            return Err(OpenError::Damaged { path, position, what, recovery_point });
+        }
+        let cut = Cut { offset: self.end, path, position, what, bytes: 0, whole_batches: 0 };
+        self.report.cut = Some(cut);
+        Ok(())
     }
 
     fn segment(
@@ -379,15 +430,15 @@ impl Opening {
         let past = !self.context.clean && next.is_none_or(|next| next > recovery_point);
         let io = |error| OpenError::io(segment.path())(error);
         if past || !sound {
-            let from = if sound && segment.base_offset < recovery_point {
-                segment.index.lookup(segment.base_offset, recovery_point - 1).map_err(io)?
-            } else {
-                0
-            };
-            let from = from.min(segment.size());
+            let from = self.trusted(segment, sound).map_err(io)?;
             self.check(segment, from, past)?;
             segment.index.close().map_err(io)?;
             segment.time_index.close().map_err(io)?;
+            if !past {
+                // No later flush would: it is below the recovery point.
+                segment.index.sync().map_err(io)?;
+                segment.time_index.sync().map_err(io)?;
+            }
             return Ok(());
         }
         if let Some(last) = segment.time_index.last() {
@@ -420,16 +471,46 @@ impl Opening {
         Ok(())
     }
 
-    /// Reads and checks every batch of `segment` from byte `from`, rebuilds what is indexed of
-    /// them, and cuts at the first bad one, if it lies past the recovery point.
-    fn check(&mut self, segment: &Segment, from: u32, may_cut: bool) -> Result<(), OpenError> {
+    /// Cuts the indexes back to what the recovery point vouches for; the byte and the offset of the
+    /// batch from which the rest is to be checked.
+    fn trusted(&self, segment: &Segment, sound: bool) -> io::Result<(u32, Offset)> {
+        let recovery_point = self.context.recovery_point;
+        let relative = u32::try_from(recovery_point - 1 - segment.base_offset).ok();
+        if let Some(relative) = relative.filter(|_| sound)
+            && let Some(entry) = segment.index.retain_trusted(|e| e.relative_offset <= relative)?
+        {
+            // An index that does not lead to its batch is damaged, which the batches need not be.
+            let (size, mut bytes) = (segment.size(), Vec::new());
+            let offset = segment.base_offset + i64::from(entry.relative_offset);
+            if entry.position < size
+                && let Ok(batch) =
+                    read_batch(&*segment.log.open(true)?, entry.position, size, &mut bytes)?
+                && batch.last_offset() == offset
+            {
+                let first = (batch.base_offset - segment.base_offset) as u32;
+                segment.index.truncate(|e| e.position < entry.position)?;
+                segment.time_index.retain_trusted(|e| e.relative_offset < first)?;
+                segment.txn_index.truncate(batch.base_offset)?;
+                return Ok((entry.position, batch.base_offset));
+            }
+        }
+        segment.index.retain_trusted(|_| false)?;
+        segment.time_index.retain_trusted(|_| false)?;
+        segment.txn_index.reset()?;
+        Ok((0, segment.base_offset))
+    }
+
+    /// Reads and checks every batch of `segment` from the one at a byte and offset on, rebuilds what
+    /// is indexed of them, and cuts at the first bad one, if it lies past the recovery point.
+    fn check(
+        &mut self,
+        segment: &Segment,
+        (from, from_offset): (u32, Offset),
+        may_cut: bool,
+    ) -> Result<(), OpenError> {
         let path = segment.path();
         let io = |error| OpenError::io(&path)(error);
-        segment.index.truncate(|entry| entry.position < from).map_err(io)?;
-        if from == 0 {
-            segment.time_index.truncate(|_| false).map_err(io)?;
-            segment.txn_index.reset().map_err(io)?;
-        }
+        self.unindexed.insert(segment.base_offset, from_offset);
         let file = segment.log.open(true).map_err(io)?;
         let size = segment.size();
         let mut end = if from == 0 { segment.base_offset } else { Offset::MIN };
@@ -442,7 +523,7 @@ impl Opening {
         let mut bytes = Vec::new();
         let mut bad = None;
         while position < size {
-            let header = match read_batch(&*file, position, size, &mut bytes) {
+            let header = match read_batch(&*file, position, size, &mut bytes).map_err(io)? {
                 Ok(header) => header,
                 Err(what) => {
                     bad = Some(what);
@@ -516,33 +597,35 @@ impl Opening {
     }
 }
 
-/// The batch at `position`, checked; what is wrong with it otherwise. `bytes` is scratch.
+/// The batch at `position`, checked; what is wrong with it otherwise. `bytes` is scratch. A disk
+/// that does not answer says nothing about the batch: that is the outer error.
 fn read_batch(
     file: &dyn crate::env::File,
     position: u32,
     size: u32,
     bytes: &mut Vec<u8>,
-) -> Result<crate::record::BatchHeader, String> {
+) -> io::Result<Result<crate::record::BatchHeader, String>> {
     let left = (size - position) as usize;
     if left < HEADER_LEN {
-        return Err(format!("{left} bytes are no batch header"));
+        return Ok(Err(format!("{left} bytes are no batch header")));
     }
-    let read = |bytes: &mut Vec<u8>, len: usize| -> Result<(), String> {
-        bytes.resize(len, 0);
-        let got = file.read_at(bytes, u64::from(position)).map_err(|error| error.to_string())?;
-        if got < len { Err("the file is shorter than it was".into()) } else { Ok(()) }
-    };
-    read(bytes, HEADER_LEN)?;
-    let Some(head) = bytes.first_chunk::<HEADER_LEN>() else { return Err("no header".into()) };
-    let header = crate::record::BatchHeader::read(head);
-    header.check_shape().map_err(|error| error.to_string())?;
+    let mut head = [0; HEADER_LEN];
+    if file.read_at(&mut head, u64::from(position))? < HEADER_LEN {
+        return Ok(Err("the file is shorter than it was".into()));
+    }
+    let header = crate::record::BatchHeader::read(&head);
+    if let Err(error) = header.check_shape() {
+        return Ok(Err(error.to_string()));
+    }
     if header.size() > left {
-        return Err(format!("a batch of {} bytes, {left} are left", header.size()));
+        return Ok(Err(format!("a batch of {} bytes, {left} are left", header.size())));
     }
-    read(bytes, header.size())?;
-    let view = BatchView::first(bytes).map_err(|error| error.to_string())?;
-    view.check_crc().map_err(|error| error.to_string())?;
-    Ok(header)
+    bytes.resize(header.size(), 0);
+    if file.read_at(bytes, u64::from(position))? < bytes.len() {
+        return Ok(Err("the file is shorter than it was".into()));
+    }
+    let checked = BatchView::first(bytes).and_then(|view| view.check_crc());
+    Ok(checked.map(|()| header).map_err(|error| error.to_string()))
 }
 
 /// Counts valid batches behind a bad one, as far as lengths lead from one to the next.
@@ -551,7 +634,8 @@ fn whole_batches_behind(file: &dyn crate::env::File, from: u32, size: u32) -> u6
     let mut bytes = Vec::new();
     let mut head = [0; HEADER_LEN];
     while size.saturating_sub(position) as usize >= HEADER_LEN {
-        if let Ok(header) = read_batch(file, position, size, &mut bytes) {
+        let Ok(batch) = read_batch(file, position, size, &mut bytes) else { break };
+        if let Ok(header) = batch {
             count += 1;
             position += header.size() as u32;
             continue;

@@ -82,10 +82,22 @@ impl TxnIndex {
         file.write_at(&[IoSlice::new(&entry.write())], position)
     }
 
-    /// Drops the transactions that end at or after `offset`.
+    /// Drops the transactions that end at or after `offset`, and whatever follows an entry that
+    /// none of ours would follow: the end of the file may not have survived a power loss.
     pub fn truncate(&self, offset: Offset) -> io::Result<()> {
         let Some(file) = self.file.open_existing()? else { return Ok(()) };
-        let keep = self.entries()?.iter().take_while(|entry| entry.last_offset < offset).count();
+        let mut bytes = vec![0; usize::try_from(file.len()?).unwrap_or(usize::MAX)];
+        file.read_at(&mut bytes, 0)?;
+        let mut last = Offset::MIN;
+        let keep = bytes
+            .chunks(AbortedTxn::LEN)
+            .map_while(AbortedTxn::read)
+            .take_while(|entry| {
+                let follows = entry.last_offset > last && entry.first_offset < entry.last_offset;
+                last = entry.last_offset;
+                follows && entry.last_offset < offset
+            })
+            .count();
         file.set_len((keep * AbortedTxn::LEN) as u64)
     }
 

@@ -30,16 +30,6 @@ pub enum DecodeError {
     },
 }
 
-/// The version at which the message library writes `version` of an API. It lacks the newest
-/// versions; these here changed the meaning of values, not the layout.
-pub fn layout_version(api: &ApiFacts, version: i16) -> i16 {
-    match (api.key, version) {
-        // Version 11 has one more special timestamp (KIP-1023).
-        (super::key::ListOffsets, 11) => 10,
-        _ => version,
-    }
-}
-
 /// Decodes a request of the message library, behind the guard.
 pub fn decode<T: Decodable>(
     api: &'static ApiFacts,
@@ -47,7 +37,7 @@ pub fn decode<T: Decodable>(
     mut body: Bytes,
 ) -> Result<T, DecodeError> {
     shape::check(api, version, &body)?;
-    T::decode(&mut body, layout_version(api, version)).map_err(|error| DecodeError::Message {
+    T::decode(&mut body, version).map_err(|error| DecodeError::Message {
         api: api.name,
         version,
         reason: error.to_string(),

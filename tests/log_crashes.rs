@@ -1,0 +1,372 @@
+//! The log of a partition on a disk that loses power after every call, fails every call, and kills
+//! the process in between: what was flushed is there afterwards, in its place, and nothing else.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
+#[path = "support/seeds.rs"]
+mod seeds;
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use blumfeld::env::Disk;
+use blumfeld::env::OpenMode;
+use blumfeld::env::sim::{Call, Crash, Fault, Rng, SimDisk};
+use blumfeld::log::checkpoint::{self, Offsets, RECOVERY_POINTS};
+use blumfeld::log::{FlushKind, Log, LogConfig, LogShared, OpenContext, OpenFiles, UpTo};
+use blumfeld::record::{BatchBuilder, BatchView, ControlType, Records};
+use blumfeld::types::{Offset, Timestamp};
+use seeds::seeds;
+
+const ROOT: &str = "/data";
+const DIR: &str = "/data/t-0";
+const PRODUCER: i64 = 7;
+
+/// What the one who appends knows of the log.
+#[derive(Clone, Default)]
+struct Known {
+    /// The first offset and the record count of each batch that was appended, or may have been.
+    batches: Vec<(Offset, i32)>,
+    /// The end after the last append that returned.
+    end: Offset,
+    /// Everything below was flushed.
+    durable: Offset,
+    /// Segments were deleted up to here, at most.
+    start_max: Offset,
+    producer_epoch: i16,
+    /// How many things the one who appends does.
+    steps: usize,
+}
+
+fn value_at(offset: Offset) -> Vec<u8> {
+    let len = 20 + (offset * 37 % 300) as usize;
+    let mut value = format!("record {offset} ").into_bytes();
+    value.resize(len.max(value.len()), b'.');
+    value
+}
+
+fn time_at(offset: Offset) -> Timestamp {
+    Timestamp(1_767_225_600_000 + offset * 10)
+}
+
+fn batch(base: Offset, count: i32, epoch: i16) -> Vec<u8> {
+    let mut builder = BatchBuilder::new(0).producer(PRODUCER, epoch, base as i32);
+    for offset in base..base + i64::from(count) {
+        builder.push(time_at(offset), None, Some(&value_at(offset)));
+    }
+    builder.build().unwrap()
+}
+
+/// Every second seed has few segments whose indexes are longer than a sector.
+fn config(seed: u64) -> Arc<LogConfig> {
+    let long = seed % 2 == 1;
+    Arc::new(LogConfig {
+        segment_bytes: if long { 48 * 1024 } else { 4096 },
+        segment_index_bytes: if long { 1 << 20 } else { 1200 },
+        index_interval_bytes: if long { 0 } else { 200 },
+        ..LogConfig::default()
+    })
+}
+
+fn steps(seed: u64) -> usize {
+    if seed % 2 == 1 { 160 } else { 60 }
+}
+
+fn shared(disk: &SimDisk) -> LogShared {
+    LogShared { disk: Arc::new(disk.clone()), files: OpenFiles::new(4) }
+}
+
+fn open(disk: &SimDisk, seed: u64) -> Result<Log, String> {
+    disk.create_dir_all(Path::new(ROOT)).map_err(|error| error.to_string())?;
+    disk.sync_dir(Path::new("/")).map_err(|error| error.to_string())?;
+    let file = Path::new(ROOT).join(RECOVERY_POINTS);
+    let offsets = checkpoint::read_offsets(disk, &file).map_err(|error| error.to_string())?;
+    let context = OpenContext {
+        clean: false,
+        recovery_point: offsets.get(&("t".to_owned(), 0)).copied().unwrap_or(0),
+        log_start_offset: 0,
+        high_watermark: 0,
+        now: time_at(1_000_000),
+    };
+    let opened = Log::open(shared(disk), Path::new(DIR), config(seed), &context);
+    opened.map(|(log, _)| log).map_err(|error| error.to_string())
+}
+
+fn flush(log: &mut Log, disk: &SimDisk, kind: FlushKind) -> io::Result<()> {
+    let Some(job) = log.begin_flush(kind) else { return Ok(()) };
+    let result = job.sync(disk);
+    let told = result.as_ref().map(|()| ()).map_err(|error| io::Error::from(error.kind()));
+    log.finish_flush(&job, result, time_at(0));
+    told
+}
+
+/// Appends, flushes and deletes as `rng` has it, until something fails.
+fn work(log: &mut Log, disk: &SimDisk, known: &mut Known, rng: &mut Rng) -> Result<(), String> {
+    for _ in 0..known.steps {
+        match rng.below(10) {
+            0 => {
+                flush(log, disk, FlushKind::Records).map_err(|error| error.to_string())?;
+                known.durable = log.flushed();
+            }
+            1 => {
+                flush(log, disk, FlushKind::RecoveryPoint).map_err(|error| error.to_string())?;
+                known.durable = log.flushed();
+                let points = Offsets::from([(("t".to_owned(), 0), log.recovery_point())]);
+                checkpoint::write_offsets(disk, &Path::new(ROOT).join(RECOVERY_POINTS), &points)
+                    .map_err(|error| error.to_string())?;
+            }
+            2 if log.views().load().segments.len() > 3 => {
+                let second = log.views().load().segments[1].base_offset;
+                known.start_max = known.start_max.max(second);
+                let gone = log.take_deletable(1, time_at(0)).map_err(|error| error.to_string())?;
+                log.publish();
+                gone.remove().map_err(|error| error.to_string())?;
+            }
+            _ => {
+                let (base, count) = (log.end(), 1 + rng.below(4) as i32);
+                let mut bytes = batch(base, count, known.producer_epoch);
+                let header = *BatchView::first(&bytes).unwrap().header();
+                known.batches.push((base, count));
+                let now = time_at(base);
+                log.append_as_leader(&mut bytes, &header, 0, now)
+                    .map_err(|error| error.to_string())?;
+                log.set_high_watermark(log.end());
+                log.publish();
+                known.end = log.end();
+            }
+        }
+    }
+    Ok(())
+}
+
+/// All records from the log's start, through the view that readers use.
+fn read_all(log: &Log) -> Vec<(Offset, Vec<u8>)> {
+    let view = log.views().load_full();
+    let mut found = Vec::new();
+    let mut offset = view.log_start_offset;
+    while offset < view.log_end_offset {
+        let plan = view.read(offset, 700, UpTo::LogEnd, true).unwrap();
+        let file = plan.file.expect("there is something before the end");
+        let mut bytes = vec![0; plan.len];
+        assert_eq!(file.read_at(&mut bytes, plan.position).unwrap(), plan.len);
+        let before = offset;
+        for batch in blumfeld::record::batch::batches(&bytes).map_while(Result::ok) {
+            batch.check_crc().unwrap();
+            for record in Records::of(&batch).unwrap().iter().map(Result::unwrap) {
+                if record.offset >= offset {
+                    found.push((record.offset, record.value.unwrap().to_vec()));
+                }
+            }
+            offset = batch.header().next_offset();
+        }
+        assert!(offset > before, "a read from {before} gives nothing");
+    }
+    found
+}
+
+/// What must hold of every log that was opened after a crash.
+fn check(log: &mut Log, known: &Known, all_appends_survive: bool) {
+    let (start, end) = (log.log_start_offset(), log.end());
+    assert!(start <= known.start_max.min(end), "starts at {start}, not by {}", known.start_max);
+    assert!(end >= known.durable, "ends at {end}, flushed up to {}", known.durable);
+    if all_appends_survive {
+        assert!(end >= known.end, "ends at {end}, appended up to {}", known.end);
+    }
+    let records = read_all(log);
+    for (expected, (offset, value)) in (start..).zip(&records) {
+        assert_eq!(*offset, expected, "offsets are dense");
+        assert!(*value == value_at(*offset), "offset {offset} holds another record");
+    }
+    assert_eq!(records.len() as i64, end - start);
+    let view = log.views().load_full();
+    if let Some((offset, _)) = records.get(records.len() / 2) {
+        let found = view.offset_for_timestamp(time_at(*offset)).unwrap().unwrap();
+        assert_eq!(found.offset, *offset, "by its timestamp");
+    }
+    // A retry of the last batch that survived is known as one.
+    let whole = |(base, count): &&(Offset, i32)| base + i64::from(*count) == end && *base >= start;
+    if let Some((base, count)) = known.batches.iter().rev().find(whole) {
+        let mut bytes = batch(*base, *count, known.producer_epoch);
+        let header = *BatchView::first(&bytes).unwrap().header();
+        let retried = log.append_as_leader(&mut bytes, &header, 0, time_at(*base)).unwrap();
+        assert!(retried.is_duplicate, "{base}+{count} was appended twice");
+        assert_eq!((retried.base_offset, log.end()), (*base, end));
+    }
+}
+
+/// Works until the power goes after `cut` changes; whether it did not.
+fn run_until(seed: u64, cut: u64) -> (SimDisk, Known, bool) {
+    let disk = SimDisk::new(seed);
+    let mut known = Known { steps: steps(seed), ..Known::default() };
+    disk.cut_power_after(cut);
+    let mut rng = Rng::new(seed).fork("work");
+    let worked = open(&disk, seed).and_then(|mut log| work(&mut log, &disk, &mut known, &mut rng));
+    let survived = !disk.is_without_power();
+    assert!(worked.is_ok() || !survived, "seed {seed}: {worked:?}");
+    (disk, known, survived)
+}
+
+/// Prints how to see a failure again.
+struct Replay(u64, u64, &'static str);
+
+impl Drop for Replay {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let Replay(seed, cut, test) = self;
+            eprintln!(
+                "after change {cut}; replay: SEED={seed} cargo test --test log_crashes {test}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_was_flushed_survives_a_power_cut_after_every_call() {
+    for seed in seeds(6) {
+        for cut in 1.. {
+            let _replay = Replay(seed, cut, "what_was_flushed");
+            let (disk, known, finished) = run_until(seed, cut);
+            let mode =
+                if seed % 3 == 0 { Crash::PowerLossKeepingNothing } else { Crash::PowerLoss };
+            let disk = disk.crash(mode);
+            let mut log = open(&disk, seed).unwrap();
+            check(&mut log, &known, false);
+            if finished {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn every_append_survives_a_kill_after_every_call() {
+    for seed in seeds(6) {
+        for cut in 1.. {
+            let _replay = Replay(seed, cut, "every_append_survives");
+            let (disk, known, finished) = run_until(seed, cut);
+            let mut log = open(&disk.crash(Crash::Kill), seed).unwrap();
+            check(&mut log, &known, true);
+            if finished {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_power_cut_during_recovery_harms_no_more_than_the_first() {
+    for seed in seeds(6) {
+        let mut rng = Rng::new(seed).fork("cuts");
+        for round in 0..40 {
+            let cut = 1 + rng.below(150);
+            let _replay = Replay(seed, cut, "a_power_cut_during_recovery");
+            let (disk, mut known, _) = run_until(seed, cut);
+            let mut disk = disk.crash(Crash::PowerLoss);
+            for again in 0..6 {
+                disk.cut_power_after(1 + rng.below(12));
+                let opened = open(&disk, seed);
+                disk = disk.crash(if rng.coin() { Crash::PowerLoss } else { Crash::Kill });
+                assert!(opened.is_ok() || again < 6, "round {round}: {:?}", opened.err());
+            }
+            let mut log = open(&disk, seed).unwrap();
+            check(&mut log, &known, false);
+            // And the next life of the log works like the first.
+            known.durable = known.durable.min(log.end());
+            known.end = log.end();
+            known.batches.retain(|(base, count)| base + i64::from(*count) <= known.end);
+            known.producer_epoch = 1;
+            let mut bytes = batch(0, 1, 1);
+            let header = *BatchView::first(&bytes).unwrap().header();
+            log.append_as_leader(&mut bytes, &header, 0, time_at(0)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_failed_call_takes_the_log_offline_or_leaves_it_whole() {
+    for seed in seeds(4) {
+        for (call, error) in [
+            (Call::Write, Fault::eio()),
+            (Call::Write, Fault::enospc()),
+            (Call::SyncData, Fault::eio()),
+            (Call::SyncAll, Fault::eio()),
+            (Call::SyncDir, Fault::eio()),
+            (Call::Open, Fault::enospc()),
+            (Call::Rename, Fault::eio()),
+            (Call::SetLen, Fault::enospc()),
+            (Call::Read, Fault::eio()),
+        ] {
+            for nth in 0..400 {
+                let _replay = Replay(seed, nth, "a_failed_call");
+                let disk = SimDisk::new(seed);
+                let mut known = Known { steps: steps(seed), ..Known::default() };
+                let mut rng = Rng::new(seed).fork("work");
+                let mut log = open(&disk, seed).unwrap();
+                disk.inject(error.clone().on(call).path(DIR).after(nth));
+                let worked = work(&mut log, &disk, &mut known, &mut rng);
+                if worked.is_ok() {
+                    break;
+                }
+                if log.offline().is_some() {
+                    let mut bytes = batch(known.end, 1, 0);
+                    let header = *BatchView::first(&bytes).unwrap().header();
+                    let more = log.append_as_leader(&mut bytes, &header, 0, time_at(0));
+                    assert!(more.is_err(), "{call:?} {nth}: an offline log takes nothing");
+                }
+                drop(log);
+                let mode = if nth % 2 == 0 { Crash::Kill } else { Crash::PowerLoss };
+                let mut log = open(&disk.crash(mode), seed).unwrap();
+                check(&mut log, &known, false);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_index_of_aborted_transactions_is_made_anew_from_the_markers() {
+    let disk = SimDisk::new(1);
+    disk.create_dir_all(Path::new(DIR)).unwrap();
+    let data = |base: Offset, producer: i64| {
+        let mut builder =
+            BatchBuilder::new(base).producer(producer, 0, base as i32).transactional();
+        builder.push(time_at(base), None, Some(b"x"));
+        builder.build().unwrap()
+    };
+    let marker = |base: Offset, producer: i64, kind: ControlType| {
+        let mut builder =
+            BatchBuilder::new(base).producer(producer, 0, -1).transactional().control();
+        builder.push(time_at(base), Some(&kind.key()), Some(&[0; 6]));
+        builder.build().unwrap()
+    };
+    let segments = [
+        (0, [data(0, 1), data(1, 2), marker(2, 1, ControlType::Abort)].concat()),
+        (
+            3,
+            [marker(3, 2, ControlType::Commit), data(4, 1), marker(5, 1, ControlType::Abort)]
+                .concat(),
+        ),
+    ];
+    for (base, bytes) in &segments {
+        let path = Path::new(DIR).join(format!("{base:020}.log"));
+        let file = disk.open(&path, OpenMode::CreateNew).unwrap();
+        file.write_at(&[io::IoSlice::new(bytes)], 0).unwrap();
+    }
+    for _ in 0..2 {
+        let log = open(&disk, 0).unwrap();
+        let view = log.views().load_full();
+        let aborted: Vec<_> =
+            view.segments.iter().map(|segment| segment.aborted().unwrap()).collect();
+        let seen: Vec<Vec<_>> = aborted
+            .iter()
+            .map(|txns| {
+                txns.iter().map(|t| (t.producer_id, t.first_offset, t.last_offset)).collect()
+            })
+            .collect();
+        assert_eq!(seen, [vec![(1, 0, 2)], vec![(1, 4, 5)]]);
+        assert_eq!(aborted[0][0].last_stable_offset, 1, "the second producer's was open");
+        // Again, with an index that did not survive.
+        let path = Path::new(DIR).join(format!("{:020}.txnindex", 3));
+        disk.open(&path, OpenMode::Write).unwrap().set_len(0).unwrap();
+    }
+}
