@@ -44,6 +44,13 @@ pub struct Api {
     pub handler: fn(RequestContext, BytesMut) -> Handled,
 }
 
+impl Api {
+    /// Whether it is served at this version.
+    pub fn serves(&self, version: i16) -> bool {
+        (self.min_version..=self.max_version).contains(&version)
+    }
+}
+
 /// The API with this number on a kind of listener.
 pub fn find(key: i16, controller: bool) -> Option<&'static Api> {
     let here = if controller { On::Controller } else { On::Broker };

@@ -67,8 +67,11 @@ pub enum Reply {
 pub enum Handled {
     /// Now, on this thread.
     Now(Reply),
-    /// Later.
+    /// Later. If the client goes away first, the future is dropped.
     Later(Pin<Box<dyn Future<Output = Reply> + Send>>),
+    /// Later, and until then no other request of the connection begins: for a pipelined request
+    /// that has not had its effect yet.
+    LaterAlone(Pin<Box<dyn Future<Output = Reply> + Send>>),
 }
 
 impl RequestContext {
@@ -86,6 +89,21 @@ impl RequestContext {
                 self.api.name
             )),
         }
+    }
+}
+
+impl Reply {
+    /// Bytes that it will send.
+    pub fn len(&self) -> usize {
+        match self {
+            Reply::Send(response) => response.parts.iter().map(OutPart::len).sum(),
+            Reply::Nothing | Reply::Close(_) => 0,
+        }
+    }
+
+    /// Whether it sends nothing.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 }
 

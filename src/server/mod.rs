@@ -4,11 +4,12 @@
 //! nothing: they authorize, resolve, call one thing, translate back.
 //!
 //! Read `apis.rs` (the table), `context.rs` (what a handler sees), `connection.rs` (the life of a
-//! request), `listener.rs`, `budget.rs`, then any file of `api/`.
+//! request), `listener.rs`, `budget.rs`, `buffers.rs`, then any file of `api/`.
 
 pub mod api;
 pub mod apis;
 pub mod budget;
+mod buffers;
 pub mod connection;
 pub mod context;
 pub mod fetch_sessions;

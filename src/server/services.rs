@@ -42,6 +42,24 @@ pub struct ServerConfig {
     pub max_request_partitions: i32,
 }
 
+#[cfg(test)]
+impl Default for ServerConfig {
+    /// As Kafka's defaults are, for tests of parts.
+    fn default() -> Self {
+        Self {
+            socket_request_max_bytes: 100 * 1024 * 1024,
+            queued_max_request_bytes: 512 * 1024 * 1024,
+            connections_max_idle: Duration::from_mins(10),
+            max_connections: usize::MAX,
+            max_connections_per_ip: usize::MAX,
+            fetch_max_bytes: 55 * 1024 * 1024,
+            fetch_sessions_max: 1_000,
+            auto_create_topics: true,
+            max_request_partitions: 2_000,
+        }
+    }
+}
+
 /// What every connection shares.
 pub struct Services {
     /// The world outside.
