@@ -16,6 +16,7 @@
 pub mod broker;
 pub mod cli;
 pub mod codec;
+pub mod config;
 pub mod controller;
 pub mod env;
 pub mod format;
