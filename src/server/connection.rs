@@ -51,7 +51,7 @@ const READY_LEN_MAX: usize = 256 * 1024;
 /// Why a connection ended, other than by its client.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Closed {
-    #[error("a frame of {len} bytes, socket.request.max.bytes is {max}")]
+    #[error("a frame of {len} bytes, socket.request.max.bytes={max}{}", explain(*len))]
     FrameLength { len: i32, max: usize },
     #[error("{0}")]
     Refused(String),
@@ -66,6 +66,19 @@ pub(super) enum Closed {
     NotReading,
     #[error(transparent)]
     Io(#[from] io::Error),
+}
+
+/// What the first bytes are that were taken for the length of a frame, if they are well known.
+fn explain(len: i32) -> &'static str {
+    match len.to_be_bytes() {
+        [0x16, 0x03, ..] => ": the client speaks TLS, this listener does not",
+        [b'G', b'E', b'T', b' ']
+        | [b'P', b'O', b'S', b'T']
+        | [b'P', b'U', b'T', b' ']
+        | [b'H', b'E', b'A', b'D']
+        | [b'P', b'R', b'I', b'*'] => ": the client speaks HTTP",
+        _ => "",
+    }
 }
 
 /// How a connection ended without fault.
@@ -404,13 +417,12 @@ impl<H: Host> Session<H> {
             };
             self.ready_len -= reply.len();
             self.alone = self.alone && !self.waiting.is_empty();
+            if self.output.is_empty() {
+                self.stalled_since = self.now;
+            }
             match reply {
-                Reply::Send(response) => {
-                    if self.output.is_empty() {
-                        self.stalled_since = self.now;
-                    }
-                    self.output.extend(response.parts);
-                }
+                Reply::Whole(bytes) => self.output.push_back(OutPart::Bytes(bytes)),
+                Reply::Send(response) => self.output.extend(response.parts),
                 Reply::Nothing => {}
                 Reply::Close(why) => self.closing = Some(why),
             }

@@ -55,7 +55,9 @@ pub struct Response {
 
 /// How a request ends.
 pub enum Reply {
-    /// With a response.
+    /// With a response in one piece, length included.
+    Whole(Bytes),
+    /// With a response in pieces.
     Send(Response),
     /// Without (acks=0).
     Nothing,
@@ -96,6 +98,7 @@ impl Reply {
     /// Bytes that it will send.
     pub fn len(&self) -> usize {
         match self {
+            Reply::Whole(bytes) => bytes.len(),
             Reply::Send(response) => response.parts.iter().map(OutPart::len).sum(),
             Reply::Nothing | Reply::Close(_) => 0,
         }
@@ -109,6 +112,6 @@ impl Reply {
 
 impl From<Bytes> for Reply {
     fn from(bytes: Bytes) -> Self {
-        Reply::Send(Response { parts: vec![OutPart::Bytes(bytes)] })
+        Reply::Whole(bytes)
     }
 }

@@ -12,17 +12,23 @@ pub mod metadata;
 pub mod offset_for_leader_epoch;
 pub mod produce;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 
 use super::context::{Reply, RequestContext};
 use crate::protocol::messages::{self, DecodeError};
+
+/// Requests up to this length are decoded from a copy: their strings, of which some are kept, must
+/// not keep the whole buffer that the connection reads into.
+const COPIED_LEN_MAX: usize = 4 * 1024;
 
 /// The decoded request of `context`.
 pub(super) fn decode<T: messages::Decodable>(
     context: &RequestContext,
     body: BytesMut,
 ) -> Result<T, DecodeError> {
-    messages::decode(context.api, context.version, body.freeze())
+    let is_small = body.len() <= COPIED_LEN_MAX;
+    let body = if is_small { Bytes::copy_from_slice(&body) } else { body.freeze() };
+    messages::decode(context.api, context.version, body)
 }
 
 /// A body that is not its request: the connection ends, as in Kafka.

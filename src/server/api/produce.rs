@@ -27,7 +27,7 @@ const ADMIN_CLIENT_ID: &str = "__admin_client";
 
 /// Answers.
 pub(in crate::server) fn handle(context: RequestContext, mut body: BytesMut) -> Handled {
-    let request = match ProduceRequest::scan(&body, context.version) {
+    let mut request = match ProduceRequest::scan(&body, context.version) {
         Ok(request) => request,
         Err(error) => return Handled::Now(super::malformed(error)),
     };
@@ -69,6 +69,8 @@ pub(in crate::server) fn handle(context: RequestContext, mut body: BytesMut) -> 
     }
     let timeout = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
     let deadline = context.received_at + timeout;
+    let names = request.move_names(&body);
+    drop(body); // The records are in the log; their buffer can be read into again.
     Handled::Later(Box::pin(async move {
         let mut late = context.broker.env.clock.sleep_until(deadline);
         for (at, wait) in waits {
@@ -90,7 +92,7 @@ pub(in crate::server) fn handle(context: RequestContext, mut body: BytesMut) -> 
             };
             answers[at] = PartitionAnswer::refused(answers[at].index, error);
         }
-        respond(&context, &request, &body, &answers)
+        respond(&context, &request, &names, &answers)
     }))
 }
 
@@ -198,27 +200,22 @@ fn no_answer(context: &RequestContext, answers: &[PartitionAnswer]) -> Reply {
 fn respond(
     context: &RequestContext,
     request: &ProduceRequest,
-    body: &BytesMut,
+    names: &[u8],
     answers: &[PartitionAnswer],
 ) -> Reply {
     let mut rest = answers;
     let mut at = 0;
-    let topics: Vec<TopicAnswer<'_>> = request
-        .topics
-        .iter()
-        .enumerate()
-        .map(|(topic, named)| {
-            let count = request.partitions[at..].iter().take_while(|p| p.topic == topic).count();
-            let (partitions, others) = rest.split_at(count);
-            (rest, at) = (others, at + count);
-            match named {
-                TopicRef::Name(name) => {
-                    TopicAnswer { name: &body[name.clone()], id: Uuid::ZERO, partitions }
-                }
-                TopicRef::Id(id) => TopicAnswer { name: b"", id: *id, partitions },
+    let topics = request.topics.iter().enumerate().map(|(topic, named)| {
+        let count = request.partitions[at..].iter().take_while(|p| p.topic == topic).count();
+        let (partitions, others) = rest.split_at(count);
+        (rest, at) = (others, at + count);
+        match named {
+            TopicRef::Name(name) => {
+                TopicAnswer { name: &names[name.clone()], id: Uuid::ZERO, partitions }
             }
-        })
-        .collect();
+            TopicRef::Id(id) => TopicAnswer { name: b"", id: *id, partitions },
+        }
+    });
     let (correlation_id, version) = (context.correlation_id, context.version);
-    Reply::from(encode_response(correlation_id, version, topics.into_iter(), &[]))
+    Reply::from(encode_response(correlation_id, version, topics, &[]))
 }

@@ -352,11 +352,8 @@ fn a_request_that_ends_the_connection_ends_it_after_the_answers_before_it() {
         let mut scene = Scene::new(1, plain).await;
         let bad: [(Vec<u8>, &str); 8] = [
             (produce(3, Close, 0), "so the script says"),
-            (b"GET / HTTP/1.1\r\nHost: broker\r\n\r\n".to_vec(), "a frame of 1195725856 bytes"),
-            (
-                b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".to_vec(),
-                "a frame of 369295618 bytes",
-            ),
+            (b"GET / HTTP/1.1\r\nHost: broker\r\n\r\n".to_vec(), "the client speaks HTTP"),
+            (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".to_vec(), "the client speaks TLS"),
             (vec![0xff, 0xff, 0xff, 0xff], "a frame of -1 bytes"),
             (vec![0; 4], "request header"),
             (frame(4, 0, 1, &[]), "no API has number 4"),
@@ -638,6 +635,68 @@ fn large_requests_that_are_never_finished_do_not_hold_the_budget_for_ever() {
         assert!(scene.client.clock.now() < Mono::default() + Duration::from_secs(61));
         scene
     });
+}
+
+/// A connection that delivers bytes at once, then ends, and forgets what it is sent.
+struct Rush(Bytes);
+
+impl crate::env::ReadHalf for Rush {
+    fn poll_read(&mut self, _: &mut Context<'_>, into: &mut BytesMut) -> Poll<io::Result<usize>> {
+        let len = self.0.len().min(into.capacity() - into.len());
+        into.extend_from_slice(&self.0.split_to(len));
+        Poll::Ready(Ok(len))
+    }
+}
+
+impl crate::env::WriteHalf for Rush {
+    fn poll_send(
+        &mut self,
+        _: &mut Context<'_>,
+        parts: &mut VecDeque<OutPart>,
+    ) -> Poll<io::Result<()>> {
+        parts.clear();
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[test]
+fn a_request_that_is_answered_at_once_costs_no_allocation_of_the_connections_own() {
+    for padding in [100, 1_000, 16_000, 100_000] {
+        in_scene(|| async {
+            let scene = Scene::new(1, plain).await;
+            let measure = |count: i32| {
+                let address = "127.0.0.1:1".parse().unwrap();
+                let requests: Vec<_> = (0..count)
+                    .map(|id| padded(key::Produce, id, NotAnswer, 0, 0, padding))
+                    .collect();
+                let connection = Connection {
+                    peer: address,
+                    local: address,
+                    reader: Box::new(Rush(Bytes::from(requests.concat()))),
+                    writer: Box::new(Rush(Bytes::new())),
+                };
+                let info = ListenerInfo { name: "PLAINTEXT".into(), is_controller: false };
+                let session = Session::new(connection, Arc::new(info), Arc::clone(&scene.broker));
+                let mut session = std::pin::pin!(session.run());
+                BEGUN.with_borrow_mut(|begun| begun.reserve(2_000));
+                let memory = allocation_counter::measure(|| {
+                    let mut cx = Context::from_waker(std::task::Waker::noop());
+                    assert!(session.as_mut().poll(&mut cx).is_ready());
+                });
+                memory.count_total
+            };
+            measure(10);
+            let (few, many) = (measure(100), measure(1_000));
+            assert_eq!(begun().len(), 1_110);
+            let more = many.saturating_sub(few);
+            assert!(more < 10, "{more} allocations for 900 requests of {padding} bytes");
+            scene
+        });
+    }
 }
 
 /// Bytes of memory that so many connections hold, after each has sent `last`.
