@@ -14,29 +14,53 @@ use blumfeld::env::Disk;
 use blumfeld::env::OpenMode;
 use blumfeld::env::sim::{Call, Crash, Fault, Rng, SimDisk};
 use blumfeld::log::checkpoint::{self, Offsets, RECOVERY_POINTS};
-use blumfeld::log::{FlushKind, Log, LogConfig, LogShared, OpenContext, OpenFiles, UpTo};
+use blumfeld::log::{
+    AppendError, Appended, FlushKind, Log, LogConfig, LogShared, OpenContext, OpenFiles, UpTo,
+};
 use blumfeld::record::{BatchBuilder, BatchView, ControlType, Records};
 use blumfeld::types::{Offset, Timestamp};
 use seeds::seeds;
 
 const ROOT: &str = "/data";
 const DIR: &str = "/data/t-0";
-const PRODUCER: i64 = 7;
+const PRODUCERS: i64 = 3;
 
 /// What the one who appends knows of the log.
 #[derive(Clone, Default)]
 struct Known {
-    /// The first offset and the record count of each batch that was appended, or may have been.
-    batches: Vec<(Offset, i32)>,
+    /// The batches that were appended, or may have been.
+    batches: Vec<Sent>,
     /// The end after the last append that returned.
     end: Offset,
     /// Everything below was flushed.
     durable: Offset,
     /// Segments were deleted up to here, at most.
     start_max: Offset,
-    producer_epoch: i16,
     /// How many things the one who appends does.
     steps: usize,
+}
+
+/// A batch as its producer knows it.
+#[derive(Clone, Copy)]
+struct Sent {
+    base: Offset,
+    count: i32,
+    producer: i64,
+    sequence: i32,
+}
+
+impl Sent {
+    fn end(&self) -> Offset {
+        self.base + i64::from(self.count)
+    }
+
+    fn to_bytes(self) -> Vec<u8> {
+        let mut builder = BatchBuilder::new(0).producer(self.producer, 0, self.sequence);
+        for offset in self.base..self.end() {
+            builder.push(time_at(offset), None, Some(&value_at(offset)));
+        }
+        builder.build().unwrap()
+    }
 }
 
 fn value_at(offset: Offset) -> Vec<u8> {
@@ -50,12 +74,10 @@ fn time_at(offset: Offset) -> Timestamp {
     Timestamp(1_767_225_600_000 + offset * 10)
 }
 
-fn batch(base: Offset, count: i32, epoch: i16) -> Vec<u8> {
-    let mut builder = BatchBuilder::new(0).producer(PRODUCER, epoch, base as i32);
-    for offset in base..base + i64::from(count) {
-        builder.push(time_at(offset), None, Some(&value_at(offset)));
-    }
-    builder.build().unwrap()
+fn append(log: &mut Log, batch: &Sent) -> Result<Appended, AppendError> {
+    let mut bytes = batch.to_bytes();
+    let header = *BatchView::first(&bytes).unwrap().header();
+    log.append_as_leader(&mut bytes, &header, 0, time_at(batch.base))
 }
 
 /// Every second seed has few segments whose indexes are longer than a sector.
@@ -124,13 +146,13 @@ fn work(log: &mut Log, disk: &SimDisk, known: &mut Known, rng: &mut Rng) -> Resu
                 gone.remove().map_err(|error| error.to_string())?;
             }
             _ => {
-                let (base, count) = (log.end(), 1 + rng.below(4) as i32);
-                let mut bytes = batch(base, count, known.producer_epoch);
-                let header = *BatchView::first(&bytes).unwrap().header();
-                known.batches.push((base, count));
-                let now = time_at(base);
-                log.append_as_leader(&mut bytes, &header, 0, now)
-                    .map_err(|error| error.to_string())?;
+                let producer = rng.below(PRODUCERS as u64) as i64;
+                let before = known.batches.iter().rev().find(|sent| sent.producer == producer);
+                let sequence = before.map_or(0, |sent| sent.sequence + sent.count);
+                let count = 1 + rng.below(4) as i32;
+                let batch = Sent { base: log.end(), count, producer, sequence };
+                known.batches.push(batch);
+                append(log, &batch).map_err(|error| error.to_string())?;
                 log.set_high_watermark(log.end());
                 log.publish();
                 known.end = log.end();
@@ -184,14 +206,15 @@ fn check(log: &mut Log, known: &Known, all_appends_survive: bool) {
         let found = view.offset_for_timestamp(time_at(*offset)).unwrap().unwrap();
         assert_eq!(found.offset, *offset, "by its timestamp");
     }
-    // A retry of the last batch that survived is known as one.
-    let whole = |(base, count): &&(Offset, i32)| base + i64::from(*count) == end && *base >= start;
-    if let Some((base, count)) = known.batches.iter().rev().find(whole) {
-        let mut bytes = batch(*base, *count, known.producer_epoch);
-        let header = *BatchView::first(&bytes).unwrap().header();
-        let retried = log.append_as_leader(&mut bytes, &header, 0, time_at(*base)).unwrap();
-        assert!(retried.is_duplicate, "{base}+{count} was appended twice");
-        assert_eq!((retried.base_offset, log.end()), (*base, end));
+    // A retry of each producer's last batch that survived is known as one.
+    for producer in 0..PRODUCERS {
+        let survived = |sent: &&Sent| sent.producer == producer && sent.end() <= end;
+        let last = known.batches.iter().rev().find(survived);
+        if let Some(batch) = last.filter(|sent| sent.base >= start) {
+            let retried = append(log, batch).unwrap();
+            assert!(retried.is_duplicate, "{} to {} appended twice", batch.base, batch.end());
+            assert_eq!((retried.base_offset, log.end()), (batch.base, end));
+        }
     }
 }
 
@@ -274,11 +297,10 @@ fn a_power_cut_during_recovery_harms_no_more_than_the_first() {
             // And the next life of the log works like the first.
             known.durable = known.durable.min(log.end());
             known.end = log.end();
-            known.batches.retain(|(base, count)| base + i64::from(*count) <= known.end);
-            known.producer_epoch = 1;
-            let mut bytes = batch(0, 1, 1);
-            let header = *BatchView::first(&bytes).unwrap().header();
-            log.append_as_leader(&mut bytes, &header, 0, time_at(0)).unwrap();
+            known.batches.retain(|sent| sent.end() <= log.end());
+            let mut rng = Rng::new(seed).fork("next life");
+            work(&mut log, &disk, &mut known, &mut rng).unwrap();
+            check(&mut open(&disk.crash(Crash::PowerLoss), seed).unwrap(), &known, false);
         }
     }
 }
@@ -309,9 +331,8 @@ fn a_failed_call_takes_the_log_offline_or_leaves_it_whole() {
                     break;
                 }
                 if log.offline().is_some() {
-                    let mut bytes = batch(known.end, 1, 0);
-                    let header = *BatchView::first(&bytes).unwrap().header();
-                    let more = log.append_as_leader(&mut bytes, &header, 0, time_at(0));
+                    let batch = Sent { base: known.end, count: 1, producer: -1, sequence: -1 };
+                    let more = append(&mut log, &batch);
                     assert!(more.is_err(), "{call:?} {nth}: an offline log takes nothing");
                 }
                 drop(log);

@@ -281,6 +281,9 @@ impl<E: Entry> Index<E> {
 impl Index<OffsetEntry> {
     /// The byte from which to look for `offset`: the start of a batch at or before it.
     pub fn lookup(&self, base_offset: Offset, offset: Offset) -> io::Result<u32> {
+        if offset <= base_offset {
+            return Ok(0);
+        }
         let relative = u32::try_from(offset - base_offset).unwrap_or(u32::MAX);
         let found = self.floor(|entry| entry.relative_offset <= relative)?;
         Ok(found.map_or(0, |entry| entry.position))

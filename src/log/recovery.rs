@@ -23,6 +23,7 @@ use super::error::OpenError;
 use super::files::{
     CLEANED, DELETED, INDEX, LOG, SNAPSHOT, SWAP, TIME_INDEX, TXN_INDEX, file_name, offset_of,
 };
+use super::flush::FlushKind;
 use super::index::{OffsetEntry, TimeEntry};
 use super::log::{EPOCHS_FILE, Log, LogShared};
 use super::producers::Producers;
@@ -177,6 +178,13 @@ impl Log {
         // Without any snapshot a cleanly stopped log had no producers worth one.
         if !(context.clean && self.snapshots.is_empty() && unindexed.is_empty()) {
             self.reload_producers(context.now, unindexed)?;
+        }
+        if self.flush_is_due()
+            && let Some(job) = self.begin_flush(FlushKind::Records)
+        {
+            // What was recovered was acknowledged, and is not shown before it is flushed.
+            job.sync(&*self.shared.disk)?;
+            self.finish_flush(&job, Ok(()), context.now);
         }
         self.producers.on_high_watermark(self.high_watermark);
         self.publish();
