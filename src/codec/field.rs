@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, Bytes};
 
-use super::{CodecError, Reader, Writer, json};
+use super::{CodecError, Reader, STRING_LEN_MAX, Writer, json};
 use crate::types::Uuid;
 
 /// The version a message is read or written at.
@@ -72,13 +72,23 @@ impl Field for Uuid {
     }
 }
 
+/// A longer string would be refused by whoever reads it, and by then it is in the log.
+fn write_str(value: Option<&str>, writer: &mut Writer, at: At) -> Result<(), CodecError> {
+    match value.map_or(0, str::len) {
+        len if len > STRING_LEN_MAX => Err(CodecError::LongString(len)),
+        _ => {
+            writer.nullable_str(value, at.flexible);
+            Ok(())
+        }
+    }
+}
+
 impl Field for Option<String> {
     fn read(reader: &mut Reader<'_>, at: At) -> Result<Self, CodecError> {
         Ok(reader.nullable_str(at.flexible)?.map(str::to_owned))
     }
     fn write(&self, writer: &mut Writer, at: At) -> Result<(), CodecError> {
-        writer.nullable_str(self.as_deref(), at.flexible);
-        Ok(())
+        write_str(self.as_deref(), writer, at)
     }
     fn write_json(&self, out: &mut String, at: At) {
         json::nullable(out, self.as_ref(), at);
@@ -90,8 +100,7 @@ impl Field for String {
         Option::<String>::read(reader, at)?.ok_or(CodecError::Null)
     }
     fn write(&self, writer: &mut Writer, at: At) -> Result<(), CodecError> {
-        writer.nullable_str(Some(self), at.flexible);
-        Ok(())
+        write_str(Some(self), writer, at)
     }
     fn write_json(&self, out: &mut String, _: At) {
         json::text(out, self);

@@ -119,7 +119,7 @@ macro_rules! messages {
                     let ignorable = $crate::codec::messages!(@ignorable $($ignorable)?);
                     if ($field_versions).contains(&at.version) {
                         $crate::codec::messages!(
-                            @write [$($tag)?] self, writer, tagged, at, is_default, $field
+                            @write [$($tag)?] self, writer, tagged, at, is_default, $name, $field
                         );
                     } else if !is_default && !ignorable {
                         return Err($crate::codec::CodecError::NotInVersion {
@@ -176,17 +176,20 @@ macro_rules! messages {
     (@read_tagged [$tag:literal] $got:ident, $message:ident, $reader:ident, $at:ident, $name:ident, $field:ident, $versions:expr) => {
         if $got == $tag && ($versions).contains(&$at.version) {
             $message.$field = $crate::codec::Field::read($reader, $at)
+                .and_then(|value| $reader.clone().finish().map(|()| value))
                 .map_err(|error| error.within(stringify!($name), stringify!($field)))?;
         }
     };
 
-    (@write [] $self:ident, $writer:ident, $tagged:ident, $at:ident, $is_default:ident, $field:ident) => {
-        $crate::codec::Field::write(&$self.$field, $writer, $at)?;
+    (@write [] $self:ident, $writer:ident, $tagged:ident, $at:ident, $is_default:ident, $name:ident, $field:ident) => {
+        $crate::codec::Field::write(&$self.$field, $writer, $at)
+            .map_err(|error| error.within(stringify!($name), stringify!($field)))?;
     };
-    (@write [$tag:literal] $self:ident, $writer:ident, $tagged:ident, $at:ident, $is_default:ident, $field:ident) => {
+    (@write [$tag:literal] $self:ident, $writer:ident, $tagged:ident, $at:ident, $is_default:ident, $name:ident, $field:ident) => {
         if !$is_default {
             let mut value = $crate::codec::Writer::new();
-            $crate::codec::Field::write(&$self.$field, &mut value, $at)?;
+            $crate::codec::Field::write(&$self.$field, &mut value, $at)
+                .map_err(|error| error.within(stringify!($name), stringify!($field)))?;
             $tagged.push(($tag, value));
         }
     };
@@ -263,6 +266,44 @@ mod tests {
         sample.epoch = 5;
         assert_eq!(sample.to_json(0), r#"{"id":1,"name":"a\"b","parts":[{"number":7}]}"#);
         assert!(sample.to_json(1).ends_with(r#""epoch":5}"#));
+    }
+
+    #[test]
+    fn a_string_that_kafka_would_not_read_is_not_written() {
+        let sample = Sample { name: Some("x".repeat(0x8000)), ..Sample::default() };
+        for version in 0..=2 {
+            assert_eq!(
+                encode(&sample, version).unwrap_err().to_string(),
+                "Sample.name: a string has 32768 bytes, at most 32767 are allowed"
+            );
+        }
+        let longest = Sample { name: Some("x".repeat(0x7fff)), ..Sample::default() };
+        for version in 0..=2 {
+            let bytes = encode(&longest, version).unwrap();
+            assert_eq!(Sample::decode(&bytes, version).unwrap(), longest);
+        }
+        // The same name, claimed one byte longer in a compact length.
+        let mut bytes = encode(&longest, 1).unwrap();
+        assert_eq!(bytes[4..7], [0x80, 0x80, 0x02]);
+        bytes[4] = 0x81;
+        bytes.push(0);
+        assert_eq!(
+            Sample::decode(&bytes, 1).unwrap_err().to_string(),
+            "Sample.name: a string has 32768 bytes, at most 32767 are allowed"
+        );
+    }
+
+    #[test]
+    fn a_tagged_field_fills_its_length_and_an_unknown_one_is_passed_over() {
+        let bytes = |tags: &[u8]| [&[0, 0, 0, 1, 0, 1][..], tags].concat();
+        let unknown = Sample { id: 1, ..Sample::default() };
+        assert_eq!(Sample::decode(&bytes(&[1, 9, 2, 7, 7]), 1).unwrap(), unknown);
+        let epoch = Sample { epoch: 5, ..unknown };
+        assert_eq!(Sample::decode(&bytes(&[1, 3, 4, 0, 0, 0, 5]), 1).unwrap(), epoch);
+        assert_eq!(
+            Sample::decode(&bytes(&[1, 3, 5, 0, 0, 0, 5, 0]), 1).unwrap_err().to_string(),
+            "Sample.epoch: 1 bytes follow the message"
+        );
     }
 
     #[test]

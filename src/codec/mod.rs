@@ -13,7 +13,7 @@ mod reader;
 mod writer;
 
 pub use field::{At, Field};
-pub use reader::{ARRAY_ELEMENTS_MAX, Reader, TAGGED_FIELDS_MAX};
+pub use reader::{ARRAY_ELEMENTS_MAX, Reader, STRING_LEN_MAX, TAGGED_FIELDS_MAX};
 pub use writer::Writer;
 
 pub(crate) use messages::messages;
@@ -42,6 +42,9 @@ pub enum CodecError {
     /// A varint longer than its type.
     #[error("a varint is longer than {0} bytes")]
     Varint(usize),
+    /// A string longer than Kafka takes.
+    #[error("a string has {0} bytes, at most {STRING_LEN_MAX} are allowed")]
+    LongString(usize),
     /// A text that is not UTF-8.
     #[error("a string is not UTF-8")]
     Utf8,

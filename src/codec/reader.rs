@@ -7,6 +7,9 @@ use crate::types::Uuid;
 pub const ARRAY_ELEMENTS_MAX: usize = 1_000_000;
 /// Kafka 4.4 refuses more tagged fields in one section (CVE-2026-111115).
 pub const TAGGED_FIELDS_MAX: usize = 10_000;
+/// Kafka neither writes nor reads longer strings, in bytes, whatever the encoding of their length
+/// could hold.
+pub const STRING_LEN_MAX: usize = 0x7fff;
 
 /// A position in borrowed bytes. Every read is bounds-checked; nothing allocates by a claim.
 #[derive(Clone, Debug)]
@@ -117,10 +120,13 @@ impl<'a> Reader<'a> {
         len.map(|len| self.take(len)).transpose()
     }
 
-    /// A nullable string, compact or with a 16-bit length.
+    /// A nullable string of at most [`STRING_LEN_MAX`] bytes, compact or with a 16-bit length.
     pub fn nullable_str(&mut self, compact: bool) -> Result<Option<&'a str>, CodecError> {
         let len = if compact { self.compact_len()? } else { usize::try_from(self.i16()?).ok() };
         let Some(len) = len else { return Ok(None) };
+        if len > STRING_LEN_MAX {
+            return Err(CodecError::LongString(len));
+        }
         std::str::from_utf8(self.take(len)?).map(Some).map_err(|_| CodecError::Utf8)
     }
 

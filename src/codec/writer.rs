@@ -74,7 +74,8 @@ impl Writer {
         self.bytes.put_slice(value.unwrap_or_default());
     }
 
-    /// A nullable string, compact or with a 16-bit length.
+    /// A nullable string, compact or with a 16-bit length. It has at most
+    /// [`STRING_LEN_MAX`](super::STRING_LEN_MAX) bytes: see [`Field`](super::Field) for a check.
     pub fn nullable_str(&mut self, value: Option<&str>, compact: bool) {
         match (value, compact) {
             (value, true) => self.unsigned_varint(value.map_or(0, |value| value.len() as u32 + 1)),

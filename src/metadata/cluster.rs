@@ -51,7 +51,7 @@ pub struct Broker {
     pub fenced: bool,
     /// Asked to stop.
     pub in_controlled_shutdown: bool,
-    /// The ids of its online log directories.
+    /// The ids of its online log directories, in Kafka's order of ids.
     pub log_dirs: Vec<Uuid>,
     /// Log directories that take no new replicas (KIP-1066); `None` when never said.
     pub cordoned_log_dirs: Option<Vec<Uuid>>,
@@ -117,6 +117,16 @@ macro_rules! feature_ranges {
     };
 }
 
+/// In the order of Java's `Uuid.compareTo`, which takes both halves for signed numbers.
+fn sorted(directories: &[Uuid]) -> Vec<Uuid> {
+    let mut directories = directories.to_vec();
+    directories.sort_by_key(|id| {
+        let number = u128::from_be_bytes(id.0);
+        ((number >> 64) as i64, number as i64)
+    });
+    directories
+}
+
 impl Cluster {
     /// Brokers that clients may be told of.
     pub fn alive(&self) -> impl Iterator<Item = &Broker> {
@@ -138,7 +148,7 @@ impl Cluster {
             rack: record.rack.clone(),
             fenced: record.fenced,
             in_controlled_shutdown: record.in_controlled_shutdown,
-            log_dirs: record.log_dirs.clone(),
+            log_dirs: sorted(&record.log_dirs),
             cordoned_log_dirs: record.cordoned_log_dirs.clone(),
             is_migrating_zk_broker: record.is_migrating_zk_broker,
         };
@@ -191,17 +201,23 @@ impl Cluster {
         &mut self,
         record: &BrokerRegistrationChangeRecord,
     ) -> Result<(), ApplyError> {
-        let broker = self.broker_mut(record.broker_id, record.broker_epoch)?;
-        match record.fenced {
-            1 => broker.fenced = true,
-            -1 => broker.fenced = false,
-            _ => {}
-        }
-        if record.in_controlled_shutdown == 1 {
-            broker.in_controlled_shutdown = true;
-        }
+        let id = record.broker_id;
+        let unknown = |field, value| Err(ApplyError::UnknownChange { id, field, value });
+        let broker = self.broker_mut(id, record.broker_epoch)?;
+        let fenced = match record.fenced {
+            1 => true,
+            0 => broker.fenced,
+            -1 => false,
+            value => return unknown("fenced", value),
+        };
+        let in_controlled_shutdown = match record.in_controlled_shutdown {
+            1 => true,
+            0 => broker.in_controlled_shutdown,
+            value => return unknown("in_controlled_shutdown", value),
+        };
+        (broker.fenced, broker.in_controlled_shutdown) = (fenced, in_controlled_shutdown);
         if !record.log_dirs.is_empty() {
-            broker.log_dirs.clone_from(&record.log_dirs);
+            broker.log_dirs = sorted(&record.log_dirs);
         }
         if let Some(cordoned) = &record.cordoned_log_dirs {
             broker.cordoned_log_dirs = Some(cordoned.clone());

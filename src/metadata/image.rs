@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::cluster::Cluster;
 use super::configs::{ConfigResource, Configs};
-use super::features::{METADATA_VERSION, Release};
+use super::features::{KRAFT_VERSION, METADATA_VERSION, Release};
 use super::record::{
     AccessControlEntryRecord, ClientQuotaRecord, DelegationTokenRecord, MetadataRecord,
     UserScramCredentialRecord,
@@ -38,6 +38,8 @@ pub enum ApplyError {
     UnknownAcl { id: Uuid },
     #[error("metadata.version {level} is unknown to this release")]
     UnknownRelease { level: i16 },
+    #[error("{field} of the change to broker {id} is {value}, which is unknown to this release")]
+    UnknownChange { id: BrokerId, field: &'static str, value: i8 },
 }
 
 /// Who a client quota is for: sorted (type, name) pairs, where no name is the default entity.
@@ -108,6 +110,36 @@ pub struct Changes {
     pub features: bool,
 }
 
+impl Changes {
+    /// Notes that a topic is gone, and forgets what else was noted of it. One that came and went
+    /// was never seen by anyone.
+    fn delete(&mut self, topic: Arc<Topic>) {
+        self.configs.remove(&ConfigResource::topic(&topic.name));
+        let at = |partition| TopicPartition { topic: topic.id, partition };
+        let noted: Vec<TopicPartition> =
+            self.partitions.range(at(0)..=at(i32::MAX)).copied().collect();
+        for id in noted {
+            self.partitions.remove(&id);
+        }
+        if !self.topics_created.remove(&topic.id) {
+            self.topics_deleted.push(topic);
+        }
+    }
+
+    /// Adds what changed after.
+    pub fn merge(&mut self, later: Self) {
+        let Self { topics_created, topics_deleted, partitions, configs, cluster, features } = later;
+        for topic in topics_deleted {
+            self.delete(topic);
+        }
+        self.topics_created.extend(topics_created);
+        self.partitions.extend(partitions);
+        self.configs.extend(configs);
+        self.cluster |= cluster;
+        self.features |= features;
+    }
+}
+
 impl MetadataImage {
     /// The next image: applies one record, notes in `changes` what it changed.
     ///
@@ -129,12 +161,7 @@ impl MetadataImage {
                 if self.configs.of(&resource).is_some() {
                     Arc::make_mut(&mut self.configs).remove(&resource);
                 }
-                changes.configs.remove(&resource);
-                let at = |partition| TopicPartition { topic: gone.id, partition };
-                changes.partitions.retain(|id| !(at(0)..=at(i32::MAX)).contains(id));
-                if !changes.topics_created.remove(&gone.id) {
-                    changes.topics_deleted.push(gone);
-                }
+                changes.delete(gone);
             }
             MetadataRecord::Partition(partition) => {
                 self.topics.put_partition(partition)?;
@@ -162,6 +189,8 @@ impl MetadataImage {
                     Release::from_level(level).map_err(|_| ApplyError::UnknownRelease { level })?;
                 changes.features = true;
             }
+            // The quorum's own records rule it. Kafka 3.9 wrote it here by mistake (KAFKA-18979).
+            MetadataRecord::FeatureLevel(feature) if feature.name == KRAFT_VERSION => {}
             MetadataRecord::FeatureLevel(feature) => {
                 let features = Arc::make_mut(&mut self.features);
                 if feature.feature_level == 0 {
@@ -252,6 +281,135 @@ impl MetadataImage {
         }
         if keys.is_empty() {
             quotas.remove(&entity);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::record::{
+        BrokerRegistrationChangeRecord, ClearElrRecord, ConfigRecord, FeatureLevelRecord,
+        PartitionChangeRecord, PartitionRecord, RegisterBrokerRecord, RemoveTopicRecord,
+        TopicRecord,
+    };
+    use super::*;
+
+    const TOPIC: TopicId = Uuid::from_halves(1, 2);
+
+    fn image(records: &[MetadataRecord]) -> (MetadataImage, Changes) {
+        let (mut image, mut changes) = (MetadataImage::default(), Changes::default());
+        for record in records {
+            image.apply(record, &mut changes).unwrap();
+        }
+        (image, changes)
+    }
+
+    fn topic() -> MetadataRecord {
+        TopicRecord { name: "t".into(), topic_id: TOPIC }.into()
+    }
+
+    fn partition(id: i32) -> PartitionRecord {
+        PartitionRecord {
+            partition_id: id,
+            topic_id: TOPIC,
+            replicas: vec![1, 2],
+            isr: vec![1],
+            leader: 1,
+            leader_epoch: 3,
+            partition_epoch: 4,
+            ..PartitionRecord::default()
+        }
+    }
+
+    fn change(change: PartitionChangeRecord) -> MetadataRecord {
+        PartitionChangeRecord { partition_id: 0, topic_id: TOPIC, ..change }.into()
+    }
+
+    #[test]
+    fn every_change_of_a_partition_raises_its_epoch_and_a_named_leader_the_leader_epoch() {
+        let epochs = |record: MetadataRecord| {
+            let (image, changes) = image(&[topic(), partition(0).into(), record]);
+            assert_eq!(changes.partitions.len(), 1);
+            let partition = &image.topics.by_id(TOPIC).unwrap().partitions[0];
+            (partition.leader, partition.leader_epoch, partition.partition_epoch)
+        };
+        let isr = PartitionChangeRecord { isr: Some(vec![1, 2]), ..Default::default() };
+        assert_eq!(epochs(change(isr)), (1, 3, 5));
+        let again = PartitionChangeRecord { leader: 1, ..Default::default() };
+        assert_eq!(epochs(change(again)), (1, 4, 5));
+        let gone = PartitionChangeRecord { leader: -1, ..Default::default() };
+        assert_eq!(epochs(change(gone)), (-1, 4, 5));
+    }
+
+    #[test]
+    fn clearing_eligible_leader_replicas_changes_only_partitions_that_have_some() {
+        let elr = PartitionRecord { last_known_elr: Some(vec![2]), ..partition(0) };
+        let clear = ClearElrRecord { topic_name: "t".into() }.into();
+        let (image, _) = image(&[topic(), elr.into(), partition(1).into(), clear]);
+        let partitions = &image.topics.by_id(TOPIC).unwrap().partitions;
+        assert!(partitions[0].last_known_elr.is_empty());
+        assert_eq!([partitions[0].partition_epoch, partitions[1].partition_epoch], [5, 4]);
+    }
+
+    #[test]
+    fn directories_that_were_never_assigned_follow_the_number_of_replicas() {
+        let replicas =
+            PartitionChangeRecord { replicas: Some(vec![1, 2, 3]), ..Default::default() };
+        let (image, _) = image(&[topic(), partition(0).into(), change(replicas)]);
+        let partition = &image.topics.by_id(TOPIC).unwrap().partitions[0];
+        assert_eq!(partition.directories, [Uuid::MIGRATING_DIRECTORY; 3]);
+    }
+
+    #[test]
+    fn the_version_of_the_quorum_is_no_feature_of_the_image() {
+        let level = |name: &str, level| {
+            FeatureLevelRecord { name: name.into(), feature_level: level }.into()
+        };
+        let (image, _) = image(&[level(KRAFT_VERSION, 1), level("group.version", 1)]);
+        assert_eq!(image.features.keys().collect::<Vec<_>>(), ["group.version"]);
+    }
+
+    #[test]
+    fn a_topic_that_came_and_went_was_never_there() {
+        let config = ConfigRecord {
+            resource_type: 2,
+            resource_name: "t".into(),
+            name: "segment.bytes".into(),
+            value: Some("1048576".into()),
+        };
+        let gone = RemoveTopicRecord { topic_id: TOPIC }.into();
+        let (image, changes) = image(&[topic(), partition(0).into(), config.into(), gone]);
+        assert!(image.topics.is_empty() && image.configs.iter().next().is_none());
+        assert!(changes.topics_created.is_empty() && changes.topics_deleted.is_empty());
+        assert!(changes.partitions.is_empty() && changes.configs.is_empty());
+    }
+
+    #[test]
+    fn a_later_deletion_cancels_an_earlier_creation() {
+        let (mut before, mut changes) = image(&[topic(), partition(0).into()]);
+        let mut later = Changes::default();
+        before.apply(&RemoveTopicRecord { topic_id: TOPIC }.into(), &mut later).unwrap();
+        assert_eq!(later.topics_deleted.len(), 1);
+        changes.merge(later);
+        assert!(changes.topics_created.is_empty() && changes.topics_deleted.is_empty());
+        assert!(changes.partitions.is_empty());
+    }
+
+    #[test]
+    fn a_change_of_a_broker_that_is_not_understood_changes_nothing() {
+        let broker = RegisterBrokerRecord { broker_id: 1, broker_epoch: 7, ..Default::default() };
+        let (before, _) = image(&[broker.into()]);
+        let record =
+            BrokerRegistrationChangeRecord { broker_id: 1, broker_epoch: 7, ..Default::default() };
+        let odd = [
+            BrokerRegistrationChangeRecord { fenced: 2, ..record.clone() },
+            BrokerRegistrationChangeRecord { fenced: -1, in_controlled_shutdown: -1, ..record },
+        ];
+        for record in odd {
+            let mut image = before.clone();
+            let error = image.apply(&record.into(), &mut Changes::default()).unwrap_err();
+            assert!(matches!(error, ApplyError::UnknownChange { id: 1, .. }), "{error}");
+            assert_eq!(image, before);
         }
     }
 }

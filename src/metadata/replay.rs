@@ -13,7 +13,7 @@ pub struct Replay {
     /// What is committed, as far as transactions go.
     image: MetadataImage,
     changes: Changes,
-    /// The image with the records of the open transaction, if one is open.
+    /// The image with the records of the open transaction, if one is open, and what they changed.
     open: Option<(MetadataImage, Changes)>,
 }
 
@@ -64,10 +64,12 @@ impl Replay {
                 if self.open.is_some() {
                     return Err(ReplayError::Nested);
                 }
-                self.open = Some((self.image.clone(), self.changes.clone()));
+                self.open = Some((self.image.clone(), Changes::default()));
             }
             MetadataRecord::EndTransaction(_) => {
-                (self.image, self.changes) = self.open.take().ok_or(ReplayError::NotOpen)?;
+                let (image, changes) = self.open.take().ok_or(ReplayError::NotOpen)?;
+                self.image = image;
+                self.changes.merge(changes);
             }
             MetadataRecord::AbortTransaction(_) => {
                 self.open.take().ok_or(ReplayError::NotOpen)?;
@@ -128,5 +130,19 @@ mod tests {
         assert_eq!((names(&aborted), aborted.image().offset), (vec!["a".into()], 3));
         assert_eq!(replay(&[begin.clone(), begin]).unwrap_err(), ReplayError::Nested);
         assert_eq!(replay(&[end]).unwrap_err(), ReplayError::NotOpen);
+    }
+
+    #[test]
+    fn what_a_transaction_changed_is_told_when_it_ends_and_once() {
+        let begin = MetadataRecord::from(BeginTransactionRecord::default());
+        let end = MetadataRecord::from(EndTransactionRecord::default());
+        let mut replay = replay(&[topic("a", 1), begin, topic("b", 2)]).unwrap();
+        let created = |replay: &mut Replay| {
+            let created = replay.take_changes().topics_created.into_iter();
+            created.map(|id| id.0[15]).collect::<Vec<_>>()
+        };
+        assert_eq!(created(&mut replay), [1]);
+        replay.apply(&end, 3, 1).unwrap();
+        assert_eq!(created(&mut replay), [2]);
     }
 }

@@ -13,7 +13,7 @@ use super::record::{
     ProducerIdsRecord, RegisterBrokerRecord, RegisterControllerRecord, TopicRecord,
 };
 use super::topics::Partition;
-use crate::types::{PartitionIndex, TopicId};
+use crate::types::{PartitionIndex, TopicId, Uuid};
 
 impl Release {
     /// The version at which `record` is written under this release (Kafka 4.4 `MetadataVersion`).
@@ -50,7 +50,14 @@ fn partition_record(
     partition_id: PartitionIndex,
     partition: &Partition,
     has_elr: bool,
+    has_directories: bool,
 ) -> MetadataRecord {
+    // Older formats have no place for directories; then none is assigned, and nothing is lost.
+    let is_migrating = |directory: &Uuid| *directory == Uuid::MIGRATING_DIRECTORY;
+    let directories = match &partition.directories {
+        none if !has_directories && none.iter().all(is_migrating) => Vec::new(),
+        known => known.clone(),
+    };
     // These are tagged fields, left out when there is nothing to say.
     let unless_empty = |ids: &Vec<i32>| (has_elr && !ids.is_empty()).then(|| ids.clone());
     PartitionRecord {
@@ -64,7 +71,7 @@ fn partition_record(
         leader_recovery_state: partition.leader_recovery_state,
         leader_epoch: partition.leader_epoch,
         partition_epoch: partition.partition_epoch,
-        directories: partition.directories.clone(),
+        directories,
         eligible_leader_replicas: unless_empty(&partition.elr),
         last_known_elr: unless_empty(&partition.last_known_elr),
     }
@@ -140,10 +147,11 @@ impl MetadataImage {
         records.extend(self.cluster.brokers.values().map(broker_record));
         records.extend(self.cluster.controllers.values().map(controller_record));
         let has_elr = self.features.contains_key(ELIGIBLE_LEADER_REPLICAS_VERSION);
+        let has_directories = self.release.has_directories();
         for topic in self.topics.iter() {
             records.push(TopicRecord { name: topic.name.to_string(), topic_id: topic.id }.into());
             records.extend(topic.partitions.iter().enumerate().map(|(at, partition)| {
-                partition_record(topic.id, at as PartitionIndex, partition, has_elr)
+                partition_record(topic.id, at as i32, partition, has_elr, has_directories)
             }));
         }
         for (resource, keys) in self.configs.iter() {
@@ -190,7 +198,6 @@ mod tests {
         AccessControlEntryRecord, DelegationTokenRecord, UserScramCredentialRecord,
     };
     use super::*;
-    use crate::types::Uuid;
 
     /// One record of each kind that is kept.
     fn records() -> Vec<MetadataRecord> {
@@ -260,6 +267,38 @@ mod tests {
         for (record, version) in written {
             let bytes = record.encode(version).unwrap();
             assert_eq!(MetadataRecord::decode(&bytes).unwrap(), (record, version));
+        }
+    }
+
+    #[test]
+    fn a_snapshot_can_be_written_at_every_release() {
+        for release in super::super::features::RELEASES {
+            let level =
+                FeatureLevelRecord { name: METADATA_VERSION.into(), feature_level: release.level };
+            let topic_id = Uuid::from_halves(1, 2);
+            let records: [MetadataRecord; 4] = [
+                level.into(),
+                RegisterBrokerRecord { broker_id: 1, ..Default::default() }.into(),
+                TopicRecord { name: "t".into(), topic_id }.into(),
+                PartitionRecord {
+                    partition_id: 0,
+                    topic_id,
+                    replicas: vec![1],
+                    ..Default::default()
+                }
+                .into(),
+            ];
+            let mut image = MetadataImage::default();
+            for record in &records {
+                image.apply(record, &mut Changes::default()).unwrap();
+            }
+            let mut again = MetadataImage::default();
+            for (record, version) in image.to_records() {
+                let bytes = record.encode(version).unwrap();
+                let (record, _) = MetadataRecord::decode(&bytes).unwrap();
+                again.apply(&record, &mut Changes::default()).unwrap();
+            }
+            assert_eq!(again, image, "{release}");
         }
     }
 }

@@ -89,9 +89,10 @@ impl Partition {
     }
 }
 
-/// Records older than directory assignment name none (Kafka 4.4 `defaultToMigrating`).
+/// Records older than directory assignment name none; a partition of which none is known keeps
+/// saying so when its replicas change (Kafka 4.4 `defaultToMigrating`).
 fn directories_of(directories: &[Uuid], replicas: usize) -> Vec<Uuid> {
-    if directories.is_empty() {
+    if directories.iter().all(|directory| *directory == Uuid::MIGRATING_DIRECTORY) {
         vec![Uuid::MIGRATING_DIRECTORY; replicas]
     } else {
         directories.to_vec()
@@ -220,9 +221,12 @@ impl Topics {
         for id in ids {
             for (at, partition) in self.topic_mut(id)?.partitions.iter_mut().enumerate() {
                 if !partition.elr.is_empty() || !partition.last_known_elr.is_empty() {
-                    let partition = Arc::make_mut(partition);
-                    partition.elr.clear();
-                    partition.last_known_elr.clear();
+                    // A change like any other, so that the partition epoch rises with it.
+                    Arc::make_mut(partition).change(&PartitionChangeRecord {
+                        eligible_leader_replicas: Some(Vec::new()),
+                        last_known_elr: Some(Vec::new()),
+                        ..PartitionChangeRecord::default()
+                    });
                     changed.push(TopicPartition { topic: id, partition: at as PartitionIndex });
                 }
             }
