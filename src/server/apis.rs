@@ -111,10 +111,13 @@ apis! {
     ListOffsets 1-11 Broker OneAtATime now!(api::list_offsets::handle);
     Metadata 0-13 Broker OneAtATime later!(api::metadata::handle);
     ApiVersions 0-5 Both OneAtATime api::api_versions::handle;
+    CreateTopics 2-7 Both OneAtATime later!(api::create_topics::handle);
+    DeleteTopics 1-6 Both OneAtATime later!(api::delete_topics::handle);
     DeleteRecords 0-2 Broker OneAtATime now!(api::delete_records::handle);
     InitProducerId 0-5 Broker OneAtATime later!(api::init_producer_id::handle);
     OffsetForLeaderEpoch 2-4 Broker OneAtATime now!(api::offset_for_leader_epoch::handle);
     DescribeLogDirs 1-5 Broker OneAtATime now!(api::describe_log_dirs::handle);
+    CreatePartitions 0-3 Both OneAtATime later!(api::create_partitions::handle);
     DescribeCluster 0-2 Both OneAtATime now!(api::describe_cluster::handle);
     DescribeTopicPartitions 0-0 Broker OneAtATime now!(api::describe_topic_partitions::handle);
 }

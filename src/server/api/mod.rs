@@ -1,7 +1,10 @@
 //! One file an API: authorize, resolve, call one thing, translate back.
 
 pub mod api_versions;
+pub mod create_partitions;
+pub mod create_topics;
 pub mod delete_records;
+pub mod delete_topics;
 pub mod describe_cluster;
 pub mod describe_log_dirs;
 pub mod describe_topic_partitions;
@@ -15,7 +18,9 @@ pub mod produce;
 use bytes::{Bytes, BytesMut};
 
 use super::context::{Reply, RequestContext};
-use crate::protocol::messages::{self, DecodeError};
+use crate::controller::command::{Refusal, Verdict};
+use crate::protocol::messages::{self, DecodeError, StrBytes, text};
+use crate::types::{BrokerId, ErrorCode};
 
 /// Requests up to this length are decoded from a copy: their strings, of which some are kept, must
 /// not keep the whole buffer that the connection reads into.
@@ -39,4 +44,22 @@ pub(super) fn malformed(error: impl std::fmt::Display) -> Reply {
 /// Topics that the broker keeps for itself (Kafka 4.4 `Topic.isInternal`).
 pub(super) fn is_internal(topic: &str) -> bool {
     matches!(topic, "__consumer_offsets" | "__transaction_state" | "__share_group_state")
+}
+
+/// Code and message of a refusal, as responses carry them.
+pub(super) fn error(refusal: &Refusal) -> (i16, Option<StrBytes>) {
+    (refusal.code.code(), refusal.message.as_deref().map(text))
+}
+
+/// Code and message of what was done or refused.
+pub(super) fn verdict(verdict: &Verdict) -> (i16, Option<StrBytes>) {
+    match verdict {
+        Ok(()) => (ErrorCode::None.code(), None),
+        Err(refusal) => error(refusal),
+    }
+}
+
+/// The ids of brokers in a request.
+pub(super) fn broker_ids(ids: &[messages::BrokerId]) -> Vec<BrokerId> {
+    ids.iter().map(|id| id.0).collect()
 }
