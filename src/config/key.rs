@@ -173,6 +173,7 @@ impl Key {
             ("minutes", "minutes"),
             ("hours", "hours"),
             ("bytes", "bytes"),
+            ("bytes.between.snapshots", "bytes"),
             ("buffer.size", "bytes"),
             ("receive.size", "bytes"),
         ];

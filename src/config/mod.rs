@@ -10,6 +10,7 @@ mod broker;
 mod check;
 mod client_metrics;
 mod conflicts;
+mod describe;
 mod error;
 mod group;
 mod key;
@@ -28,6 +29,7 @@ mod warning;
 
 pub use broker::{BrokerConfig, InterBroker};
 pub use check::Check;
+pub use describe::{DescribedSynonym, Description, Source};
 pub use error::{AlterError, Cited, Conflict, StartError, StartErrors, ValueError};
 pub use key::{Default, Importance, Key, Mode, Status, Synonym};
 pub use keys::client_metrics::ClientMetricsConfig;
@@ -43,5 +45,7 @@ pub use types::{CleanupPolicy, IsolationLevel, MigrationPolicy, TopicCompression
 pub use value::{FromValue, Kind, Secret, Value};
 pub use warning::Warning;
 
+#[cfg(test)]
+mod reference;
 #[cfg(test)]
 mod tests;
