@@ -6,6 +6,8 @@
 //! accept connections. Stop: tell the controller; answer what was asked; flush and close the logs;
 //! write checkpoints; stop the controller; mark the stop as clean, last.
 
+pub mod configuration;
+mod reports;
 pub mod settings;
 
 use std::collections::BTreeSet;
@@ -17,7 +19,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
+use self::reports::Reporter;
 use self::settings::BrokerSettings;
 use crate::controller::command::{BrokerHeartbeat, Refusal, RegisterBroker, RegisterController};
 use crate::controller::driver::{self, ControllerHandle, Driver, Observer, Start};
@@ -93,7 +97,11 @@ pub struct Broker {
     _metadata_lock: Option<Box<dyn crate::env::Lock>>,
 }
 
-struct BrokerObserver(Arc<Placement>);
+/// Acts on images, and tells the reporter that there is a new one.
+struct BrokerObserver {
+    placement: Arc<Placement>,
+    changed: Arc<Notify>,
+}
 
 impl Observer for BrokerObserver {
     fn on_image<'a>(
@@ -101,7 +109,12 @@ impl Observer for BrokerObserver {
         image: Arc<MetadataImage>,
         changes: &'a Changes,
     ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
-        Box::pin(async move { self.0.apply(&image, changes).await })
+        Box::pin(async move {
+            self.placement.apply(&image, changes).await;
+            if !changes.partitions.is_empty() {
+                self.changed.notify_one();
+            }
+        })
     }
 }
 
@@ -145,8 +158,19 @@ impl Broker {
 
         let failed = Arc::new(Mutex::new(None));
         let stopping = Arc::new(Stopping::default());
-        spawn_driver(&env, driver, &placement, &failed, &stopping);
+        let changed = Arc::new(Notify::new());
+        let observer =
+            BrokerObserver { placement: Arc::clone(&placement), changed: Arc::clone(&changed) };
+        spawn_driver(&env, driver, observer, &failed, &stopping);
         let epoch = register(&env, &settings, &storage, &controller, endpoints).await?;
+        let reporter = Reporter {
+            broker_id: settings.node_id,
+            broker_epoch: epoch,
+            controller: controller.clone(),
+            partitions: Arc::clone(&partitions),
+            log_dirs: storage.log_dirs.iter().map(|dir| (dir.path.clone(), dir.id)).collect(),
+        };
+        env.threads.spawn(Box::pin(reporter.run(changed, Arc::clone(&stopping))));
 
         let flusher = Arc::new(Flusher::default());
         let services = Arc::new(Services {
@@ -214,17 +238,18 @@ impl Broker {
 
     /// Stops cleanly: what was asked is answered, everything is on disk, and said to be.
     pub async fn stop(self) -> Result<(), BrokerError> {
-        let asked = BrokerHeartbeat {
-            broker_id: self.node_id,
-            broker_epoch: self.epoch,
-            metadata_offset: self.controller.image().offset,
-            want_fence: false,
-            want_shut_down: true,
-            offline_log_dirs: Vec::new(),
-            cordoned_log_dirs: None,
-        };
-        if let Err(refusal) = self.controller.call(asked).await {
-            tracing::warn!(%refusal, "the controller was not told of the stop");
+        // The first is taken note of, the second answered with leave to go.
+        for _ in 0..2 {
+            let mut asked = heartbeat(self.node_id, self.epoch, &self.controller);
+            asked.want_shut_down = true;
+            match self.controller.call(asked).await {
+                Ok(reply) if reply.should_shut_down => break,
+                Ok(_) => {}
+                Err(refusal) => {
+                    tracing::warn!(%refusal, "the controller was not told of the stop");
+                    break;
+                }
+            }
         }
         self.services.stopping.set();
         let clock = &self.env.clock;
@@ -385,11 +410,11 @@ fn everything(image: &MetadataImage) -> Changes {
 fn spawn_driver(
     env: &Env,
     driver: Driver,
-    placement: &Arc<Placement>,
+    observer: BrokerObserver,
     failed: &Arc<Mutex<Option<MetadataLogError>>>,
     stopping: &Arc<Stopping>,
 ) {
-    let observer: Arc<dyn Observer> = Arc::new(BrokerObserver(Arc::clone(placement)));
+    let observer: Arc<dyn Observer> = Arc::new(observer);
     let (failed, stopping) = (Arc::clone(failed), Arc::clone(stopping));
     env.threads.spawn(Box::pin(async move {
         if let Err(error) = driver.run(observer).await {
@@ -471,7 +496,7 @@ fn heartbeat(
         want_fence: false,
         want_shut_down: false,
         offline_log_dirs: Vec::new(),
-        cordoned_log_dirs: None,
+        cordoned_log_dirs: Some(Vec::new()),
     }
 }
 

@@ -2,10 +2,9 @@
 //! page parses the command line and picks one.
 
 pub mod dump_log;
-mod provisional;
+mod format;
 mod serve;
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
@@ -13,12 +12,22 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// A Kafka-wire-compatible broker.
+use crate::config::{Properties, StartError};
+use crate::env::Disk;
+
+/// A broker that speaks Apache Kafka's protocol.
 #[derive(Parser)]
-#[command(name = "blumfeld", version, about, args_conflicts_with_subcommands = true)]
+#[command(
+    name = "blumfeld",
+    version,
+    about,
+    args_conflicts_with_subcommands = true,
+    after_help = "Without a file: one node on localhost:9092, its data in ./data, formatted on \
+                  first start.\nBLUMFELD_LOG sets what is logged: info, debug, \
+                  blumfeld::server=debug,info ..."
+)]
 struct Arguments {
-    /// A server.properties, as Apache Kafka has it. Without one: a combined broker and controller
-    /// on localhost:9092, formatted on first start.
+    /// A server.properties, as Apache Kafka has it.
     file: Option<PathBuf>,
     /// Sets a key, over what the file says.
     #[arg(long = "override", value_name = "KEY=VALUE")]
@@ -29,23 +38,20 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Formats the directories of a node, as kafka-storage format does.
+    Format(format::FormatArgs),
     /// Prints what the files of a log hold, as kafka-dump-log does.
     DumpLog(dump_log::DumpLogArgs),
 }
 
 /// Runs the program.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let arguments = Arguments::parse_from(arguments);
-    if let Some(Command::DumpLog(arguments)) = &arguments.command {
-        return dump(arguments);
+    let Arguments { file, overrides, command } = Arguments::parse_from(arguments);
+    match command {
+        None => serve::run(file, overrides),
+        Some(Command::Format(arguments)) => format::run(&arguments),
+        Some(Command::DumpLog(arguments)) => dump(&arguments),
     }
-    let mut overrides = BTreeMap::new();
-    for text in &arguments.overrides {
-        if let Some((key, value)) = text.split_once('=') {
-            overrides.insert(key.to_owned(), value.to_owned());
-        }
-    }
-    serve::run(&overrides)
 }
 
 fn dump(arguments: &dump_log::DumpLogArgs) -> ExitCode {
@@ -63,4 +69,37 @@ fn dump(arguments: &dump_log::DumpLogArgs) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Why the settings cannot be read.
+#[derive(Debug, thiserror::Error)]
+enum SettingsError {
+    #[error("{path}: {source}")]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("{0}: no such file")]
+    Missing(PathBuf),
+    #[error(transparent)]
+    Parse(#[from] StartError),
+}
+
+/// Reads a server.properties and puts the overrides over it.
+fn read_settings(
+    disk: &dyn Disk,
+    path: &std::path::Path,
+    overrides: &[String],
+) -> Result<Properties, SettingsError> {
+    let read = disk.read_file(path);
+    let bytes = read
+        .map_err(|source| SettingsError::Read { path: path.to_owned(), source })?
+        .ok_or_else(|| SettingsError::Missing(path.to_owned()))?;
+    let mut settings = Properties::parse(&path.to_string_lossy(), &bytes)?;
+    put_over(&mut settings, overrides)?;
+    Ok(settings)
+}
+
+fn put_over(settings: &mut Properties, overrides: &[String]) -> Result<(), SettingsError> {
+    for argument in overrides {
+        settings.set_override(argument)?;
+    }
+    Ok(())
 }

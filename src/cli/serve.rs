@@ -1,99 +1,121 @@
-//! `blumfeld`: run a broker until it is asked to stop.
+//! `blumfeld`: runs a broker until it is asked to stop.
 
-use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use crate::broker::Broker;
+use crate::broker::configuration::{Dynamic, say, settings};
+use crate::config::{BrokerConfig, Properties, built_in, render};
 use crate::env::Env;
 use crate::env::real::{raise_open_files_limit, stop_signal};
-use crate::format::{FormatRequest, InitialControllers};
+use crate::format::{InitialControllers, format};
 
-/// Runs a broker.
-pub(super) fn run(overrides: &BTreeMap<String, String>) -> ExitCode {
+/// The data directory of a broker that is given no file.
+const DATA: &str = "data";
+/// Its settings are written there, for Apache Kafka to open the same directory with.
+const WRITTEN: &str = "server.properties";
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Runs a broker. The calling thread only waits.
+pub(super) fn run(file: Option<PathBuf>, overrides: Vec<String>) -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_env("BLUMFELD_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    // What waits for a broker to be ready reads its standard output.
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stdout).init();
-    raise_open_files_limit();
     let env = match Env::real() {
-        Ok(started) => started,
+        Ok(env) => env,
         Err(error) => {
-            tracing::error!(%error, "the process cannot start its threads");
+            tracing::error!(%error, "the threads of the broker cannot be started");
             return ExitCode::FAILURE;
         }
     };
-    let settings = super::provisional::settings(overrides);
     let (done, finished) = std::sync::mpsc::channel();
     let inner = env.clone();
     env.threads.spawn(Box::pin(async move {
-        let _ = done.send(serve(inner, settings).await);
+        let result = serve(inner, file.as_deref(), &overrides).await;
+        let _ = done.send(match result {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                for line in error.to_string().lines() {
+                    tracing::error!("{line}");
+                }
+                ExitCode::FAILURE
+            }
+        });
     }));
     finished.recv().unwrap_or(ExitCode::FAILURE)
 }
 
-async fn serve(env: Env, settings: crate::broker::settings::BrokerSettings) -> ExitCode {
-    let node_id = settings.node_id;
-    if let Err(error) = format_if_new(&env, &settings) {
-        tracing::error!(%error, "cannot format");
-        return ExitCode::FAILURE;
-    }
-    let log_dirs = settings.log_dirs.clone();
-    let broker = match Broker::start(env, settings).await {
-        Ok(broker) => broker,
-        Err(error) => {
-            tracing::error!(%error, "the broker does not start");
-            return ExitCode::FAILURE;
-        }
+async fn serve(env: Env, file: Option<&Path>, overrides: &[String]) -> Result<(), Failure> {
+    let properties = match file {
+        Some(path) => super::read_settings(&*env.disk, path, overrides)?,
+        None => built_in_settings(&env, overrides)?,
     };
+    let (config, warnings) = BrokerConfig::start(&properties)?;
+    say(&warnings);
+    if file.is_none() {
+        format_if_new(&env, &config, &properties)?;
+    }
+    let node_id = config.node.node_id;
+    let open_files = raise_open_files_limit();
+    let dynamic = Arc::new(Dynamic::new(config.clone()));
+    let settings = settings(config, &dynamic, open_files);
+    let data: Vec<String> = settings.log_dirs.iter().map(|dir| dir.display().to_string()).collect();
+    let mut stop = Box::pin(stop_signal());
+    let broker = tokio::select! {
+        biased;
+        signal = &mut stop => {
+            tracing::info!(signal = signal?, "asked to stop before the start was over");
+            return Ok(());
+        }
+        broker = Broker::start(env, settings) => broker?,
+    };
+    // In Apache Kafka's words, since scripts and test harnesses wait for them.
     tracing::info!(
         "[KafkaRaftServer nodeId={node_id}] Kafka Server started (kafka.server.KafkaRaftServer)"
     );
+    let addresses: Vec<String> =
+        broker.addresses().iter().map(|(name, at)| format!("{name}://{at}")).collect();
     tracing::info!(
-        "[KafkaServer id={node_id}] started, listening on {:?}, data in {log_dirs:?}",
-        broker.addresses()
+        "[KafkaServer id={node_id}] started: ready on {}, data in {}",
+        addresses.join(" "),
+        data.join(" ")
     );
     tokio::select! {
         biased;
-        signal = stop_signal() => match signal {
-            Ok(signal) => tracing::info!(signal, "stopping"),
-            Err(error) => tracing::error!(%error, "signals cannot be received, stopping"),
-        },
+        signal = &mut stop => tracing::info!(signal = signal?, "stopping"),
         () = broker.failed() => {}
     }
-    match broker.stop().await {
-        Ok(()) => {
-            tracing::info!("stopped");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            tracing::error!(%error, "the stop was not clean");
-            ExitCode::FAILURE
-        }
-    }
+    broker.stop().await?;
+    tracing::info!("stopped");
+    Ok(())
 }
 
-fn format_if_new(
-    env: &Env,
-    settings: &crate::broker::settings::BrokerSettings,
-) -> Result<(), crate::format::FormatError> {
-    let request = FormatRequest {
-        cluster_id: env.random.uuid().to_string(),
-        node_id: settings.node_id,
-        log_dirs: settings.log_dirs.clone(),
-        metadata_dir: settings.metadata_dir.clone(),
-        is_controller: true,
-        controller_listener: "CONTROLLER".into(),
-        controller_endpoint: None,
-        has_static_voters: true,
-        initial_controllers: InitialControllers::Unspecified,
-        release: None,
-        features: Vec::new(),
-        ignore_formatted: true,
-        records: Vec::new(),
-    };
-    let meta = settings.log_dirs[0].join("meta.properties");
-    if env.disk.info(&meta).ok().flatten().is_some() {
+fn built_in_settings(env: &Env, overrides: &[String]) -> Result<Properties, Failure> {
+    let data = env.disk.absolute(Path::new(DATA))?;
+    let mut properties = built_in(&data.to_string_lossy());
+    super::put_over(&mut properties, overrides)?;
+    Ok(properties)
+}
+
+/// Formats the directories of a broker that was given no file, when they are new.
+fn format_if_new(env: &Env, config: &BrokerConfig, properties: &Properties) -> Result<(), Failure> {
+    let mut request = super::format::request_of(config, env.random.uuid().to_string());
+    let meta = request.metadata_dir.join(crate::format::FILE_NAME);
+    if env.disk.info(&meta)?.is_some() {
         return Ok(());
     }
-    let mut say = |line: &str| tracing::info!("{line}");
-    crate::format::format(&*env.disk, &*env.random, env.clock.wall(), &request, &mut say)
+    if !request.has_static_voters {
+        request.initial_controllers = InitialControllers::Standalone;
+    }
+    let mut say = |line: &str| tracing::debug!("{line}");
+    format(&*env.disk, &*env.random, env.clock.wall(), &request, &mut say)?;
+    let written = request.metadata_dir.join(WRITTEN);
+    env.disk.replace_file(&written, render(properties).as_bytes())?;
+    tracing::info!(
+        cluster = request.cluster_id, settings = %written.display(), "formatted a new data directory"
+    );
+    Ok(())
 }

@@ -31,3 +31,8 @@ impl Env {
 pub fn disk() -> Arc<dyn super::Disk> {
     Arc::new(disk::OsDisk::default())
 }
+
+/// Files, clock and randomness, for commands that run no tasks.
+pub fn for_commands() -> (Arc<dyn super::Disk>, Arc<dyn super::Clock>, Arc<dyn super::Random>) {
+    (disk(), Arc::new(clock::SystemClock::new()), Arc::new(random::OsRandom))
+}

@@ -55,8 +55,7 @@ config_keys! {
         accepted "Requests are not queued between threads: each connection runs to completion, and \
          reading stops while its requests are unanswered.";
     /// How many bytes of requests may wait before the network threads stop reading; -1 is no bound.
-    "queued.max.request.bytes": Long = "-1", Any, Medium, ReadOnly
-        accepted "See `queued.max.requests`.";
+    "queued.max.request.bytes": Long = "-1", Any, Medium, ReadOnly => queued_max_request_bytes: i64;
     /// How many threads serve connections.
     "num.network.threads": Int = "3", AtLeast(1), High, ClusterWide => num_network_threads: i32;
     /// How many threads process requests.

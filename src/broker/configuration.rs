@@ -1,0 +1,343 @@
+//! From a broker's configuration to what its parts are told.
+//!
+//! What can be altered while the broker runs is resolved anew from each image: [`Dynamic`] keeps
+//! the last result, since an image seldom alters a broker.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::settings::{Advertised, BrokerSettings, ListenerSettings};
+use crate::config::{
+    BrokerConfig, ClientMetricsConfig, GroupConfig, Kind, Props, TopicConfig, Warning, keys,
+};
+use crate::controller::command::EffectiveConfig;
+use crate::controller::{ConfigRules, Refusal, Values};
+use crate::log::LogConfig;
+use crate::metadata::{ConfigResource, MetadataImage, ResourceType};
+use crate::raft::log::MetadataLogConfig;
+use crate::raft::{ReplicaKey, Voter, VoterEndpoint, VoterSet};
+use crate::record::Rules;
+use crate::server::services::ServerConfig;
+use crate::store::housekeeping::Intervals;
+
+/// Where Kafka has no bound, and a claim on memory or descriptors should have one.
+const QUEUED_REQUEST_BYTES: u64 = 512 << 20;
+/// Files that stay open for logs, of those that the process may have; the rest is for connections.
+const LOG_FILES_SHARE: u64 = 2;
+/// Descriptors that are neither logs nor connections.
+const OTHER_FILES: u64 = 64;
+/// A log with more than this past its recovery point is flushed: it is read again after a crash.
+const UNFLUSHED_BYTES_MAX: u64 = 64 << 20;
+/// How often logs are looked at for that.
+const FLUSH_LOOK: Duration = Duration::from_secs(5);
+
+/// The broker's configuration with what was altered since it started.
+pub struct Dynamic {
+    started_with: BrokerConfig,
+    broker: ConfigResource,
+    last: Mutex<Option<(Props, Props, Arc<BrokerConfig>)>>,
+}
+
+impl Dynamic {
+    /// Nothing altered yet.
+    pub fn new(started_with: BrokerConfig) -> Self {
+        let broker = ConfigResource::broker(started_with.node.node_id);
+        Self { started_with, broker, last: Mutex::new(None) }
+    }
+
+    /// The configuration as an image has it.
+    pub fn at(&self, image: &MetadataImage) -> Arc<BrokerConfig> {
+        let of =
+            |resource: &ConfigResource| image.configs.of(resource).cloned().unwrap_or_default();
+        self.with(&of(&ConfigResource::default_broker()), &of(&self.broker))
+    }
+
+    fn with(&self, cluster: &Props, broker: &Props) -> Arc<BrokerConfig> {
+        let mut last = self.last.lock();
+        if let Some((c, b, config)) = &*last
+            && (c, b) == (cluster, broker)
+        {
+            return Arc::clone(config);
+        }
+        let (config, warnings) = self.started_with.altered(cluster, broker);
+        say(&warnings);
+        let config = Arc::new(config);
+        *last = Some((cluster.clone(), broker.clone(), Arc::clone(&config)));
+        config
+    }
+}
+
+/// Tells the operator of warnings, one line each.
+pub fn say(warnings: &[Warning]) {
+    for warning in warnings {
+        if warning.is_note() {
+            tracing::debug!("{warning}");
+        } else {
+            tracing::warn!("{warning}");
+        }
+    }
+}
+
+/// The settings of a topic's logs.
+fn log_config(broker: &BrokerConfig, topic: &Props) -> LogConfig {
+    let (config, warnings) = TopicConfig::resolve_stored(broker, topic);
+    say(&warnings);
+    let bounded = |value: i64| (value >= 0).then_some(value);
+    LogConfig {
+        segment_bytes: config.largest_segment().max(1).unsigned_abs(),
+        segment_ms: config.longest_segment_ms(),
+        segment_jitter_ms: config.segment_jitter_ms,
+        segment_index_bytes: config.segment_index_bytes.max(1).unsigned_abs(),
+        index_interval_bytes: config.index_interval_bytes.max(0).unsigned_abs(),
+        retention_ms: bounded(config.retention_ms),
+        retention_bytes: bounded(config.retention_bytes).map(i64::unsigned_abs),
+        flush_messages: config.flush_messages,
+        flush_ms: (config.flush_ms < i64::MAX).then_some(config.flush_ms),
+        file_delete_delay_ms: config.file_delete_delay_ms,
+        delete: config.cleanup_policy.delete,
+        min_insync_replicas: usize::try_from(config.min_insync_replicas).unwrap_or(1),
+        rules: Rules {
+            max_message_bytes: usize::try_from(config.max_message_bytes).unwrap_or(0),
+            timestamp_type: config.message_timestamp_type,
+            timestamp_before_max_ms: config.message_timestamp_before_max_ms,
+            timestamp_after_max_ms: config.message_timestamp_after_max_ms,
+            compression: config.target_compression(),
+            compacted: config.cleanup_policy.compact,
+        },
+    }
+}
+
+/// What configurations mean, for the controller.
+struct Meaning(Arc<Dynamic>);
+
+/// The numbers of Kafka's `DescribeConfigsResponse.ConfigSource`.
+mod source {
+    pub(super) const TOPIC: i8 = 1;
+    pub(super) const BROKER: i8 = 2;
+    pub(super) const CLUSTER: i8 = 3;
+    pub(super) const STARTED_WITH: i8 = 4;
+    pub(super) const DEFAULT: i8 = 5;
+}
+
+impl ConfigRules for Meaning {
+    fn validate(
+        &self,
+        resource: &ConfigResource,
+        values: &Values,
+        before: &Values,
+    ) -> Result<(), Refusal> {
+        let broker = &self.0.started_with;
+        let checked = match resource.kind {
+            ResourceType::Topic => TopicConfig::validate(broker, values, before),
+            ResourceType::Broker => broker.validate_alterations(values, !resource.name.is_empty()),
+            ResourceType::Group => GroupConfig::validate(broker, values),
+            ResourceType::ClientMetrics => ClientMetricsConfig::validate(&resource.name, values),
+            ResourceType::Unknown | ResourceType::BrokerLogger => Ok(()),
+        };
+        checked.map_err(|error| Refusal::new(error.code(), error.to_string()))
+    }
+
+    fn is_list(&self, kind: ResourceType, key: &str) -> bool {
+        declared(kind, key).is_some_and(|key| key.kind == Kind::List)
+    }
+
+    fn default_value(&self, kind: ResourceType, key: &str) -> Option<String> {
+        declared(kind, key)?.default_text()
+    }
+
+    fn effective_topic(
+        &self,
+        topic: &Values,
+        node: &Values,
+        cluster: &Values,
+    ) -> Vec<EffectiveConfig> {
+        let broker = self.0.with(cluster, node);
+        keys::topics()
+            .filter(|key| !key.is_internal())
+            .map(|key| {
+                let layers = broker.layers();
+                let set_in = |props: &Props| {
+                    key.synonyms.iter().any(|synonym| props.contains_key(synonym.name))
+                };
+                let source = if topic.contains_key(key.name) {
+                    source::TOPIC
+                } else if set_in(&layers.broker) {
+                    source::BROKER
+                } else if set_in(&layers.cluster) {
+                    source::CLUSTER
+                } else if set_in(&layers.started_with) {
+                    source::STARTED_WITH
+                } else {
+                    source::DEFAULT
+                };
+                EffectiveConfig {
+                    name: key.name.to_owned(),
+                    value: effective_value(&broker, key.name, topic),
+                    source,
+                    sensitive: key.is_sensitive(),
+                }
+            })
+            .collect()
+    }
+
+    fn effective_topic_value(
+        &self,
+        key: &str,
+        topic: &Values,
+        node: &Values,
+        cluster: &Values,
+    ) -> Option<String> {
+        effective_value(&self.0.with(cluster, node), key, topic)
+    }
+}
+
+fn declared(kind: ResourceType, key: &str) -> Option<&'static crate::config::Key> {
+    match kind {
+        ResourceType::Topic => keys::topic(key),
+        ResourceType::Broker => keys::broker(key).or_else(|| keys::dynamic_only(key)),
+        ResourceType::Group => keys::group(key),
+        ResourceType::ClientMetrics => keys::client_metrics(key),
+        ResourceType::Unknown | ResourceType::BrokerLogger => None,
+    }
+}
+
+fn effective_value(broker: &BrokerConfig, key: &str, topic: &Values) -> Option<String> {
+    if let Some(value) = topic.get(key) {
+        return Some(value.clone());
+    }
+    crate::config::topic_value(broker, key)
+}
+
+fn milliseconds(value: impl TryInto<u64>) -> Duration {
+    Duration::from_millis(value.try_into().unwrap_or(0))
+}
+
+/// What a broker is told, from its configuration. `open_files` is how many descriptors the
+/// process may have.
+pub fn settings(config: BrokerConfig, dynamic: &Arc<Dynamic>, open_files: u64) -> BrokerSettings {
+    let host = |host: &Option<String>| host.clone().unwrap_or_default();
+    let listeners: Vec<ListenerSettings> = config
+        .listeners
+        .iter()
+        .map(|listener| ListenerSettings {
+            name: listener.name.clone(),
+            host: host(&listener.host),
+            port: listener.port,
+            is_controller: config.is_controller_listener(&listener.name),
+        })
+        .collect();
+    // Hosts and ports that are open are filled in once the listeners are bound.
+    let none = std::collections::BTreeMap::new();
+    let advertised = config
+        .advertised_broker_listeners("", &none)
+        .into_iter()
+        .chain(config.advertised_controller_listeners("", &none))
+        .map(|l| (l.name.clone(), Advertised { host: host(&l.host), port: l.port }))
+        .collect();
+    let controller_listener =
+        config.node.controller_listener_names.first().cloned().unwrap_or_default();
+    let static_voters = VoterSet::new(config.voters.iter().map(|(id, address)| Voter {
+        key: ReplicaKey { id: *id, directory: None },
+        endpoints: vec![VoterEndpoint {
+            listener: controller_listener.to_uppercase(),
+            host: address.host.clone(),
+            port: address.port,
+        }],
+        kraft_versions: (0, 0),
+    }));
+    let controller_endpoints = config
+        .advertised_controller_listeners("localhost", &none)
+        .into_iter()
+        .map(|l| VoterEndpoint { host: host(&l.host), port: l.port, listener: l.name })
+        .collect();
+    let files_for_connections = open_files.saturating_sub(OTHER_FILES) / LOG_FILES_SHARE;
+    let bounded = |value: i32, bound: u64| {
+        if value == i32::MAX { bound as usize } else { value.max(0) as usize }
+    };
+    let log_of = Arc::clone(dynamic);
+    BrokerSettings {
+        node_id: config.node.node_id,
+        log_dirs: config.log_dirs().iter().map(PathBuf::from).collect(),
+        metadata_dir: PathBuf::from(config.metadata_dir()),
+        rack: config.node.broker_rack.clone(),
+        listeners,
+        advertised,
+        static_voters,
+        controller_endpoints,
+        default_partitions: config.log.num_partitions,
+        default_replication_factor: config.replication.default_replication_factor as i16,
+        min_insync_replicas: config.log.min_insync_replicas,
+        delete_topic_enable: config.node.delete_topic_enable,
+        session_timeout: milliseconds(config.node.broker_session_timeout_ms),
+        heartbeat_interval: milliseconds(config.node.broker_heartbeat_interval_ms),
+        max_idle_interval: Some(milliseconds(config.node.metadata_max_idle_interval_ms))
+            .filter(|interval| !interval.is_zero()),
+        metadata_log: metadata_log(&config),
+        rules: Arc::new(Meaning(Arc::clone(dynamic))),
+        log_config_of: Arc::new(move |image, topic| {
+            let own = image.configs.of(&ConfigResource::topic(topic));
+            log_config(&log_of.at(image), own.unwrap_or(&Props::new()))
+        }),
+        server: ServerConfig {
+            socket_request_max_bytes: config.network.socket_request_max_bytes.max(0) as usize,
+            queued_max_request_bytes: u64::try_from(config.network.queued_max_request_bytes)
+                .unwrap_or(QUEUED_REQUEST_BYTES),
+            connections_max_idle: match config.network.connections_max_idle_ms {
+                ..0 => Duration::MAX,
+                ms => milliseconds(ms),
+            },
+            max_connections: bounded(config.network.max_connections, files_for_connections),
+            max_connections_per_ip: bounded(
+                config.network.max_connections_per_ip,
+                files_for_connections,
+            ),
+            fetch_max_bytes: config.network.fetch_max_bytes,
+            fetch_sessions_max: config.network.max_incremental_fetch_session_cache_slots.max(0)
+                as usize,
+            auto_create_topics: config.log.auto_create_topics_enable,
+            max_request_partitions: config.network.max_request_partition_size_limit,
+        },
+        intervals: Intervals {
+            retention: milliseconds(config.log.log_retention_check_interval_ms),
+            flush: FLUSH_LOOK
+                .min(milliseconds(config.log.log_flush_scheduler_interval_ms))
+                .max(Duration::from_millis(10)),
+            checkpoint: milliseconds(
+                config
+                    .log
+                    .log_flush_offset_checkpoint_interval_ms
+                    .min(config.log.log_flush_start_offset_checkpoint_interval_ms),
+            )
+            .min(FLUSH_LOOK),
+            producers: milliseconds(config.transaction.producer_id_expiration_check_interval_ms),
+            producer_expiration_ms: i64::from(config.transaction.producer_id_expiration_ms),
+            unflushed_bytes_max: UNFLUSHED_BYTES_MAX,
+        },
+        open_files: files_for_connections.clamp(16, 65_536) as usize,
+    }
+}
+
+fn metadata_log(config: &BrokerConfig) -> MetadataLogConfig {
+    let node = &config.node;
+    let bounded = |value: i64| (value >= 0).then_some(value);
+    MetadataLogConfig {
+        segment_bytes: node
+            .internal_metadata_log_segment_bytes
+            .unwrap_or(node.metadata_log_segment_bytes)
+            .max(1)
+            .unsigned_abs(),
+        segment_ms: node.metadata_log_segment_ms,
+        retention_bytes: bounded(node.metadata_max_retention_bytes).map(i64::unsigned_abs),
+        retention_ms: bounded(node.metadata_max_retention_ms),
+        snapshot_after_bytes: node
+            .metadata_log_max_record_bytes_between_snapshots
+            .max(1)
+            .unsigned_abs(),
+        snapshot_after_ms: bounded(node.metadata_log_max_snapshot_interval_ms)
+            .filter(|ms| *ms > 0)
+            .map(i64::unsigned_abs),
+    }
+}

@@ -1,0 +1,108 @@
+//! What a broker tells the controller of its partitions without being asked: that a leader has
+//! recovered, and in which directory a replica was put.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use crate::controller::command::{AlterPartition, AssignReplicasToDirs, ProposedIsr};
+use crate::controller::driver::ControllerHandle;
+use crate::metadata::MetadataImage;
+use crate::server::services::Stopping;
+use crate::store::Partitions;
+use crate::types::{BrokerId, PartitionIndex, TopicId, TopicPartition, Uuid};
+
+/// `LeaderRecoveryState.RECOVERING`: elected although records may be missing.
+const RECOVERING: i8 = 1;
+
+/// Tells, whenever an image gives reason to.
+pub(super) struct Reporter {
+    pub(super) broker_id: BrokerId,
+    pub(super) broker_epoch: i64,
+    pub(super) controller: ControllerHandle,
+    pub(super) partitions: Arc<Partitions>,
+    /// The log directories with their ids.
+    pub(super) log_dirs: Vec<(PathBuf, Uuid)>,
+}
+
+impl Reporter {
+    /// Runs until the broker stops; `changed` is notified with each image.
+    pub(super) async fn run(self, changed: Arc<Notify>, stopping: Arc<Stopping>) {
+        loop {
+            self.report().await;
+            tokio::select! {
+                biased;
+                () = stopping.wait() => return,
+                () = changed.notified() => {}
+            }
+        }
+    }
+
+    async fn report(&self) {
+        let image = self.controller.image();
+        let recovered = self.recovered(&image);
+        if !recovered.is_empty() {
+            let (broker_id, broker_epoch) = (self.broker_id, self.broker_epoch);
+            let command = AlterPartition { broker_id, broker_epoch, partitions: recovered };
+            if let Err(refusal) = self.controller.call(command).await {
+                tracing::warn!(%refusal, "recovered partitions were not taken note of");
+            }
+        }
+        let replicas = self.unassigned(&image);
+        if !replicas.is_empty() {
+            let (broker_id, broker_epoch) = (self.broker_id, self.broker_epoch);
+            let command = AssignReplicasToDirs { broker_id, broker_epoch, replicas };
+            if let Err(refusal) = self.controller.call(command).await {
+                tracing::warn!(%refusal, "directories of replicas were not taken note of");
+            }
+        }
+    }
+
+    /// Partitions that this broker leads and has recovered: their logs are open.
+    fn recovered(&self, image: &MetadataImage) -> Vec<ProposedIsr> {
+        each(image)
+            .filter(|(_, partition)| {
+                partition.leader == self.broker_id && partition.leader_recovery_state == RECOVERING
+            })
+            .filter(|(id, _)| self.partitions.get(*id).is_some())
+            .map(|(id, partition)| ProposedIsr {
+                topic: id.topic,
+                partition: id.partition,
+                leader_epoch: partition.leader_epoch,
+                partition_epoch: partition.partition_epoch,
+                isr: vec![(self.broker_id, self.broker_epoch)],
+                recovering: false,
+            })
+            .collect()
+    }
+
+    /// Replicas here whose directory the metadata does not know.
+    fn unassigned(&self, image: &MetadataImage) -> Vec<(Uuid, TopicId, Vec<PartitionIndex>)> {
+        let mut all: Vec<(Uuid, TopicId, Vec<PartitionIndex>)> = Vec::new();
+        for (id, registration) in each(image) {
+            if registration.directory_of(self.broker_id) != Some(Uuid::UNASSIGNED_DIRECTORY) {
+                continue;
+            }
+            let Some(partition) = self.partitions.get(id) else { continue };
+            let path = partition.log_dir();
+            let Some((_, dir)) = self.log_dirs.iter().find(|(known, _)| *known == path) else {
+                continue;
+            };
+            match all.iter_mut().find(|(known, topic, _)| known == dir && *topic == id.topic) {
+                Some((_, _, partitions)) => partitions.push(id.partition),
+                None => all.push((*dir, id.topic, vec![id.partition])),
+            }
+        }
+        all
+    }
+}
+
+fn each(
+    image: &MetadataImage,
+) -> impl Iterator<Item = (TopicPartition, &Arc<crate::metadata::Partition>)> {
+    image.topics.iter().flat_map(|topic| {
+        let numbered = (0..).zip(&topic.partitions);
+        numbered.map(|(partition, known)| (TopicPartition { topic: topic.id, partition }, known))
+    })
+}
