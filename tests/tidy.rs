@@ -72,7 +72,7 @@ const IMPURE: &[&str] = &[
 /// What only the named places say.
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("kafka_protocol", &["src/protocol"]),
-    ("std::fs", &["src/env/real", "src/main.rs"]),
+    ("std::fs", &["src/env/real", "src/main.rs", "src/config/reference.rs"]),
     ("std::net::Tcp", &["src/env/real"]),
     ("tokio::net", &["src/env/real"]),
     ("tokio::fs", &[]),
