@@ -7,16 +7,19 @@ mod support;
 
 use std::time::Duration;
 
-use blumfeld::env::sim::{Crash, World};
+use blumfeld::env::sim::{Call, Crash, Fault, Machine, Rng, World};
 use blumfeld::log::LogConfig;
+use rustix::io::Errno;
 use support::broker::SimBroker;
+use support::history::History;
 use support::workload::{Histories, Session, check, read, write};
 use support::{seeds, simulate};
 
 const WRITERS: u32 = 3;
 const BATCHES: u32 = 60;
+const ROUNDS: u32 = 8;
 const HOST: &str = "broker";
-/// How a process ends; `None` is in good order.
+/// Every end of a process.
 const EVERY_WAY: &[Option<Crash>] =
     &[Some(Crash::PowerLoss), Some(Crash::PowerLossKeepingNothing), Some(Crash::Kill), None];
 
@@ -30,41 +33,71 @@ fn log_config(durable: bool) -> LogConfig {
     }
 }
 
-/// Clients work while the broker crashes, as `next_crash` has it, and is started again.
-async fn crashes(world: World, durable: bool, modes: &'static [Option<Crash>]) {
-    let mut rng = world.rng("crashes");
+/// What goes wrong in a run.
+#[derive(Clone, Copy)]
+struct Trouble {
+    /// Acknowledged records are flushed, and so survive everything.
+    durable: bool,
+    /// How processes end; `None` is in good order.
+    ends: &'static [Option<Crash>],
+    /// Disk calls that fail before a process ends.
+    failing: &'static [(Call, Errno)],
+}
+
+/// Clients work while the broker meets `trouble`, and is started again. What else there is of
+/// latency, broken connections and cold reads is the seed's choice.
+async fn trouble(world: World, trouble: Trouble) {
+    let mut rng = world.rng("trouble");
     world.set_latency(1 + rng.below(5));
     world.set_blocking_time(rng.below(4));
-    let mut broker = SimBroker::new(&world, HOST, log_config(durable));
+    let cold_reads = [0, 2, 10][rng.below(3) as usize];
+    let mut broker = SimBroker::new(&world, HOST, log_config(trouble.durable));
     broker.start_and_serve().await;
     let histories = Histories::default();
-    let may_forget = !durable && modes.contains(&Some(Crash::PowerLoss));
+    let loses = |end: &Option<Crash>| !trouble.durable && end.is_some_and(|end| end != Crash::Kill);
+    let may_forget = trouble.ends.iter().any(loses);
+
     let (done, mut all_done) = tokio::sync::mpsc::channel::<()>(1);
+    let mut clients = Vec::new();
     for writer in 1..=WRITERS {
-        let env = world.machine(&format!("writer-{writer}")).start();
+        let name = format!("writer-{writer}");
+        let machine = world.machine(&name);
+        let env = machine.start();
+        clients.push(machine);
         let session = Session::new(env.clone(), HOST);
-        let rng = world.rng(&format!("writer-{writer}"));
-        let (histories, done) = (histories.clone(), done.clone());
+        let (rng, histories, done) = (world.rng(&name), histories.clone(), done.clone());
         env.threads.spawn(Box::pin(async move {
             write(session, writer, BATCHES, may_forget, rng, histories).await;
             drop(done);
         }));
     }
     drop(done);
-    let env = world.machine("reader").start();
+    let reader = world.machine("reader");
+    let env = reader.start();
+    clients.push(reader);
     let session = Session::new(env.clone(), HOST);
     env.threads.spawn(Box::pin(read(session, world.rng("reader"), histories.clone())));
+    if rng.coin() {
+        let rng = world.rng("network");
+        env.threads.spawn(Box::pin(unrest(world.clone(), broker.machine().clone(), clients, rng)));
+    }
 
-    for _ in 0..8 {
+    for _ in 0..ROUNDS {
+        broker.machine().disk().set_cold_reads(cold_reads);
         tokio::time::sleep(Duration::from_millis(rng.below(1500))).await;
-        match modes[rng.below(modes.len() as u64) as usize] {
+        if !trouble.failing.is_empty() {
+            let (call, errno) = trouble.failing[rng.below(trouble.failing.len() as u64) as usize];
+            let fault = Fault::errno(errno.raw_os_error()).on(call).after(rng.below(20));
+            broker.machine().disk().inject(fault.times(1 + rng.below(3)));
+            tokio::time::sleep(Duration::from_millis(rng.below(1000))).await;
+        }
+        let end = trouble.ends[rng.below(trouble.ends.len() as u64) as usize];
+        match end {
             None => broker.stop().await,
-            Some(mode) => {
-                broker.crash(mode);
-                if !durable && mode != Crash::Kill {
-                    histories.lock().values_mut().for_each(|history| history.may_lose_everything());
-                }
-            }
+            Some(crash) => broker.crash(crash),
+        }
+        if loses(&end) {
+            histories.lock().values_mut().for_each(History::may_lose_everything);
         }
         tokio::time::sleep(Duration::from_millis(rng.below(500))).await;
         broker.start_and_serve().await;
@@ -74,37 +107,83 @@ async fn crashes(world: World, durable: bool, modes: &'static [Option<Crash>]) {
     assert!(finished.is_ok(), "after the last crash everything gets through");
     let env = world.machine("judge").start();
     check(Session::new(env, HOST), &histories).await.unwrap();
-    let acknowledged: usize = histories.lock().values().map(|h| h.acknowledged_count()).sum();
+    let acknowledged: usize = histories.lock().values().map(History::acknowledged_count).sum();
     assert!(acknowledged > BATCHES as usize, "{acknowledged} records acknowledged");
+}
+
+/// Cuts, heals and breaks connections between the broker and its clients, for a while.
+async fn unrest(world: World, broker: Machine, clients: Vec<Machine>, mut rng: Rng) {
+    for _ in 0..20 {
+        tokio::time::sleep(Duration::from_millis(rng.below(800))).await;
+        let client = &clients[rng.below(clients.len() as u64) as usize];
+        match rng.below(5) {
+            0 => world.reset_connections(client, &broker),
+            1 => world.cut(client, &broker),
+            2 => world.cut_one_way(&broker, client),
+            3 => broker.fail_accepts(1 + rng.below(3)),
+            _ => world.heal_all(),
+        }
+    }
+    world.heal_all();
 }
 
 #[test]
 fn nothing_acknowledged_is_lost_or_doubled_when_the_process_is_killed() {
+    let killed = Trouble { durable: false, ends: &[Some(Crash::Kill), None], failing: &[] };
     for seed in seeds(10) {
-        simulate("nothing_acknowledged", seed, |world| {
-            crashes(world, false, &[Some(Crash::Kill), None])
-        });
+        simulate("nothing_acknowledged", seed, |world| trouble(world, killed));
     }
 }
 
 #[test]
 fn nothing_flushed_before_its_answer_is_lost_when_the_power_goes() {
+    let unplugged = Trouble { durable: true, ends: EVERY_WAY, failing: &[] };
     for seed in seeds(10) {
-        simulate("nothing_flushed", seed, |world| crashes(world, true, EVERY_WAY));
+        simulate("nothing_flushed", seed, |world| trouble(world, unplugged));
     }
 }
 
 #[test]
-fn a_power_loss_leaves_a_beginning_of_what_was_not_flushed() {
+fn a_power_loss_leaves_the_broker_whole_where_records_are_not_flushed() {
+    let unplugged = Trouble { durable: false, ends: &[Some(Crash::PowerLoss)], failing: &[] };
     for seed in seeds(10) {
-        simulate("a_power_loss", seed, |world| crashes(world, false, &[Some(Crash::PowerLoss)]));
+        simulate("a_power_loss", seed, |world| trouble(world, unplugged));
+    }
+}
+
+/// After a failed sync the page cache shows what the disk may not have: the machine must go.
+#[test]
+fn a_sync_that_fails_costs_nothing_that_was_flushed() {
+    let failing =
+        &[(Call::SyncData, Errno::IO), (Call::SyncAll, Errno::IO), (Call::SyncDir, Errno::IO)];
+    let ends = &[Some(Crash::PowerLoss), Some(Crash::PowerLossKeepingNothing)];
+    for seed in seeds(10) {
+        let sync_fails = Trouble { durable: true, ends, failing };
+        simulate("a_sync_that_fails", seed, |world| trouble(world, sync_fails));
+    }
+}
+
+#[test]
+fn a_disk_that_is_full_or_fails_costs_nothing_acknowledged() {
+    let failing = &[
+        (Call::Write, Errno::NOSPC),
+        (Call::Write, Errno::IO),
+        (Call::Open, Errno::MFILE),
+        (Call::Read, Errno::IO),
+        (Call::Rename, Errno::IO),
+        (Call::SetLen, Errno::NOSPC),
+    ];
+    for seed in seeds(10) {
+        let disk_fails = Trouble { durable: false, ends: &[Some(Crash::Kill)], failing };
+        simulate("a_disk_that_is_full", seed, |world| trouble(world, disk_fails));
     }
 }
 
 #[test]
 fn one_seed_is_one_history() {
+    let unplugged = Trouble { durable: true, ends: EVERY_WAY, failing: &[] };
     for seed in seeds(3) {
-        let run = || simulate("one_seed", seed, |world| crashes(world, true, EVERY_WAY));
+        let run = || simulate("one_seed", seed, |world| trouble(world, unplugged));
         assert_eq!(run(), run(), "seed {seed}");
     }
 }

@@ -198,7 +198,7 @@ pub async fn write(
     for _ in 0..count {
         let partition = rng.below(PARTITIONS as u64) as i32;
         let (number, sequence) = next.get(&partition).copied().unwrap_or_default();
-        let marks: Vec<Mark> = (0..1 + rng.below(3) as u32)
+        let marks: Vec<Mark> = (0..=rng.below(3) as u32)
             .map(|index| Mark { writer, number: number + index })
             .collect();
         let mut builder = BatchBuilder::new(0).producer(id, epoch, sequence);
@@ -233,7 +233,9 @@ pub async fn write(
                     if may_forget =>
                 {
                     (id, epoch) = session.producer_id().await;
-                    next.values_mut().for_each(|(_, sequence)| *sequence = 0);
+                    for (_, sequence) in next.values_mut() {
+                        *sequence = 0;
+                    }
                     break;
                 }
                 Ok(Err(error)) => panic!("{marks:?} to {partition}: {error:?}"),
