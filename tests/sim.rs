@@ -8,7 +8,6 @@ mod support;
 use std::time::Duration;
 
 use blumfeld::env::sim::{Call, Crash, Fault, Machine, Rng, World};
-use blumfeld::log::LogConfig;
 use rustix::io::Errno;
 use support::broker::SimBroker;
 use support::history::History;
@@ -23,15 +22,8 @@ const HOST: &str = "broker";
 const EVERY_WAY: &[Option<Crash>] =
     &[Some(Crash::PowerLoss), Some(Crash::PowerLossKeepingNothing), Some(Crash::Kill), None];
 
-/// Small segments, so that there are many; a flush before each answer if `durable`.
-fn log_config(durable: bool) -> LogConfig {
-    LogConfig {
-        segment_bytes: 2000,
-        index_interval_bytes: 300,
-        flush_messages: if durable { 1 } else { i64::MAX },
-        ..LogConfig::default()
-    }
-}
+/// A flush before each answer.
+const DURABLE: &[(&str, &str)] = &[("log.flush.interval.messages", "1")];
 
 /// What goes wrong in a run.
 #[derive(Clone, Copy)]
@@ -51,7 +43,7 @@ async fn trouble(world: World, trouble: Trouble) {
     world.set_latency(1 + rng.below(5));
     world.set_blocking_time(rng.below(4));
     let cold_reads = [0, 2, 10][rng.below(3) as usize];
-    let mut broker = SimBroker::new(&world, HOST, log_config(trouble.durable));
+    let mut broker = SimBroker::new(&world, HOST, if trouble.durable { DURABLE } else { &[] });
     broker.start_and_serve().await;
     let histories = Histories::default();
     let loses = |end: &Option<Crash>| !trouble.durable && end.is_some_and(|end| end != Crash::Kill);

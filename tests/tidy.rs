@@ -115,7 +115,15 @@ impl Source {
 
     fn is_test(&self) -> bool {
         let name = self.path.rsplit('/').next().unwrap_or_default();
-        self.path.contains("/tests/") || name == "tests.rs" || name.ends_with("_tests.rs")
+        self.path.contains("/tests/") || name == "tests.rs" || self.is_declared_for_tests()
+    }
+
+    /// Whether `mod.rs` beside it says `#[cfg(test)]` before it names it.
+    fn is_declared_for_tests(&self) -> bool {
+        let path = root().join(&self.path);
+        let map = fs::read_to_string(path.with_file_name("mod.rs")).unwrap_or_default();
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        map.contains(&format!("#[cfg(test)]\nmod {name};"))
     }
 
     /// Lines of code without comments, numbered from 1.

@@ -1,22 +1,17 @@
 //! A broker on a simulated machine, which crashes and comes back.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use blumfeld::broker::Broker;
-use blumfeld::broker::settings::{Advertised, BrokerSettings, ListenerSettings};
-use blumfeld::controller::command::EffectiveConfig;
-use blumfeld::controller::{ConfigRules, Refusal, Values};
+use blumfeld::broker::configuration::{self, Dynamic};
+use blumfeld::broker::settings::BrokerSettings;
+use blumfeld::config::{BrokerConfig, Origin, Properties};
 use blumfeld::env::Env;
 use blumfeld::env::sim::{Crash, Machine, World};
 use blumfeld::format::{FormatRequest, InitialControllers, format};
 use blumfeld::log::LogConfig;
-use blumfeld::metadata::{ConfigResource, ResourceType};
-use blumfeld::raft::{ReplicaKey, Voter, VoterEndpoint, VoterSet};
-use blumfeld::server::services::ServerConfig;
-use blumfeld::store::housekeeping::Intervals;
 use tokio::sync::{oneshot, watch};
 
 /// Where clients connect.
@@ -39,14 +34,18 @@ pub enum Life {
 /// A combined broker and controller, alone in its cluster.
 pub struct SimBroker {
     machine: Machine,
-    log: LogConfig,
+    properties: &'static [(&'static str, &'static str)],
     life: Option<(watch::Receiver<Life>, oneshot::Sender<()>)>,
 }
 
 impl SimBroker {
-    /// A machine whose disk is empty yet; its topics get the settings `log`.
-    pub fn new(world: &World, name: &str, log: LogConfig) -> Self {
-        Self { machine: world.machine(name), log, life: None }
+    /// A machine whose disk is empty yet, with these properties beside those of all.
+    pub fn new(
+        world: &World,
+        name: &str,
+        properties: &'static [(&'static str, &'static str)],
+    ) -> Self {
+        Self { machine: world.machine(name), properties, life: None }
     }
 
     /// The machine.
@@ -59,7 +58,7 @@ impl SimBroker {
         let (tell, life) = watch::channel(Life::Starting);
         let (stop, stopped) = oneshot::channel();
         let env = self.machine.start();
-        let settings = settings(self.machine.name(), self.log.clone());
+        let settings = settings(self.machine.name(), self.properties);
         self.life = Some((life, stop));
         env.threads.clone().spawn(Box::pin(async move {
             // Nobody is left to be told once the test is over.
@@ -146,86 +145,36 @@ fn format_if_new(env: &Env, settings: &BrokerSettings) -> Result<(), String> {
     formatted.map(drop).map_err(|error| error.to_string())
 }
 
-fn settings(host: &str, log: LogConfig) -> BrokerSettings {
-    let listener = |name: &str, port, is_controller| ListenerSettings {
-        name: name.to_owned(),
-        host: String::new(),
-        port,
-        is_controller,
-    };
-    let endpoint =
-        VoterEndpoint { listener: "CONTROLLER".to_owned(), host: host.to_owned(), port: PORT + 1 };
-    let voter = Voter {
-        key: ReplicaKey { id: 1, directory: None },
-        endpoints: vec![endpoint.clone()],
-        kraft_versions: (0, 0),
-    };
-    BrokerSettings {
-        node_id: 1,
-        log_dirs: vec![PathBuf::from(DATA)],
-        metadata_dir: PathBuf::from(DATA),
-        rack: None,
-        listeners: vec![listener("PLAINTEXT", PORT, false), listener("CONTROLLER", PORT + 1, true)],
-        advertised: BTreeMap::from([(
-            "PLAINTEXT".to_owned(),
-            Advertised { host: host.to_owned(), port: PORT },
-        )]),
-        static_voters: VoterSet::new([voter]),
-        controller_endpoints: vec![endpoint],
-        default_partitions: 2,
-        default_replication_factor: 1,
-        min_insync_replicas: 1,
-        delete_topic_enable: true,
-        session_timeout: Duration::from_secs(9),
-        heartbeat_interval: Duration::from_secs(2),
-        max_idle_interval: Some(Duration::from_millis(500)),
-        metadata_log: blumfeld::raft::log::MetadataLogConfig::default(),
-        rules: Arc::new(AnyConfig),
-        log_config_of: Arc::new(move |_, _| log.clone()),
-        server: ServerConfig {
-            socket_request_max_bytes: 104_857_600,
-            queued_max_request_bytes: 512 << 20,
-            connections_max_idle: Duration::from_mins(10),
-            max_connections: 1000,
-            max_connections_per_ip: 1000,
-            fetch_max_bytes: 57_671_680,
-            fetch_sessions_max: 1000,
-            auto_create_topics: true,
-            max_request_partitions: 2000,
-        },
-        intervals: Intervals {
-            retention: Duration::from_mins(5),
-            flush: Duration::from_secs(1),
-            checkpoint: Duration::from_secs(5),
-            producers: Duration::from_mins(10),
-            producer_expiration_ms: 86_400_000,
-            unflushed_bytes_max: 1 << 20,
-        },
-        open_files: 64,
-    }
-}
+/// Small segments and snapshots everywhere, so that there are many.
+const PROPERTIES: &[(&str, &str)] = &[
+    ("process.roles", "broker,controller"),
+    ("node.id", "1"),
+    ("listeners", "PLAINTEXT://:9092,CONTROLLER://:9093"),
+    ("controller.listener.names", "CONTROLLER"),
+    ("log.dirs", DATA),
+    ("num.partitions", "2"),
+    ("log.index.interval.bytes", "300"),
+    ("internal.metadata.log.segment.bytes", "4000"),
+    ("metadata.log.max.record.bytes.between.snapshots", "3000"),
+];
+const SEGMENT_BYTES: u32 = 2000;
 
-/// Every configuration is right, and none has an effect.
-struct AnyConfig;
-
-impl ConfigRules for AnyConfig {
-    fn validate(&self, _: &ConfigResource, _: &Values, _: &Values) -> Result<(), Refusal> {
-        Ok(())
+fn settings(host: &str, more: &[(&str, &str)]) -> BrokerSettings {
+    let mut properties = Properties::default();
+    let advertised = format!("PLAINTEXT://{host}:{PORT},CONTROLLER://{host}:{}", PORT + 1);
+    let voters = format!("1@{host}:{}", PORT + 1);
+    let of_host = [("advertised.listeners", &*advertised), ("controller.quorum.voters", &voters)];
+    for (key, value) in PROPERTIES.iter().chain(&of_host).chain(more) {
+        properties.set((*key).to_owned(), (*value).to_owned(), Origin::BuiltIn);
     }
-
-    fn is_list(&self, _: ResourceType, _: &str) -> bool {
-        false
-    }
-
-    fn default_value(&self, _: ResourceType, _: &str) -> Option<String> {
-        None
-    }
-
-    fn effective_topic(&self, _: &Values, _: &Values, _: &Values) -> Vec<EffectiveConfig> {
-        Vec::new()
-    }
-
-    fn effective_topic_value(&self, _: &str, _: &Values, _: &Values, _: &Values) -> Option<String> {
-        None
-    }
+    let (config, _warnings) = BrokerConfig::start(&properties).unwrap();
+    let dynamic = Arc::new(Dynamic::new(config.clone()));
+    let mut settings = configuration::settings(config, &dynamic, 1 << 16);
+    // No topic may be configured to have segments that small.
+    let configured = Arc::clone(&settings.log_config_of);
+    settings.log_config_of = Arc::new(move |image, topic| LogConfig {
+        segment_bytes: SEGMENT_BYTES,
+        ..configured(image, topic)
+    });
+    settings
 }
