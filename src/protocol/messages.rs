@@ -7,7 +7,7 @@ pub use kafka_protocol::protocol::Decodable;
 pub use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::protocol::{Encodable, HeaderVersion};
 
-use super::apis::ApiFacts;
+use super::apis::{ApiFacts, key};
 use super::shape;
 use crate::codec::CodecError;
 use crate::types;
@@ -30,6 +30,27 @@ pub enum DecodeError {
     },
 }
 
+/// The version at which the message library reads the requests of `version` of an API. It lacks
+/// some newest versions; these here changed the meaning of values or the response, not the layout.
+pub fn request_layout(api: &ApiFacts, version: i16) -> i16 {
+    match (api.key, version) {
+        (key::ListOffsets, 11) => 10,
+        (key::DescribeLogDirs, 5) => 4,
+        (key::DeleteGroups, 3) => 2,
+        (key::ReadShareGroupStateSummary | key::DescribeShareGroupOffsets, 1) => 0,
+        _ => version,
+    }
+}
+
+/// The version at which the message library writes the responses of `version` of an API.
+pub fn response_layout(api: &ApiFacts, version: i16) -> i16 {
+    match (api.key, version) {
+        // Version 11 has one more special timestamp (KIP-1023).
+        (key::ListOffsets, 11) => 10,
+        _ => version,
+    }
+}
+
 /// Decodes a request of the message library, behind the guard.
 pub fn decode<T: Decodable>(
     api: &'static ApiFacts,
@@ -37,7 +58,7 @@ pub fn decode<T: Decodable>(
     mut body: Bytes,
 ) -> Result<T, DecodeError> {
     shape::check(api, version, &body)?;
-    T::decode(&mut body, version).map_err(|error| DecodeError::Message {
+    T::decode(&mut body, request_layout(api, version)).map_err(|error| DecodeError::Message {
         api: api.name,
         version,
         reason: error.to_string(),

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use crate::env::OutPart;
 use crate::metadata::MetadataImage;
 use crate::protocol::ApiFacts;
-use crate::protocol::messages::{ResponseBody, encode_response};
+use crate::protocol::messages::{ResponseBody, encode_response, response_layout};
 use crate::types::Mono;
 
 pub use super::services::Services;
@@ -84,7 +84,8 @@ impl RequestContext {
 
     /// The reply with this body at another version than the request's.
     pub fn reply_at<T: ResponseBody>(&self, body: &T, version: i16) -> Reply {
-        match encode_response(body, version, self.correlation_id) {
+        let layout = response_layout(self.api, version);
+        match encode_response(body, layout, self.correlation_id) {
             Ok(bytes) => Reply::from(bytes),
             Err(reason) => Reply::Close(format!(
                 "the response to {} version {version} cannot be written: {reason}",

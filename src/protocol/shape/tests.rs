@@ -3,8 +3,14 @@ use kafka_protocol::messages::*;
 use kafka_protocol::protocol::{Decodable, Message, Request};
 
 use super::super::apis::APIS;
+use super::super::messages::request_layout;
 use super::super::shapes::{CONSUMER_PROTOCOL, REQUESTS};
 use super::*;
+use sample::{Form, HOSTILE, Sample};
+
+#[path = "../../../tests/support/sample.rs"]
+#[expect(dead_code, unreachable_pub, reason = "tests of whole brokers include it as well")]
+mod sample;
 
 /// How the message library decodes a message: the bytes it leaves, or that it refuses. `None` when
 /// it has no such message or version.
@@ -57,130 +63,6 @@ fn decodes<T: Message + Decodable>(version: i16, body: &Bytes) -> Option<Result<
     (T::VERSIONS.min..=T::VERSIONS.max)
         .contains(&version)
         .then(|| T::decode(&mut rest, version).map(|_| rest.len()).map_err(drop))
-}
-
-/// Numbers that look random and never change.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % end
-    }
-}
-
-/// How a length or count is written.
-#[derive(Clone, Copy, Debug)]
-enum Form {
-    I16,
-    I32,
-    Varint,
-}
-
-impl Form {
-    fn write(self, out: &mut Vec<u8>, value: i64) {
-        match self {
-            Form::I16 => out.extend((value as i16).to_be_bytes()),
-            Form::I32 => out.extend((value as i32).to_be_bytes()),
-            Form::Varint => {
-                let mut value = value as u32;
-                while value >= 0x80 {
-                    out.push(value as u8 | 0x80);
-                    value >>= 7;
-                }
-                out.push(value as u8);
-            }
-        }
-    }
-}
-
-/// A body made from its shape, with the place of every length and count in it.
-struct Sample {
-    at: At,
-    dice: Dice,
-    body: Vec<u8>,
-    lengths: Vec<(usize, usize, Form)>,
-}
-
-impl Sample {
-    fn of(shape: &Shape, version: i16, seed: u64) -> Self {
-        let at = At { version, flexible: shape.flexible.contains(version) };
-        let dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-        let mut sample = Self { at, dice, body: Vec::new(), lengths: Vec::new() };
-        sample.fields(shape.fields);
-        sample
-    }
-
-    fn length(&mut self, form: Form, value: usize) {
-        let start = self.body.len();
-        form.write(&mut self.body, value as i64);
-        self.lengths.push((start, self.body.len() - start, form));
-    }
-
-    fn fields(&mut self, fields: &[Field]) {
-        let at = self.at;
-        fields.iter().filter(|field| field.is_plain(at)).for_each(|field| self.value(&field.kind));
-        if !at.flexible {
-            return;
-        }
-        let known = fields.iter().filter(|field| field.versions.contains(at.version));
-        let mut tagged: Vec<_> =
-            known.filter_map(|field| Some((field.tag?, &field.kind))).collect();
-        tagged.retain(|_| self.dice.below(2) == 0);
-        let unknown = self.dice.below(2) == 0;
-        self.length(Form::Varint, tagged.len() + usize::from(unknown));
-        for (tag, kind) in tagged {
-            Form::Varint.write(&mut self.body, i64::from(tag));
-            let mut inner =
-                Sample { at, dice: Dice(self.dice.0), body: Vec::new(), lengths: Vec::new() };
-            inner.value(kind);
-            self.length(Form::Varint, inner.body.len());
-            let start = self.body.len();
-            let moved = inner.lengths.into_iter().map(|(at, len, form)| (start + at, len, form));
-            self.lengths.extend(moved);
-            self.body.extend(inner.body);
-        }
-        if unknown {
-            Form::Varint.write(&mut self.body, 12_345);
-            self.length(Form::Varint, 3);
-            self.body.extend(*b"abc");
-        }
-    }
-
-    fn value(&mut self, kind: &Kind) {
-        let plus = usize::from(self.at.flexible);
-        let form = |plain| if self.at.flexible { Form::Varint } else { plain };
-        match kind {
-            Kind::Fixed(len) => (0..*len).for_each(|_| {
-                let byte = self.dice.below(256) as u8;
-                self.body.push(byte);
-            }),
-            Kind::String | Kind::Bytes => {
-                let is_string = matches!(kind, Kind::String);
-                let form = form(if is_string { Form::I16 } else { Form::I32 });
-                let len = self.dice.below(5) as usize;
-                self.length(form, len + plus);
-                self.body.extend(&b"topic"[..len]);
-            }
-            Kind::Array(element) => {
-                let form = form(Form::I32);
-                let count = self.dice.below(3) as usize;
-                self.length(form, count + plus);
-                (0..count).for_each(|_| self.value(element));
-            }
-            Kind::Struct(fields) => self.fields(fields),
-            Kind::NullableStruct(fields) => {
-                if self.dice.below(3) == 0 {
-                    self.body.push(0xff);
-                } else {
-                    self.body.push(1);
-                    self.fields(fields);
-                }
-            }
-        }
-    }
 }
 
 fn every_version() -> impl Iterator<Item = (&'static Shape, i16)> {
@@ -241,6 +123,29 @@ fn the_message_library_reads_every_request_as_its_shape_says() {
 }
 
 #[test]
+fn a_version_that_is_read_as_the_one_before_has_its_layout() {
+    fn differs(fields: &[Field], version: i16) -> bool {
+        fields.iter().any(|field| match &field.kind {
+            _ if field.versions.first == version || field.versions.last == version - 1 => true,
+            Kind::Array(Kind::Struct(inner)) | Kind::Struct(inner) | Kind::NullableStruct(inner) => {
+                differs(inner, version)
+            }
+            _ => false,
+        })
+    }
+    for api in APIS {
+        let shape = Shape::of_request(api.key).unwrap();
+        for version in api.min_version..=api.max_version {
+            let layout = request_layout(api, version);
+            if layout != version {
+                assert!(layout == version - 1 && !differs(shape.fields, version), "{}", api.name);
+                assert_eq!(layout >= api.flexible_from, version >= api.flexible_from);
+            }
+        }
+    }
+}
+
+#[test]
 fn a_body_that_ends_early_is_refused_wherever_it_ends() {
     for (shape, version) in every_version() {
         let body = Sample::of(shape, version, 7).body;
@@ -252,38 +157,12 @@ fn a_body_that_ends_early_is_refused_wherever_it_ends() {
 
 #[test]
 fn a_hostile_length_in_any_place_costs_no_more_memory_than_was_sent() {
-    let values = [
-        0,
-        1,
-        2,
-        3,
-        127,
-        128,
-        255,
-        256,
-        32_767,
-        65_535,
-        65_536,
-        999_999,
-        1_000_000,
-        1_000_001,
-        1_000_002,
-        200_000_000,
-        0x7fff_fffe,
-        0x7fff_ffff,
-        0x8000_0000,
-        0xffff_fffe,
-        0xffff_ffff,
-    ];
     for (shape, version) in every_version() {
         for seed in 0..8 {
             let sample = Sample::of(shape, version, seed);
-            for &(start, len, form) in &sample.lengths {
-                for value in values {
-                    let mut body = sample.body[..start].to_vec();
-                    form.write(&mut body, value);
-                    body.extend(&sample.body[start + len..]);
-                    check_against_library(shape, version, body);
+            for length in &sample.lengths {
+                for value in HOSTILE {
+                    check_against_library(shape, version, sample.with(*length, value));
                 }
             }
         }

@@ -44,15 +44,17 @@ fn answer(context: &RequestContext, request: &ApiVersionsRequest) -> ApiVersions
         error_code: error.code(),
         ..ApiVersionsResponse::default()
     };
-    if context.version >= 3
-        && !(is_valid(&request.client_software_name) && is_valid(&request.client_software_version))
-    {
+    let names_software =
+        is_valid(&request.client_software_name) && is_valid(&request.client_software_version);
+    let names_half_a_node = request.cluster_id.is_some() != (request.node_id != -1);
+    if (context.version >= 3 && !names_software) || (context.version >= 5 && names_half_a_node) {
         return refused(ErrorCode::InvalidRequest);
     }
     let broker = &context.broker;
-    let other_cluster = request.cluster_id.as_ref().is_some_and(|id| *id != broker.cluster_id);
-    let other_node = request.node_id >= 0 && request.node_id != broker.node_id;
-    if other_cluster || other_node {
+    // Kafka's controllers do not ask whom the client means.
+    if let (Some(cluster_id), false) = (&request.cluster_id, context.listener.is_controller)
+        && (*cluster_id != broker.cluster_id || request.node_id != broker.node_id)
+    {
         return refused(ErrorCode::RebootstrapRequired);
     }
     let image = &context.image;

@@ -22,22 +22,13 @@ pub(in crate::server) fn handle(
 ) -> DescribeClusterResponse {
     let wanted = if context.version == 0 { BROKERS } else { request.endpoint_type };
     let here = if context.listener.is_controller { CONTROLLERS } else { BROKERS };
+    if wanted != here {
+        return refused(context.version, wanted, here);
+    }
     let response = DescribeClusterResponse::default()
         .with_cluster_id(text(&*context.broker.cluster_id))
         .with_endpoint_type(here)
         .with_cluster_authorized_operations(i32::MIN);
-    if wanted != here {
-        let (error, message) = if wanted == BROKERS || wanted == CONTROLLERS {
-            let other = if here == BROKERS { "broker" } else { "controller" };
-            (
-                ErrorCode::MismatchedEndpointType,
-                format!("The request was sent to an endpoint of type {other}"),
-            )
-        } else {
-            (ErrorCode::UnsupportedEndpointType, format!("Unsupported endpoint type {wanted}"))
-        };
-        return response.with_error_code(error.code()).with_error_message(Some(text(message)));
-    }
     let cluster = &context.image.cluster;
     let node = |id: i32, endpoint: &ListenerEndpoint, rack: Option<&str>, fenced: bool| {
         DescribeClusterBroker::default()
@@ -78,4 +69,21 @@ pub(in crate::server) fn handle(
     } else {
         response
     }
+}
+
+/// Kafka tells nothing but the error. Version 0 knows neither of its codes.
+fn refused(version: i16, wanted: i8, here: i8) -> DescribeClusterResponse {
+    let name = |kind| if kind == BROKERS { "BROKER" } else { "CONTROLLER" };
+    let (error, message) = if wanted == BROKERS || wanted == CONTROLLERS {
+        let (here, wanted) = (name(here), name(wanted));
+        let sent = format!("The request was sent to an endpoint of type {here}");
+        let message = format!("{sent}, but we wanted an endpoint of type {wanted}");
+        (ErrorCode::MismatchedEndpointType, message)
+    } else {
+        (ErrorCode::UnsupportedEndpointType, format!("Unsupported endpoint type {wanted}"))
+    };
+    let error = if version == 0 { ErrorCode::InvalidRequest } else { error };
+    DescribeClusterResponse::default()
+        .with_error_code(error.code())
+        .with_error_message(Some(text(message)))
 }

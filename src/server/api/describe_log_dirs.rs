@@ -3,10 +3,12 @@
 //! What lies in each log directory (KIP-113). v2: flexible. v3: an error of the whole. v4: sizes of
 //! the file system (KIP-827). v5: cordoned directories (KIP-1066).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use crate::protocol::messages::DescribeLogDirsRequest;
+use crate::protocol::messages::{
+    DescribeLogDirsRequest, describe_log_dirs_request::DescribableLogDirTopic,
+};
 use crate::protocol::own::{
     DescribeLogDirsPartition, DescribeLogDirsResponse, DescribeLogDirsResult, DescribeLogDirsTopic,
 };
@@ -20,16 +22,13 @@ pub(in crate::server) fn handle(
     context: &RequestContext,
     request: DescribeLogDirsRequest,
 ) -> DescribeLogDirsResponse {
-    let wanted = |topic: &str, partition: i32| {
-        request.topics.as_ref().is_none_or(|topics| {
-            topics.iter().any(|t| *t.topic.0 == *topic && t.partitions.contains(&partition))
-        })
-    };
+    let named: Option<BTreeSet<(&str, i32)>> =
+        request.topics.as_ref().map(|topics| topics.iter().flat_map(named_partitions).collect());
     let broker = &context.broker;
     let mut by_dir: BTreeMap<PathBuf, ByTopic> = BTreeMap::new();
     for partition in broker.partitions.all() {
         let index = partition.id.partition;
-        if !wanted(&partition.topic, index) {
+        if named.as_ref().is_some_and(|named| !named.contains(&(&*partition.topic, index))) {
             continue;
         }
         let view = partition.view();
@@ -71,4 +70,8 @@ pub(in crate::server) fn handle(
         })
         .collect();
     DescribeLogDirsResponse { results, ..DescribeLogDirsResponse::default() }
+}
+
+fn named_partitions(topic: &DescribableLogDirTopic) -> impl Iterator<Item = (&str, i32)> {
+    topic.partitions.iter().map(|partition| (topic.topic.0.as_str(), *partition))
 }

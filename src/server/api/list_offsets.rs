@@ -6,6 +6,8 @@
 //! flexible. v10: a timeout for tiered storage.
 //! Nothing is tiered here: -4 is the earliest, -5 and -6 are unknown.
 
+use std::collections::BTreeSet;
+
 use crate::log::{TimestampOffset, UpTo};
 use crate::protocol::messages::{
     ListOffsetsRequest, ListOffsetsResponse,
@@ -37,13 +39,17 @@ pub(in crate::server) fn handle(
         .topics
         .iter()
         .map(|topic| {
-            let seen =
-                |index| topic.partitions.iter().filter(|p| p.partition_index == index).count();
+            let (mut seen, mut twice) = (BTreeSet::new(), BTreeSet::new());
+            for partition in &topic.partitions {
+                if !seen.insert(partition.partition_index) {
+                    twice.insert(partition.partition_index);
+                }
+            }
             let partitions = topic
                 .partitions
                 .iter()
                 .map(|partition| {
-                    let found = if seen(partition.partition_index) > 1 {
+                    let found = if twice.contains(&partition.partition_index) {
                         Err(ErrorCode::InvalidRequest)
                     } else {
                         find(context, &topic.name.0, partition, up_to)

@@ -8,7 +8,7 @@
 //! of the whole.
 //! Differs from Kafka: a topic that is created on the way is in the answer already.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::controller::command::{CreateTopics, NewTopic, Refusal};
 use crate::metadata::{MetadataImage, Topic};
@@ -71,7 +71,7 @@ pub(in crate::server) async fn handle(
     let missing: Vec<&String> =
         names.iter().filter(|name| image.topics.by_name(name).is_none()).collect();
     let may_create = request.allow_auto_topic_creation || context.version < 4;
-    let mut refusals: Vec<(String, Refusal)> = Vec::new();
+    let mut refusals = BTreeMap::new();
     if !missing.is_empty() && may_create && context.broker.config.auto_create_topics {
         refusals = create(context, &missing).await;
         image = context.broker.image.load_full();
@@ -91,7 +91,8 @@ fn asked(version: i16, request: &MetadataRequest) -> Result<Asked, MetadataRespo
     if version == 0 && topics.is_empty() {
         return Ok(Asked::All);
     }
-    let ids: Vec<Uuid> =
+    // Each once: what is asked a million times is not answered a million times.
+    let ids: BTreeSet<Uuid> =
         topics.iter().map(|topic| uuid_of(topic.topic_id)).filter(|id| !id.is_zero()).collect();
     let invalid = || {
         MetadataResponseTopic::default()
@@ -102,7 +103,7 @@ fn asked(version: i16, request: &MetadataRequest) -> Result<Asked, MetadataRespo
         return Err(invalid());
     }
     if !ids.is_empty() {
-        return Ok(Asked::Ids(ids));
+        return Ok(Asked::Ids(ids.into_iter().collect()));
     }
     let names: BTreeSet<String> =
         topics.iter().filter_map(|topic| topic.name.as_ref()).map(|n| n.0.to_string()).collect();
@@ -110,7 +111,7 @@ fn asked(version: i16, request: &MetadataRequest) -> Result<Asked, MetadataRespo
 }
 
 /// Creates topics with the broker's defaults; what was refused, and why.
-async fn create(context: &RequestContext, names: &[&String]) -> Vec<(String, Refusal)> {
+async fn create(context: &RequestContext, names: &[&String]) -> BTreeMap<String, Refusal> {
     let topics = names
         .iter()
         .map(|name| NewTopic {
@@ -131,13 +132,13 @@ async fn create(context: &RequestContext, names: &[&String]) -> Vec<(String, Ref
     }
 }
 
-fn unknown(name: &str, refusals: &[(String, Refusal)]) -> MetadataResponseTopic {
-    let error = match refusals.iter().find(|(refused, _)| refused == name) {
+fn unknown(name: &str, refusals: &BTreeMap<String, Refusal>) -> MetadataResponseTopic {
+    let error = match refusals.get(name) {
         // Created by someone else meanwhile: the client asks again.
-        Some((_, refusal)) if refusal.code == ErrorCode::TopicAlreadyExists => {
+        Some(refusal) if refusal.code == ErrorCode::TopicAlreadyExists => {
             ErrorCode::UnknownTopicOrPartition
         }
-        Some((_, refusal)) => refusal.code,
+        Some(refusal) => refusal.code,
         None if crate::controller::topic_names::check(name).is_err() => {
             ErrorCode::InvalidTopicException
         }
