@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use blumfeld::codec::At;
 use blumfeld::env::{Connection, Env, OutPart};
-use blumfeld::log::LogConfig;
 use blumfeld::protocol::apis::{APIS, ApiFacts};
 use blumfeld::protocol::shape::{Field, Kind, Shape};
 use blumfeld::server::apis::served;
@@ -124,7 +123,7 @@ fn under_attack<F: Future<Output = ()>>(
 ) {
     let memory = allocation_counter::measure(|| {
         simulate(test, 1, |world| async move {
-            let mut broker = SimBroker::new(&world, "broker", LogConfig::default());
+            let mut broker = SimBroker::new(&world, "broker", &[]);
             broker.start_and_serve().await;
             let env = world.machine("attacker").start();
             assert!(is_served(&env).await);

@@ -127,9 +127,9 @@ fn a_version_that_is_read_as_the_one_before_has_its_layout() {
     fn differs(fields: &[Field], version: i16) -> bool {
         fields.iter().any(|field| match &field.kind {
             _ if field.versions.first == version || field.versions.last == version - 1 => true,
-            Kind::Array(Kind::Struct(inner)) | Kind::Struct(inner) | Kind::NullableStruct(inner) => {
-                differs(inner, version)
-            }
+            Kind::Array(Kind::Struct(inner))
+            | Kind::Struct(inner)
+            | Kind::NullableStruct(inner) => differs(inner, version),
             _ => false,
         })
     }
