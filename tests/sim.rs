@@ -5,18 +5,28 @@
 
 mod support;
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
-use blumfeld::env::sim::{Call, Crash, Fault, Machine, Rng, World};
+use blumfeld::env::Disk;
+use blumfeld::env::sim::{Call, Crash, Fault, Machine, Rng, SimDisk, World};
 use rustix::io::Errno;
-use support::broker::SimBroker;
+use support::admin::{Topics, administrate, known_topics};
+use support::broker::{DATA, SimBroker};
 use support::history::History;
 use support::workload::{Histories, Session, TOPIC, check, read, write};
 use support::{seeds, simulate};
 
 const WRITERS: u32 = 3;
 const BATCHES: u32 = 60;
+const ADMINS: u32 = 3;
+const ADMIN_STEPS: u32 = 25;
 const ROUNDS: u32 = 8;
+/// How often a test looks whether its broker still has power.
+const LOOK: Duration = Duration::from_millis(5);
+/// How long a broker's first life may be, if nothing ends it.
+const FIRST_LIFE: Duration = Duration::from_secs(30);
 const HOST: &str = "broker";
 /// Every end of a process.
 const EVERY_WAY: &[Option<Crash>] =
@@ -170,6 +180,136 @@ fn a_disk_that_is_full_or_fails_costs_nothing_acknowledged() {
     for seed in seeds(10) {
         let disk_fails = Trouble { durable: false, ends: &[Some(Crash::Kill)], failing };
         simulate("a_disk_that_is_full", seed, |world| trouble(world, disk_fails));
+    }
+}
+
+/// Administrators work while the broker crashes. At the end there are the topics that must be, and
+/// on the disk the directories of these.
+async fn administration(world: World) {
+    let mut rng = world.rng("trouble");
+    world.set_blocking_time(rng.below(4));
+    let mut broker = SimBroker::new(&world, HOST, &[("log.segment.delete.delay.ms", "1000")]);
+    broker.start_and_serve().await;
+    let topics = Topics::default();
+    let (done, mut all_done) = tokio::sync::mpsc::channel::<()>(1);
+    for admin in 1..=ADMINS {
+        let name = format!("admin-{admin}");
+        let env = world.machine(&name).start();
+        let (session, rng) = (Session::new(env.clone(), HOST), world.rng(&name));
+        let (topics, done) = (topics.clone(), done.clone());
+        env.threads.spawn(Box::pin(async move {
+            administrate(session, admin, ADMIN_STEPS, rng, topics).await;
+            drop(done);
+        }));
+    }
+    drop(done);
+    for _ in 0..ROUNDS {
+        tokio::time::sleep(Duration::from_millis(rng.below(500))).await;
+        match EVERY_WAY[rng.below(EVERY_WAY.len() as u64) as usize] {
+            None => broker.stop().await,
+            Some(crash) => broker.crash(crash),
+        }
+        broker.start_and_serve().await;
+    }
+    let finished = tokio::time::timeout(Duration::from_mins(10), all_done.recv()).await;
+    assert!(finished.is_ok(), "after the last crash everything gets through");
+    let expected = topics.lock().clone();
+    let mut session = Session::new(world.machine("judge").start(), HOST);
+    assert_eq!(known_topics(&mut session).await, expected);
+    // What was deleted is removed after a while.
+    tokio::time::sleep(Duration::from_mins(10)).await;
+    broker.stop().await;
+    let mut dirs: BTreeSet<String> = expected
+        .iter()
+        .flat_map(|(topic, partitions)| (0..*partitions).map(move |n| format!("{topic}-{n}")))
+        .collect();
+    dirs.insert("__cluster_metadata-0".to_owned());
+    let found = broker.machine().disk().list(Path::new(DATA)).unwrap();
+    // A deletion that the power loss undid is kept apart for the operator, as Kafka does it.
+    let is_kept = |name: &str| !name.ends_with("-stray");
+    let found = found.into_iter().filter(|entry| entry.is_dir).map(|entry| entry.name);
+    let found: BTreeSet<_> = found.filter(|name| is_kept(name)).collect();
+    assert_eq!(found, dirs);
+}
+
+#[test]
+fn the_topics_there_are_were_created_and_not_deleted_whatever_crashed() {
+    for seed in seeds(10) {
+        simulate("the_topics_there_are", seed, administration);
+    }
+}
+
+/// A broker's first life, on a disk that was prepared for trouble; then a power loss, and a second
+/// life in which everything must be there. Whether there was no trouble.
+async fn two_lives(
+    world: World,
+    prepare: impl FnOnce(&SimDisk),
+    is_in_trouble: fn(&SimDisk) -> bool,
+) -> bool {
+    let mut broker = SimBroker::new(&world, HOST, DURABLE);
+    prepare(&broker.machine().disk());
+    broker.start();
+    let histories = Histories::default();
+    let (done, mut all_done) = tokio::sync::mpsc::channel::<()>(1);
+    let env = world.machine("writer").start();
+    let session = Session::new(env.clone(), HOST);
+    let (rng, written) = (world.rng("writer"), histories.clone());
+    env.threads.spawn(Box::pin(async move {
+        write(session, 1, 8, false, rng, written).await;
+        drop(done);
+    }));
+    let disk = broker.machine().disk();
+    let mut waited = Duration::ZERO;
+    while !disk.is_without_power()
+        && !all_done.is_closed()
+        && !broker.has_ended()
+        && waited < FIRST_LIFE
+    {
+        tokio::time::sleep(LOOK).await;
+        waited += LOOK;
+    }
+    if all_done.is_closed() && !broker.has_ended() {
+        broker.ask_to_stop().await;
+    }
+    let untroubled = !is_in_trouble(&disk);
+    broker.crash(Crash::PowerLoss);
+    broker.start_and_serve().await;
+    let finished = tokio::time::timeout(Duration::from_mins(10), all_done.recv()).await;
+    assert!(finished.is_ok(), "in its second life everything gets through");
+    let env = world.machine("judge").start();
+    check(Session::new(env, HOST), &histories).await.unwrap();
+    untroubled
+}
+
+#[test]
+fn the_power_may_go_after_any_change_of_the_disk() {
+    for seed in seeds(2) {
+        for cut in 1.. {
+            let name = format!("the_power_may_go # after change {cut}");
+            let prepare = |disk: &SimDisk| disk.cut_power_after(cut);
+            let life = |world| two_lives(world, prepare, SimDisk::is_without_power);
+            let (_, untroubled) = simulate(&name, seed, life);
+            if untroubled {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn any_call_of_the_disk_may_fail_once() {
+    for seed in seeds(1) {
+        for nth in 0.. {
+            let name = format!("any_call_of_the_disk # call {nth} after the start");
+            let fault = if nth % 2 == seed % 2 { Fault::eio() } else { Fault::enospc() };
+            let prepare = |disk: &SimDisk| disk.inject(fault.after(nth));
+            let has_struck = |disk: &SimDisk| disk.faults_left() == 0;
+            let (_, untroubled) =
+                simulate(&name, seed, |world| two_lives(world, prepare, has_struck));
+            if untroubled {
+                break;
+            }
+        }
     }
 }
 

@@ -16,7 +16,8 @@ use tokio::sync::{oneshot, watch};
 
 /// Where clients connect.
 pub const PORT: u16 = 9092;
-const DATA: &str = "/data";
+/// The one log directory.
+pub const DATA: &str = "/data";
 
 /// What a broker's process is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,14 +83,25 @@ impl SimBroker {
         self.machine.crash(mode);
     }
 
+    /// Whether its process has ended by itself.
+    pub fn has_ended(&self) -> bool {
+        let life = self.life.as_ref().map(|(life, _)| life.borrow().clone());
+        !matches!(life, Some(Life::Starting | Life::Serving))
+    }
+
     /// Stops it in good order.
     pub async fn stop(&mut self) {
+        assert_eq!(self.ask_to_stop().await, Life::Stopped);
+        self.life = None;
+        self.machine.stopped();
+    }
+
+    /// Asks it to stop and waits for how it ends.
+    pub async fn ask_to_stop(&mut self) -> Life {
         let (life, stop) = self.life.take().expect("it runs");
         drop(stop);
         self.life = Some((life, oneshot::channel().0));
-        assert_eq!(self.wait_for(|life| *life != Life::Serving).await, Life::Stopped);
-        self.life = None;
-        self.machine.stopped();
+        self.wait_for(|life| !matches!(life, Life::Starting | Life::Serving)).await
     }
 
     async fn wait_for(&mut self, wanted: impl FnMut(&Life) -> bool) -> Life {

@@ -1,6 +1,7 @@
 //! What the tests of whole brokers share: worlds from seeds, a client that speaks the wire, and a
 //! checker of histories.
 
+pub mod admin;
 pub mod broker;
 pub mod client;
 pub mod history;

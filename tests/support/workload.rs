@@ -69,7 +69,8 @@ impl Session {
         self.client.as_mut().unwrap()
     }
 
-    async fn call<R: kafka_protocol::protocol::Request>(
+    /// One request; after an error the next one connects anew.
+    pub async fn call<R: kafka_protocol::protocol::Request>(
         &mut self,
         version: i16,
         request: &R,

@@ -120,6 +120,11 @@ impl SimDisk {
         self.with(|state| state.faults.push(fault));
     }
 
+    /// How many injected faults have not struck as often as they may.
+    pub fn faults_left(&self) -> usize {
+        self.with(|state| state.faults.len())
+    }
+
     /// Makes no call fail any more.
     pub fn clear_faults(&self) {
         self.with(|state| state.faults.clear());
