@@ -114,6 +114,60 @@ async fn is_served(env: &Env) -> bool {
     outcome == Outcome::Answered && env.clock.now().since(start) < Duration::from_millis(200)
 }
 
+/// Whether a connection of one's own is served; it stays open.
+async fn connect(env: &Env, port: u16) -> Option<Attacker> {
+    let api_versions = APIS.iter().find(|api| api.name == "ApiVersions").unwrap();
+    let mut client = Attacker::new(env, port);
+    let outcome = client.send(&frame(api_versions, 0, &[])).await;
+    (outcome == Outcome::Answered).then_some(client)
+}
+
+#[test]
+fn connections_beyond_the_limits_are_closed_and_others_go_on() {
+    simulate("connections_beyond_the_limits_are_closed_and_others_go_on", 1, |world| async move {
+        const LIMITS: &[(&str, &str)] =
+            &[("max.connections", "5"), ("max.connections.per.ip", "3")];
+        let mut broker = SimBroker::new(&world, "broker", LIMITS);
+        broker.start_and_serve().await;
+        let (one, other) = (world.machine("one").start(), world.machine("other").start());
+        let mut open = Vec::new();
+        for _ in 0..3 {
+            open.push(connect(&one, PORT).await.unwrap());
+        }
+        assert!(connect(&one, PORT).await.is_none(), "three from one address");
+        for _ in 0..2 {
+            open.push(connect(&other, PORT).await.unwrap());
+        }
+        assert!(connect(&other, PORT).await.is_none(), "five in all");
+        assert!(connect(&one, PORT + 1).await.is_some(), "the controller's listener has no limit");
+        drop(open.remove(0));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        open.push(connect(&other, PORT).await.unwrap());
+        assert!(connect(&other, PORT).await.is_none());
+        drop(open);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert!(is_served(&one).await);
+        broker.stop().await;
+    });
+}
+
+#[test]
+fn a_broker_that_ran_out_of_descriptors_accepts_again_when_it_has_some() {
+    let test = "a_broker_that_ran_out_of_descriptors_accepts_again_when_it_has_some";
+    simulate(test, 1, |world| async move {
+        let mut broker = SimBroker::new(&world, "broker", &[]);
+        broker.start_and_serve().await;
+        let env = world.machine("client").start();
+        let (start, events) = (env.clock.now(), processor_time());
+        broker.machine().fail_accepts(20);
+        assert!(connect(&env, PORT).await.is_some());
+        let waited = env.clock.now().since(start);
+        assert!(waited >= Duration::from_secs(1), "it pauses between attempts: {waited:?}");
+        assert!(processor_time().saturating_sub(events) < Duration::from_secs(1));
+        broker.stop().await;
+    });
+}
+
 /// Starts a broker and lets `attack` loose on it from another machine.
 /// The broker goes on serving others, never holds much memory, and stops in good order.
 fn under_attack<F: Future<Output = ()>>(

@@ -102,8 +102,6 @@ macro_rules! apis {
     };
 }
 
-use {later, now};
-
 apis! {
     // API, versions, listeners, order, handler
     Produce 3-13 Broker Pipelined api::produce::handle;

@@ -52,20 +52,26 @@ impl Connections {
         *self.total.lock()
     }
 
-    fn admit(broker: &Arc<Services>, address: IpAddr) -> Result<Counted, String> {
+    /// Counts a connection, or says why it is one too many. The controller's listener has no
+    /// limit: clients must not be able to shut the quorum out.
+    fn admit(
+        broker: &Arc<Services>,
+        is_controller: bool,
+        address: IpAddr,
+    ) -> Result<Counted, String> {
         let connections = &broker.connections;
         let config = &broker.config;
         let mut total = connections.total.lock();
-        if *total >= config.max_connections {
+        if !is_controller && *total >= config.max_connections {
             return Err(format!("max.connections={} are open", config.max_connections));
         }
         let mut by_address = connections.by_address.lock();
-        let count = by_address.entry(address).or_default();
-        if *count >= config.max_connections_per_ip {
+        let open = by_address.get(&address).copied().unwrap_or(0);
+        if !is_controller && open >= config.max_connections_per_ip {
             let max = config.max_connections_per_ip;
             return Err(format!("max.connections.per.ip={max} are open from {address}"));
         }
-        *count += 1;
+        *by_address.entry(address).or_default() += 1;
         *total += 1;
         drop(by_address);
         drop(total);
@@ -107,7 +113,7 @@ pub async fn run(mut listener: Box<dyn Listener>, info: Arc<ListenerInfo>, broke
             }
         };
         let peer = accepted.peer();
-        let counted = match Connections::admit(&broker, peer.ip()) {
+        let counted = match Connections::admit(&broker, info.is_controller, peer.ip()) {
             Ok(counted) => counted,
             Err(reason) => {
                 if let Some(left_out) = broker.connections.may_log(broker.env.clock.now().0) {
