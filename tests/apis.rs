@@ -1,5 +1,8 @@
 //! The files of the APIs say of themselves what the table of APIs says.
 
+#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
+#![expect(clippy::disallowed_methods, reason = "it reads the source")]
+
 use std::path::Path;
 
 use blumfeld::protocol::apis::facts;

@@ -1,25 +1,18 @@
 //! From a broker's configuration to what its parts are told.
-//!
-//! What can be altered while the broker runs is resolved anew from each image: [`Dynamic`] keeps
-//! the last result, since an image seldom alters a broker.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
+use super::rules::Meaning;
 use super::settings::{Advertised, BrokerSettings, ListenerSettings};
-use crate::config::{
-    BrokerConfig, ClientMetricsConfig, GroupConfig, Kind, Props, TopicConfig, Warning, keys,
-};
-use crate::controller::command::EffectiveConfig;
-use crate::controller::{ConfigRules, Refusal, Values};
+use crate::config::{BrokerConfig, Props, TopicConfig};
 use crate::log::LogConfig;
-use crate::metadata::{ConfigResource, MetadataImage, ResourceType};
+use crate::metadata::ConfigResource;
 use crate::raft::log::MetadataLogConfig;
 use crate::raft::{ReplicaKey, Voter, VoterEndpoint, VoterSet};
 use crate::record::Rules;
+use crate::server::live_config::{LiveConfig, say};
 use crate::server::services::ServerConfig;
 use crate::store::housekeeping::Intervals;
 
@@ -33,53 +26,6 @@ const OTHER_FILES: u64 = 64;
 const UNFLUSHED_BYTES_MAX: u64 = 64 << 20;
 /// How often logs are looked at for that.
 const FLUSH_LOOK: Duration = Duration::from_secs(5);
-
-/// The broker's configuration with what was altered since it started.
-pub struct Dynamic {
-    started_with: BrokerConfig,
-    broker: ConfigResource,
-    last: Mutex<Option<(Props, Props, Arc<BrokerConfig>)>>,
-}
-
-impl Dynamic {
-    /// Nothing altered yet.
-    pub fn new(started_with: BrokerConfig) -> Self {
-        let broker = ConfigResource::broker(started_with.node.node_id);
-        Self { started_with, broker, last: Mutex::new(None) }
-    }
-
-    /// The configuration as an image has it.
-    pub fn at(&self, image: &MetadataImage) -> Arc<BrokerConfig> {
-        let of =
-            |resource: &ConfigResource| image.configs.of(resource).cloned().unwrap_or_default();
-        self.with(&of(&ConfigResource::default_broker()), &of(&self.broker))
-    }
-
-    fn with(&self, cluster: &Props, broker: &Props) -> Arc<BrokerConfig> {
-        let mut last = self.last.lock();
-        if let Some((c, b, config)) = &*last
-            && (c, b) == (cluster, broker)
-        {
-            return Arc::clone(config);
-        }
-        let (config, warnings) = self.started_with.altered(cluster, broker);
-        say(&warnings);
-        let config = Arc::new(config);
-        *last = Some((cluster.clone(), broker.clone(), Arc::clone(&config)));
-        config
-    }
-}
-
-/// Tells the operator of warnings, one line each.
-pub fn say(warnings: &[Warning]) {
-    for warning in warnings {
-        if warning.is_note() {
-            tracing::debug!("{warning}");
-        } else {
-            tracing::warn!("{warning}");
-        }
-    }
-}
 
 /// The settings of a topic's logs.
 fn log_config(broker: &BrokerConfig, topic: &Props) -> LogConfig {
@@ -110,114 +56,14 @@ fn log_config(broker: &BrokerConfig, topic: &Props) -> LogConfig {
     }
 }
 
-/// What configurations mean, for the controller.
-struct Meaning(Arc<Dynamic>);
-
-/// The numbers of Kafka's `DescribeConfigsResponse.ConfigSource`.
-mod source {
-    pub(super) const TOPIC: i8 = 1;
-    pub(super) const BROKER: i8 = 2;
-    pub(super) const CLUSTER: i8 = 3;
-    pub(super) const STARTED_WITH: i8 = 4;
-    pub(super) const DEFAULT: i8 = 5;
-}
-
-impl ConfigRules for Meaning {
-    fn validate(
-        &self,
-        resource: &ConfigResource,
-        values: &Values,
-        before: &Values,
-    ) -> Result<(), Refusal> {
-        let broker = &self.0.started_with;
-        let checked = match resource.kind {
-            ResourceType::Topic => TopicConfig::validate(broker, values, before),
-            ResourceType::Broker => broker.validate_alterations(values, !resource.name.is_empty()),
-            ResourceType::Group => GroupConfig::validate(broker, values),
-            ResourceType::ClientMetrics => ClientMetricsConfig::validate(&resource.name, values),
-            ResourceType::Unknown | ResourceType::BrokerLogger => Ok(()),
-        };
-        checked.map_err(|error| Refusal::new(error.code(), error.to_string()))
-    }
-
-    fn is_list(&self, kind: ResourceType, key: &str) -> bool {
-        declared(kind, key).is_some_and(|key| key.kind == Kind::List)
-    }
-
-    fn default_value(&self, kind: ResourceType, key: &str) -> Option<String> {
-        declared(kind, key)?.default_text()
-    }
-
-    fn effective_topic(
-        &self,
-        topic: &Values,
-        node: &Values,
-        cluster: &Values,
-    ) -> Vec<EffectiveConfig> {
-        let broker = self.0.with(cluster, node);
-        keys::topics()
-            .filter(|key| !key.is_internal())
-            .map(|key| {
-                let layers = broker.layers();
-                let set_in = |props: &Props| {
-                    key.synonyms.iter().any(|synonym| props.contains_key(synonym.name))
-                };
-                let source = if topic.contains_key(key.name) {
-                    source::TOPIC
-                } else if set_in(&layers.broker) {
-                    source::BROKER
-                } else if set_in(&layers.cluster) {
-                    source::CLUSTER
-                } else if set_in(&layers.started_with) {
-                    source::STARTED_WITH
-                } else {
-                    source::DEFAULT
-                };
-                EffectiveConfig {
-                    name: key.name.to_owned(),
-                    value: effective_value(&broker, key.name, topic),
-                    source,
-                    sensitive: key.is_sensitive(),
-                }
-            })
-            .collect()
-    }
-
-    fn effective_topic_value(
-        &self,
-        key: &str,
-        topic: &Values,
-        node: &Values,
-        cluster: &Values,
-    ) -> Option<String> {
-        effective_value(&self.0.with(cluster, node), key, topic)
-    }
-}
-
-fn declared(kind: ResourceType, key: &str) -> Option<&'static crate::config::Key> {
-    match kind {
-        ResourceType::Topic => keys::topic(key),
-        ResourceType::Broker => keys::broker(key).or_else(|| keys::dynamic_only(key)),
-        ResourceType::Group => keys::group(key),
-        ResourceType::ClientMetrics => keys::client_metrics(key),
-        ResourceType::Unknown | ResourceType::BrokerLogger => None,
-    }
-}
-
-fn effective_value(broker: &BrokerConfig, key: &str, topic: &Values) -> Option<String> {
-    if let Some(value) = topic.get(key) {
-        return Some(value.clone());
-    }
-    crate::config::topic_value(broker, key)
-}
-
 fn milliseconds(value: impl TryInto<u64>) -> Duration {
     Duration::from_millis(value.try_into().unwrap_or(0))
 }
 
 /// What a broker is told, from its configuration. `open_files` is how many descriptors the
 /// process may have.
-pub fn settings(config: BrokerConfig, dynamic: &Arc<Dynamic>, open_files: u64) -> BrokerSettings {
+pub fn settings(config: BrokerConfig, open_files: u64) -> BrokerSettings {
+    let live = Arc::new(LiveConfig::new(config.clone()));
     let host = |host: &Option<String>| host.clone().unwrap_or_default();
     let listeners: Vec<ListenerSettings> = config
         .listeners
@@ -257,7 +103,7 @@ pub fn settings(config: BrokerConfig, dynamic: &Arc<Dynamic>, open_files: u64) -
     let bounded = |value: i32, bound: u64| {
         if value == i32::MAX { bound as usize } else { value.max(0) as usize }
     };
-    let log_of = Arc::clone(dynamic);
+    let log_of = Arc::clone(&live);
     BrokerSettings {
         node_id: config.node.node_id,
         log_dirs: config.log_dirs().iter().map(PathBuf::from).collect(),
@@ -276,7 +122,8 @@ pub fn settings(config: BrokerConfig, dynamic: &Arc<Dynamic>, open_files: u64) -
         max_idle_interval: Some(milliseconds(config.node.metadata_max_idle_interval_ms))
             .filter(|interval| !interval.is_zero()),
         metadata_log: metadata_log(&config),
-        rules: Arc::new(Meaning(Arc::clone(dynamic))),
+        rules: Arc::new(Meaning(Arc::clone(&live))),
+        configuration: live,
         log_config_of: Arc::new(move |image, topic| {
             let own = image.configs.of(&ConfigResource::topic(topic));
             log_config(&log_of.at(image), own.unwrap_or(&Props::new()))

@@ -8,6 +8,7 @@
 
 pub mod configuration;
 mod reports;
+mod rules;
 pub mod settings;
 
 use std::collections::BTreeSet;
@@ -176,6 +177,7 @@ impl Broker {
         let services = Arc::new(Services {
             env: env.clone(),
             config: settings.server.clone(),
+            configuration: Arc::clone(&settings.configuration),
             cluster_id: storage.cluster_id.clone(),
             node_id: settings.node_id,
             kraft_version: controller.quorum().kraft_version,

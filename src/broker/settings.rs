@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::controller::ConfigRules;
 use crate::raft::log::MetadataLogConfig;
 use crate::raft::{VoterEndpoint, VoterSet};
+use crate::server::live_config::LiveConfig;
 use crate::server::services::ServerConfig;
 use crate::store::housekeeping::Intervals;
 use crate::store::placement::LogConfigOf;
@@ -70,6 +71,8 @@ pub struct BrokerSettings {
     pub max_idle_interval: Option<Duration>,
     /// How the metadata log is kept.
     pub metadata_log: MetadataLogConfig,
+    /// What can be altered while the broker runs.
+    pub configuration: Arc<LiveConfig>,
     /// What configurations mean.
     pub rules: Arc<dyn ConfigRules>,
     /// The settings of a topic's logs.

@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use crate::broker::Broker;
-use crate::broker::configuration::{Dynamic, say, settings};
+use crate::broker::configuration::settings;
 use crate::config::{BrokerConfig, Properties, built_in, render};
 use crate::env::Env;
 use crate::env::real::{raise_open_files_limit, stop_signal};
 use crate::format::{InitialControllers, format};
+use crate::server::live_config::say;
 
 /// The data directory of a broker that is given no file.
 const DATA: &str = "data";
@@ -60,8 +60,7 @@ async fn serve(env: Env, file: Option<&Path>, overrides: &[String]) -> Result<()
     }
     let node_id = config.node.node_id;
     let open_files = raise_open_files_limit();
-    let dynamic = Arc::new(Dynamic::new(config.clone()));
-    let settings = settings(config, &dynamic, open_files);
+    let settings = settings(config, open_files);
     let data: Vec<String> = settings.log_dirs.iter().map(|dir| dir.display().to_string()).collect();
     let mut stop = Box::pin(stop_signal());
     let broker = tokio::select! {

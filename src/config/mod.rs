@@ -41,12 +41,9 @@ pub use offset_reset::AutoOffsetReset;
 pub use properties::{Origin, Properties, Setting};
 pub use quorum::HostPort;
 pub use server_properties::{built_in, render};
-pub use topic::topic_value;
 pub use types::{CleanupPolicy, IsolationLevel, MigrationPolicy, TopicCompression};
 pub use value::{FromValue, Kind, Secret, Value};
 pub use warning::Warning;
 
-#[cfg(test)]
-mod reference;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,7 @@
 //! The declarations as a whole, and what broker and topic make of them.
 
+mod reference;
+
 use super::*;
 use crate::record::{CompressionType, TargetCompression, TimestampType};
 use crate::types::ErrorCode;

@@ -123,11 +123,6 @@ fn values(broker: &BrokerConfig, topic: &Props) -> Result<Values, AlterError> {
     Ok(values)
 }
 
-/// The value of a topic's key where the topic has none of its own, as text.
-pub fn topic_value(broker: &BrokerConfig, key: &str) -> Option<String> {
-    inherited(broker, keys::topic(key)?).text()
-}
-
 /// The value of a key that the topic leaves open: the broker's, of its names the first that is set
 /// (Kafka 4.4 `KafkaConfig.extractLogConfigMap`), or the default.
 pub(super) fn inherited(broker: &BrokerConfig, key: &Key) -> Value {

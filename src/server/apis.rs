@@ -114,9 +114,13 @@ apis! {
     DeleteRecords 0-2 Broker OneAtATime now!(api::delete_records::handle);
     InitProducerId 0-5 Broker OneAtATime later!(api::init_producer_id::handle);
     OffsetForLeaderEpoch 2-4 Broker OneAtATime now!(api::offset_for_leader_epoch::handle);
+    DescribeConfigs 1-4 Both OneAtATime now!(api::describe_configs::handle);
+    AlterConfigs 0-2 Both OneAtATime later!(api::alter_configs::handle);
     DescribeLogDirs 1-5 Broker OneAtATime now!(api::describe_log_dirs::handle);
     CreatePartitions 0-3 Both OneAtATime later!(api::create_partitions::handle);
+    IncrementalAlterConfigs 0-1 Both OneAtATime later!(api::incremental_alter_configs::handle);
     DescribeCluster 0-2 Both OneAtATime now!(api::describe_cluster::handle);
+    ListConfigResources 0-1 Broker OneAtATime now!(api::list_config_resources::handle);
     DescribeTopicPartitions 0-0 Broker OneAtATime now!(api::describe_topic_partitions::handle);
 }
 

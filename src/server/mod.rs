@@ -14,5 +14,6 @@ pub mod connection;
 pub mod context;
 pub mod fetch_sessions;
 pub mod listener;
+pub mod live_config;
 pub mod producer_ids;
 pub mod services;

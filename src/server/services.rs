@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use super::budget::Budget;
 use super::fetch_sessions::FetchSessions;
 use super::listener::Connections;
+use super::live_config::LiveConfig;
 use super::producer_ids::ProducerIds;
 use crate::controller::driver::ControllerHandle;
 use crate::env::Env;
@@ -66,6 +67,8 @@ pub struct Services {
     pub env: Env,
     /// Settings of the network side.
     pub config: ServerConfig,
+    /// The configuration as it is now.
+    pub configuration: Arc<LiveConfig>,
     /// Which cluster this is.
     pub cluster_id: String,
     /// Which node this is.

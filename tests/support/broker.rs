@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use blumfeld::broker::Broker;
-use blumfeld::broker::configuration::{self, Dynamic};
+use blumfeld::broker::configuration;
 use blumfeld::broker::settings::BrokerSettings;
 use blumfeld::config::{BrokerConfig, Origin, Properties};
 use blumfeld::env::Env;
@@ -180,8 +180,7 @@ fn settings(host: &str, more: &[(&str, &str)]) -> BrokerSettings {
         properties.set((*key).to_owned(), (*value).to_owned(), Origin::BuiltIn);
     }
     let (config, _warnings) = BrokerConfig::start(&properties).unwrap();
-    let dynamic = Arc::new(Dynamic::new(config.clone()));
-    let mut settings = configuration::settings(config, &dynamic, 1 << 16);
+    let mut settings = configuration::settings(config, 1 << 16);
     // No topic may be configured to have segments that small.
     let configured = Arc::clone(&settings.log_config_of);
     settings.log_config_of = Arc::new(move |image, topic| LogConfig {

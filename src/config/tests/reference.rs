@@ -3,8 +3,7 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use super::key::{Default, Importance, Key, Mode, Status};
-use super::keys;
+use crate::config::{Default, Importance, Key, Mode, Status, keys};
 
 const INTRODUCTION: &str = "\
 # Configuration
