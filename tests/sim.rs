@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use support::admin::{Topics, administrate, known_topics};
 use support::broker::{DATA, SimBroker};
 use support::history::History;
-use support::workload::{Histories, Session, TOPIC, check, read, write};
+use support::workload::{Histories, PARTITIONS, Session, TOPIC, check, end_of, read, write};
 use support::{seeds, simulate};
 
 const WRITERS: u32 = 3;
@@ -44,7 +44,11 @@ struct Trouble {
     ends: &'static [Option<Crash>],
     /// Disk calls that fail before a process ends.
     failing: &'static [(Call, Errno)],
+    /// The network is left in peace, which lets a test look at a broker before its clients do.
+    calm: bool,
 }
+
+const POWER_LOSS: Trouble = Trouble { durable: true, ends: EVERY_WAY, failing: &[], calm: false };
 
 /// Clients work while the broker meets `trouble`, and is started again. What else there is of
 /// latency, broken connections and cold reads is the seed's choice.
@@ -79,10 +83,12 @@ async fn trouble(world: World, trouble: Trouble) {
     clients.push(reader);
     let session = Session::new(env.clone(), HOST);
     env.threads.spawn(Box::pin(read(session, world.rng("reader"), histories.clone())));
-    if rng.coin() {
-        let rng = world.rng("network");
-        env.threads.spawn(Box::pin(unrest(world.clone(), broker.machine().clone(), clients, rng)));
+    if !trouble.calm && rng.coin() {
+        let (rng, machine, clients) =
+            (world.rng("network"), broker.machine().clone(), clients.clone());
+        env.threads.spawn(Box::pin(unrest(world.clone(), machine, clients, rng)));
     }
+    let judge = world.machine("judge").start();
 
     for _ in 0..ROUNDS {
         broker.machine().disk().set_cold_reads(cold_reads);
@@ -101,16 +107,26 @@ async fn trouble(world: World, trouble: Trouble) {
             Some(crash) => broker.crash(crash),
         }
         if loses(&end) {
-            histories.lock().values_mut().for_each(History::may_lose_everything);
+            for client in &clients {
+                world.cut(client, broker.machine());
+            }
         }
         tokio::time::sleep(Duration::from_millis(rng.below(500))).await;
         broker.start_and_serve().await;
+        if loses(&end) {
+            let mut session = Session::new(judge.clone(), HOST);
+            session.create_topic().await;
+            for partition in 0..PARTITIONS {
+                let end = end_of(&mut session, partition).await;
+                histories.lock().entry(partition).or_default().lost_from(end);
+            }
+            world.heal_all();
+        }
     }
     let patience = Duration::from_mins(10);
     let finished = tokio::time::timeout(patience, all_done.recv()).await;
     assert!(finished.is_ok(), "after the last crash everything gets through");
-    let env = world.machine("judge").start();
-    check(Session::new(env, HOST), &histories).await.unwrap();
+    check(Session::new(judge, HOST), &histories).await.unwrap();
     let acknowledged: usize = histories.lock().values().map(History::acknowledged_count).sum();
     assert!(acknowledged > BATCHES as usize, "{acknowledged} records acknowledged");
 }
@@ -133,7 +149,7 @@ async fn unrest(world: World, broker: Machine, clients: Vec<Machine>, mut rng: R
 
 #[test]
 fn nothing_acknowledged_is_lost_or_doubled_when_the_process_is_killed() {
-    let killed = Trouble { durable: false, ends: &[Some(Crash::Kill), None], failing: &[] };
+    let killed = Trouble { durable: false, ends: &[Some(Crash::Kill), None], ..POWER_LOSS };
     for seed in seeds(10) {
         simulate("nothing_acknowledged", seed, |world| trouble(world, killed));
     }
@@ -141,15 +157,15 @@ fn nothing_acknowledged_is_lost_or_doubled_when_the_process_is_killed() {
 
 #[test]
 fn nothing_flushed_before_its_answer_is_lost_when_the_power_goes() {
-    let unplugged = Trouble { durable: true, ends: EVERY_WAY, failing: &[] };
     for seed in seeds(10) {
-        simulate("nothing_flushed", seed, |world| trouble(world, unplugged));
+        simulate("nothing_flushed", seed, |world| trouble(world, POWER_LOSS));
     }
 }
 
 #[test]
-fn a_power_loss_leaves_the_broker_whole_where_records_are_not_flushed() {
-    let unplugged = Trouble { durable: false, ends: &[Some(Crash::PowerLoss)], failing: &[] };
+fn a_power_loss_leaves_a_beginning_of_what_was_not_flushed() {
+    let ends = &[Some(Crash::PowerLoss), Some(Crash::Kill)];
+    let unplugged = Trouble { durable: false, ends, calm: true, ..POWER_LOSS };
     for seed in seeds(10) {
         simulate("a_power_loss", seed, |world| trouble(world, unplugged));
     }
@@ -162,7 +178,7 @@ fn a_sync_that_fails_costs_nothing_that_was_flushed() {
         &[(Call::SyncData, Errno::IO), (Call::SyncAll, Errno::IO), (Call::SyncDir, Errno::IO)];
     let ends = &[Some(Crash::PowerLoss), Some(Crash::PowerLossKeepingNothing)];
     for seed in seeds(10) {
-        let sync_fails = Trouble { durable: true, ends, failing };
+        let sync_fails = Trouble { ends, failing, ..POWER_LOSS };
         simulate("a_sync_that_fails", seed, |world| trouble(world, sync_fails));
     }
 }
@@ -178,7 +194,8 @@ fn a_disk_that_is_full_or_fails_costs_nothing_acknowledged() {
         (Call::SetLen, Errno::NOSPC),
     ];
     for seed in seeds(10) {
-        let disk_fails = Trouble { durable: false, ends: &[Some(Crash::Kill)], failing };
+        let ends = &[Some(Crash::Kill)];
+        let disk_fails = Trouble { durable: false, ends, failing, ..POWER_LOSS };
         simulate("a_disk_that_is_full", seed, |world| trouble(world, disk_fails));
     }
 }
@@ -315,9 +332,8 @@ fn any_call_of_the_disk_may_fail_once() {
 
 #[test]
 fn one_seed_is_one_history() {
-    let unplugged = Trouble { durable: true, ends: EVERY_WAY, failing: &[] };
     for seed in seeds(3) {
-        let run = || simulate("one_seed", seed, |world| trouble(world, unplugged));
+        let run = || simulate("one_seed", seed, |world| trouble(world, POWER_LOSS));
         assert_eq!(run(), run(), "seed {seed}");
     }
 }

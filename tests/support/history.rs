@@ -80,13 +80,13 @@ impl History {
         }
     }
 
-    /// A crash came that acknowledged records need not survive: what is gone afterwards is not
-    /// missed, and offsets are given anew.
-    pub fn may_lose_everything(&mut self) {
-        for (_, must_survive) in self.acknowledged.values_mut() {
-            *must_survive = false;
+    /// A crash came that acknowledged records need not survive, and left those below `end`: what was
+    /// behind is not missed, and offsets are given anew.
+    pub fn lost_from(&mut self, end: i64) {
+        for (offset, must_survive) in self.acknowledged.values_mut() {
+            *must_survive &= *offset < end;
         }
-        self.seen.clear();
+        self.seen.split_off(&end);
         self.age += 1;
     }
 
@@ -193,7 +193,7 @@ mod tests {
         history.sent(b);
         history.acknowledged(a, 0, 0);
         history.seen(a, 0, 0).unwrap();
-        history.may_lose_everything();
+        history.lost_from(0);
         history.seen(a, 0, 0).unwrap();
         history.acknowledged(b, 0, 1);
         assert_eq!(history.check(0, &[(0, b)]), Ok(()));

@@ -1,6 +1,8 @@
 //! What the tests of whole brokers share: worlds from seeds, a client that speaks the wire, and a
 //! checker of histories.
 
+#![expect(unreachable_pub, reason = "each test is a crate of its own, which uses these")]
+
 pub mod admin;
 pub mod broker;
 pub mod client;

@@ -274,6 +274,16 @@ pub async fn read(mut session: Session, mut rng: Rng, histories: Histories) {
     }
 }
 
+/// Where a partition's log ends, as far as consumers may see.
+pub async fn end_of(session: &mut Session, partition: i32) -> i64 {
+    loop {
+        match session.fetch(partition, 0, 1).await {
+            Ok(Ok((_, high_watermark))) => return high_watermark,
+            Ok(Err(_)) | Err(_) => tokio::time::sleep(RETRY).await,
+        }
+    }
+}
+
 /// Reads each partition from its start to its end, and judges.
 pub async fn check(mut session: Session, histories: &Histories) -> Result<(), String> {
     session.create_topic().await;

@@ -129,7 +129,7 @@ fn history(seed: u64) -> (SimDisk, Model) {
     }
     disk.sync_dir(Path::new("/")).unwrap();
     let mut rng = Rng::new(seed).fork("history");
-    for _ in 0..1 + rng.below(STEPS_MAX) {
+    for _ in 0..=rng.below(STEPS_MAX) {
         step(&disk, &mut model, &mut rng);
     }
     (disk, model)
