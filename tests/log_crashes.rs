@@ -118,7 +118,7 @@ fn open(disk: &SimDisk, seed: u64) -> Result<Log, String> {
 fn flush(log: &mut Log, disk: &SimDisk, kind: FlushKind) -> io::Result<()> {
     let Some(job) = log.begin_flush(kind) else { return Ok(()) };
     let result = job.sync(disk);
-    let told = result.as_ref().map_err(|error| io::Error::from(error.kind()));
+    let told = result.as_ref().copied().map_err(|error| io::Error::from(error.kind()));
     log.finish_flush(&job, result, time_at(0));
     told
 }
