@@ -135,7 +135,7 @@ mod tests {
     fn an_open_subscription_pushes_every_five_minutes_and_nothing() {
         let (config, warnings) = ClientMetricsConfig::resolve(&props(&[("interval.ms", "?")]));
         assert_eq!(config.interval_ms, 300_000);
-        assert!(config.metrics.is_empty() && config.matches.is_empty());
+        assert!(config.metrics.is_empty() && config.match_patterns.is_empty());
         assert_eq!(warnings.len(), 1);
     }
 }

@@ -9,7 +9,7 @@ config_keys! {
     "interval.ms": Int = "300000", Any, Medium, ClusterWide => interval_ms: i32;
     /// Which clients the subscription is for, as SELECTOR=REGULAR_EXPRESSION; none named, all of
     /// them.
-    "match": List = "", Names, Medium, ClusterWide => matches: Vec<String>;
+    "match": List = "", Names, Medium, ClusterWide => match_patterns: Vec<String>;
     /// The prefixes of the metrics that are pushed; `*` is all of them.
     "metrics": List = "", Names, Medium, ClusterWide => metrics: Vec<String>;
 }

@@ -1,21 +1,21 @@
 //! The reference page, `REFERENCE.md`, is rendered from the declarations.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::config::{Default, Importance, Key, Mode, Status, keys};
 
 const INTRODUCTION: &str = "\
 # Configuration
 
-Every key of Apache Kafka 4.4 is known. One without a remark is acted on by the part of the broker
-that it concerns, as soon as that part is built. One that is **accepted** is kept, shown to clients,
-and not acted on, for the reason given. One that **stops the start** does so when it is set to more
-than its default, since to neglect it would weaken security or durability. An unknown key is warned
-of and ignored.
+Every key of Apache Kafka 4.4 is known. One without a remark is acted on. **Not yet** marks one
+that will be acted on by a part of the broker that is not built. One that is **accepted** is kept,
+shown to clients, and not acted on, for the reason given. One that **stops the start** does so when
+it is set to more than its default, since to neglect it would weaken security or durability. An
+unknown key is warned of and ignored.
 
-This page is made of the declarations in `src/config/keys/`: `UPDATE=1 cargo test --lib reference`
-writes it again.
+This page is made of the declarations in `src/config/keys/` and of what the source reads of them:
+`UPDATE=1 cargo test --lib reference` writes it again.
 
 *Altered* says whether a broker's key can be altered while it runs: for one broker, or for all.
 Keys marked *internal* are for tests and emergencies, and only shown where they are set.
@@ -30,7 +30,70 @@ fn default(key: &Key) -> String {
     }
 }
 
-fn about(key: &Key) -> String {
+/// Fields that are read under another name.
+const READ_AS: &[(&str, &str)] = &[
+    ("advertised_listeners", "advertised_broker_listeners"),
+    ("controller_listener_names", "is_controller_listener"),
+    ("controller_quorum_bootstrap_servers", "bootstrap_servers"),
+    ("controller_quorum_voters", "voters"),
+    ("cordoned_log_dirs", "cordoned_log_dirs()"),
+    ("inter_broker_listener_name", "inter_broker"),
+    ("listener_security_protocol_map", "listeners"),
+    ("log_dir", "log_dirs"),
+    ("metadata_log_dir", "metadata_dir"),
+    ("process_roles", "is_controller_listener"),
+    ("security_inter_broker_protocol", "inter_broker"),
+    // A topic's, which come from the broker's.
+    ("compression_gzip_level", "target_compression"),
+    ("compression_lz4_level", "target_compression"),
+    ("compression_type", "target_compression"),
+    ("compression_zstd_level", "target_compression"),
+    ("internal_segment_bytes", "largest_segment"),
+    ("max_compaction_lag_ms", "longest_segment_ms"),
+    ("segment_bytes", "largest_segment"),
+    ("segment_ms", "longest_segment_ms"),
+];
+
+/// The source that might read a field: all but what declares and checks the configuration.
+fn source() -> String {
+    fn read(dir: &Path, text: &mut String) {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                if !path.ends_with("src/config") && !path.ends_with("tests") {
+                    read(&path, text);
+                }
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                text.push_str(&std::fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+    let mut text = String::new();
+    read(&[env!("CARGO_MANIFEST_DIR"), "src"].iter().collect::<PathBuf>(), &mut text);
+    text
+}
+
+/// Whether the source reads the field of a key, or of a topic's key that takes its default from it.
+fn is_read(key: &Key, source: &str) -> bool {
+    let field = match key.status {
+        Status::Field(field) => field,
+        // A refused key has a field where some of its values are not refused.
+        Status::Accepted(_) | Status::Refused(..) => return true,
+    };
+    let name = READ_AS.iter().find(|(f, _)| *f == field).map_or(field, |(_, name)| name);
+    let ends = |rest: &str| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_');
+    let access = format!(".{name}");
+    let of_broker = |topic: &&Key| {
+        topic.name != key.name && topic.synonyms.iter().any(|synonym| synonym.name == key.name)
+    };
+    // The controller asks by name.
+    let asked = format!("\"{}\")", key.name);
+    source.match_indices(&access).any(|(at, _)| ends(&source[at + access.len()..]))
+        || source.contains(&asked)
+        || keys::topics().find(of_broker).is_some_and(|topic| is_read(topic, source))
+}
+
+fn about(key: &Key, source: &str) -> String {
     let mut text = key.doc.to_owned();
     if key.importance == Importance::Internal {
         text.push_str(" *Internal.*");
@@ -43,7 +106,8 @@ fn about(key: &Key) -> String {
         }
     }
     match key.status {
-        Status::Field(_) => {}
+        Status::Field(_) if is_read(key, source) => {}
+        Status::Field(_) => text.push_str(" **Not yet.**"),
         Status::Accepted(reason) => _ = write!(text, " **Accepted:** {reason}"),
         Status::Refused(harmless, reason) => {
             _ = write!(text, " **Stops the start:** {reason}");
@@ -55,7 +119,7 @@ fn about(key: &Key) -> String {
     text.replace('|', "\\|")
 }
 
-fn table(text: &mut String, title: &str, rows: &[Key], is_broker: bool) {
+fn table(text: &mut String, title: &str, rows: &[Key], is_broker: bool, source: &str) {
     _ = writeln!(text, "\n## {title}\n");
     let altered = if is_broker { " Altered |" } else { "" };
     _ = writeln!(text, "| Key | Values | Default |{altered} What it is for |");
@@ -73,24 +137,25 @@ fn table(text: &mut String, title: &str, rows: &[Key], is_broker: bool) {
             key.name,
             key.accepted().replace('|', "\\|"),
             default(key),
-            about(key)
+            about(key, source)
         );
     }
 }
 
 fn render() -> String {
-    let mut text = INTRODUCTION.to_owned();
+    let (mut text, source) = (INTRODUCTION.to_owned(), source());
     for (title, rows) in keys::BROKER_TABLES {
-        table(&mut text, title, rows, true);
+        table(&mut text, title, rows, true, &source);
     }
-    table(&mut text, "Only while a broker runs", keys::quota::DYNAMIC_ONLY, true);
-    table(&mut text, "A topic's keys", keys::topic::TOPIC, false);
-    table(&mut text, "A group's keys", keys::group_level::GROUP_KEYS, false);
+    table(&mut text, "Only while a broker runs", keys::quota::DYNAMIC_ONLY, true, &source);
+    table(&mut text, "A topic's keys", keys::topic::TOPIC, false, &source);
+    table(&mut text, "A group's keys", keys::group_level::GROUP_KEYS, false, &source);
     table(
         &mut text,
         "A client metrics subscription's keys",
         keys::client_metrics::CLIENT_METRICS,
         false,
+        &source,
     );
     text
 }
@@ -104,5 +169,8 @@ fn the_reference_page_says_what_the_declarations_say() {
         std::fs::write(&path, &page).unwrap();
     }
     let found = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(found == page, "src/config/REFERENCE.md is not what UPDATE=1 would write");
+    assert!(
+        found == page,
+        "src/config/REFERENCE.md is out of date: UPDATE=1 cargo test --lib reference writes it"
+    );
 }
