@@ -198,6 +198,7 @@ macro_rules! messages {
 pub(crate) use messages;
 
 #[cfg(test)]
+#[expect(unreachable_pub, dead_code, reason = "what is declared is meant for a module's users")]
 mod tests {
     use super::super::{CodecError, Writer};
     use proptest::prelude::*;

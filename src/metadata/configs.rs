@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::record::ConfigRecord;
+use super::shared::SharedMap;
 
 /// What kind of thing is configured; the numbers are Kafka's `ConfigResource.Type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,7 +66,7 @@ impl ConfigResource {
 /// Every altered key of every resource.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Configs {
-    by_resource: BTreeMap<ConfigResource, BTreeMap<String, String>>,
+    by_resource: SharedMap<ConfigResource, BTreeMap<String, String>>,
 }
 
 impl Configs {
@@ -91,7 +92,7 @@ impl Configs {
         };
         match &record.value {
             Some(value) => {
-                let keys = self.by_resource.entry(resource.clone()).or_default();
+                let keys = self.by_resource.get_or_default(resource.clone());
                 keys.insert(record.name.clone(), value.clone());
             }
             None => {

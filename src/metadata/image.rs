@@ -13,6 +13,7 @@ use super::record::{
     AccessControlEntryRecord, ClientQuotaRecord, DelegationTokenRecord, MetadataRecord,
     UserScramCredentialRecord,
 };
+use super::shared::SharedMap;
 use super::topics::{Topic, Topics};
 use crate::types::{BrokerId, LeaderEpoch, Offset, TopicId, TopicPartition, Uuid};
 
@@ -61,17 +62,17 @@ pub struct MetadataImage {
     /// Topics and partitions.
     pub topics: Topics,
     /// Dynamic configuration.
-    pub configs: Arc<Configs>,
+    pub configs: Configs,
     /// Client quotas by entity and key.
-    pub quotas: Arc<BTreeMap<QuotaEntity, BTreeMap<String, f64>>>,
+    pub quotas: SharedMap<QuotaEntity, BTreeMap<String, f64>>,
     /// The first producer id that was not given to a broker; -1 when none ever was.
     pub next_producer_id: i64,
     /// Access control entries by id.
-    pub acls: Arc<BTreeMap<Uuid, AccessControlEntryRecord>>,
+    pub acls: SharedMap<Uuid, AccessControlEntryRecord>,
     /// SCRAM credentials by mechanism and user.
-    pub scram: Arc<BTreeMap<(i8, String), UserScramCredentialRecord>>,
+    pub scram: SharedMap<(i8, String), UserScramCredentialRecord>,
     /// Delegation tokens by id.
-    pub tokens: Arc<BTreeMap<String, DelegationTokenRecord>>,
+    pub tokens: SharedMap<String, DelegationTokenRecord>,
 }
 
 impl Default for MetadataImage {
@@ -83,12 +84,12 @@ impl Default for MetadataImage {
             features: Arc::default(),
             cluster: Arc::default(),
             topics: Topics::default(),
-            configs: Arc::default(),
-            quotas: Arc::default(),
+            configs: Configs::default(),
+            quotas: SharedMap::default(),
             next_producer_id: -1,
-            acls: Arc::default(),
-            scram: Arc::default(),
-            tokens: Arc::default(),
+            acls: SharedMap::default(),
+            scram: SharedMap::default(),
+            tokens: SharedMap::default(),
         }
     }
 }
@@ -158,9 +159,7 @@ impl MetadataImage {
             MetadataRecord::RemoveTopic(topic) => {
                 let gone = self.topics.remove(topic.topic_id)?;
                 let resource = ConfigResource::topic(&gone.name);
-                if self.configs.of(&resource).is_some() {
-                    Arc::make_mut(&mut self.configs).remove(&resource);
-                }
+                self.configs.remove(&resource);
                 changes.delete(gone);
             }
             MetadataRecord::Partition(partition) => {
@@ -181,7 +180,7 @@ impl MetadataImage {
                 changes.partitions.extend(self.topics.clear_elr(&topic.topic_name)?);
             }
             MetadataRecord::Config(config) => {
-                changes.configs.insert(Arc::make_mut(&mut self.configs).apply(config));
+                changes.configs.insert(self.configs.apply(config));
             }
             MetadataRecord::FeatureLevel(feature) if feature.name == METADATA_VERSION => {
                 let level = feature.feature_level;
@@ -213,24 +212,22 @@ impl MetadataImage {
             MetadataRecord::ClientQuota(quota) => self.apply_quota(quota),
             MetadataRecord::ProducerIds(ids) => self.next_producer_id = ids.next_producer_id,
             MetadataRecord::AccessControlEntry(acl) => {
-                Arc::make_mut(&mut self.acls).insert(acl.id, acl.clone());
+                self.acls.insert(acl.id, acl.clone());
             }
             MetadataRecord::RemoveAccessControlEntry(acl) => {
-                let gone = Arc::make_mut(&mut self.acls).remove(&acl.id);
-                gone.ok_or(ApplyError::UnknownAcl { id: acl.id })?;
+                self.acls.remove(&acl.id).ok_or(ApplyError::UnknownAcl { id: acl.id })?;
             }
             MetadataRecord::UserScramCredential(user) => {
-                Arc::make_mut(&mut self.scram)
-                    .insert((user.mechanism, user.name.clone()), user.clone());
+                self.scram.insert((user.mechanism, user.name.clone()), user.clone());
             }
             MetadataRecord::RemoveUserScramCredential(user) => {
-                Arc::make_mut(&mut self.scram).remove(&(user.mechanism, user.name.clone()));
+                self.scram.remove(&(user.mechanism, user.name.clone()));
             }
             MetadataRecord::DelegationToken(token) => {
-                Arc::make_mut(&mut self.tokens).insert(token.token_id.clone(), token.clone());
+                self.tokens.insert(token.token_id.clone(), token.clone());
             }
             MetadataRecord::RemoveDelegationToken(token) => {
-                Arc::make_mut(&mut self.tokens).remove(&token.token_id);
+                self.tokens.remove(&token.token_id);
             }
             // Transactions are the loader's; the other two hold nothing that is kept.
             MetadataRecord::BeginTransaction(_)
@@ -272,15 +269,14 @@ impl MetadataImage {
             .map(|part| (part.entity_type.clone(), part.entity_name.clone()))
             .collect();
         entity.sort();
-        let quotas = Arc::make_mut(&mut self.quotas);
-        let keys = quotas.entry(entity.clone()).or_default();
-        if quota.remove {
-            keys.remove(&quota.key);
-        } else {
+        if !quota.remove {
+            let keys = self.quotas.get_or_default(entity);
             keys.insert(quota.key.clone(), quota.value);
-        }
-        if keys.is_empty() {
-            quotas.remove(&entity);
+        } else if let Some(keys) = self.quotas.get_mut(&entity) {
+            keys.remove(&quota.key);
+            if keys.is_empty() {
+                self.quotas.remove(&entity);
+            }
         }
     }
 }

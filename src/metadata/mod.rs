@@ -3,7 +3,7 @@
 //! Read `record.rs` and `control.rs` (what the metadata log holds), `features.rs` (levels and what
 //! they allow), `image.rs` (everything at one offset), its parts `topics.rs`, `cluster.rs` and
 //! `configs.rs`, then `replay.rs` (batches of records to the next image) and `snapshot.rs` (an
-//! image back to records).
+//! image back to records). `shared.rs` makes all of it cheap to copy.
 
 pub mod cluster;
 pub mod configs;
@@ -12,6 +12,7 @@ pub mod features;
 pub mod image;
 pub mod record;
 pub mod replay;
+pub mod shared;
 pub mod snapshot;
 pub mod topics;
 

@@ -165,7 +165,7 @@ impl MetadataImage {
                 .into()
             }));
         }
-        for (entity, keys) in &*self.quotas {
+        for (entity, keys) in self.quotas.iter() {
             let entity: Vec<EntityData> = entity
                 .iter()
                 .map(|(kind, name)| EntityData {

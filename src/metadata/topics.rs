@@ -1,10 +1,10 @@
 //! Topics and the replicas of their partitions.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::image::ApplyError;
 use super::record::{PartitionChangeRecord, PartitionRecord};
+use super::shared::{SharedMap, SharedVec};
 use crate::types::{BrokerId, LeaderEpoch, PartitionIndex, TopicId, TopicPartition, Uuid};
 
 /// "No leader" in a partition's registration.
@@ -106,8 +106,8 @@ pub struct Topic {
     pub name: Arc<str>,
     /// Its id.
     pub id: TopicId,
-    /// Its partitions by number. Shared, so that a change of one copies only pointers.
-    pub partitions: Vec<Arc<Partition>>,
+    /// Its partitions by number.
+    pub partitions: SharedVec<Arc<Partition>>,
 }
 
 impl Topic {
@@ -120,8 +120,8 @@ impl Topic {
 /// All topics, by id and by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Topics {
-    by_id: Arc<BTreeMap<TopicId, Arc<Topic>>>,
-    by_name: Arc<BTreeMap<Arc<str>, TopicId>>,
+    by_id: SharedMap<TopicId, Arc<Topic>>,
+    by_name: SharedMap<Arc<str>, TopicId>,
 }
 
 impl Topics {
@@ -165,22 +165,20 @@ impl Topics {
             return Err(ApplyError::TopicExists { name: name.to_owned(), id });
         }
         let name: Arc<str> = name.into();
-        Arc::make_mut(&mut self.by_name).insert(Arc::clone(&name), id);
-        let topic = Topic { name, id, partitions: Vec::new() };
-        Arc::make_mut(&mut self.by_id).insert(id, Arc::new(topic));
+        self.by_name.insert(Arc::clone(&name), id);
+        let topic = Topic { name, id, partitions: SharedVec::default() };
+        self.by_id.insert(id, Arc::new(topic));
         Ok(())
     }
 
     pub(super) fn remove(&mut self, id: TopicId) -> Result<Arc<Topic>, ApplyError> {
-        let topic =
-            Arc::make_mut(&mut self.by_id).remove(&id).ok_or(ApplyError::UnknownTopic { id })?;
-        Arc::make_mut(&mut self.by_name).remove(&topic.name);
+        let topic = self.by_id.remove(&id).ok_or(ApplyError::UnknownTopic { id })?;
+        self.by_name.remove(&topic.name);
         Ok(topic)
     }
 
     fn topic_mut(&mut self, id: TopicId) -> Result<&mut Topic, ApplyError> {
-        let topic = Arc::make_mut(&mut self.by_id).get_mut(&id);
-        topic.map(Arc::make_mut).ok_or(ApplyError::UnknownTopic { id })
+        self.by_id.get_mut(&id).map(Arc::make_mut).ok_or(ApplyError::UnknownTopic { id })
     }
 
     pub(super) fn put_partition(&mut self, record: &PartitionRecord) -> Result<(), ApplyError> {
@@ -188,10 +186,12 @@ impl Topics {
         let partition = Arc::new(Partition::from_record(record));
         let unknown =
             ApplyError::UnknownPartition { topic: record.topic_id, partition: record.partition_id };
-        match usize::try_from(record.partition_id) {
-            Ok(at) if at < topic.partitions.len() => topic.partitions[at] = partition,
-            Ok(at) if at == topic.partitions.len() => topic.partitions.push(partition),
-            _ => return Err(unknown),
+        let at = usize::try_from(record.partition_id).map_err(|_| unknown.clone())?;
+        let count = topic.partitions.len();
+        match topic.partitions.get_mut(at) {
+            Some(present) => *present = partition,
+            None if at == count => topic.partitions.push(partition),
+            None => return Err(unknown),
         }
         Ok(())
     }
@@ -219,17 +219,20 @@ impl Topics {
         };
         let mut changed = Vec::new();
         for id in ids {
-            for (at, partition) in self.topic_mut(id)?.partitions.iter_mut().enumerate() {
-                if !partition.elr.is_empty() || !partition.last_known_elr.is_empty() {
-                    // A change like any other, so that the partition epoch rises with it.
-                    Arc::make_mut(partition).change(&PartitionChangeRecord {
-                        eligible_leader_replicas: Some(Vec::new()),
-                        last_known_elr: Some(Vec::new()),
-                        ..PartitionChangeRecord::default()
-                    });
-                    changed.push(TopicPartition { topic: id, partition: at as PartitionIndex });
-                }
-            }
+            let partitions = self.by_id.get(&id).into_iter().flat_map(|t| t.partitions.iter());
+            let has_some = |p: &Partition| !p.elr.is_empty() || !p.last_known_elr.is_empty();
+            let some = partitions.enumerate().filter(|(_, partition)| has_some(partition));
+            changed.extend(some.map(|(at, _)| TopicPartition { topic: id, partition: at as i32 }));
+        }
+        for TopicPartition { topic, partition } in &changed {
+            // A change like any other, so that the partition epoch rises with it.
+            self.change_partition(&PartitionChangeRecord {
+                topic_id: *topic,
+                partition_id: *partition,
+                eligible_leader_replicas: Some(Vec::new()),
+                last_known_elr: Some(Vec::new()),
+                ..PartitionChangeRecord::default()
+            })?;
         }
         Ok(changed)
     }
