@@ -137,10 +137,12 @@ fn logical_lines(bytes: &[u8]) -> Vec<(usize, Vec<char>)> {
     let mut open: Option<(usize, Vec<char>)> = None;
     for (at, line) in text.split('\n').enumerate() {
         let line = line.trim_start_matches(is_white);
+        let is_comment = line.starts_with(['#', '!']);
+        // A line that so far has nothing but continuations is not begun yet.
         let (number, mut content) = match open.take() {
-            None if line.is_empty() || line.starts_with(['#', '!']) => continue,
-            None => (at + 1, Vec::new()),
-            Some(open) => open,
+            Some((number, content)) if !content.is_empty() => (number, content),
+            _ if line.is_empty() || is_comment => continue,
+            begun => (begun.map_or(at + 1, |(number, _)| number), Vec::new()),
         };
         let backslashes = line.chars().rev().take_while(|c| *c == '\\').count();
         let is_continued = backslashes % 2 == 1;
@@ -148,11 +150,11 @@ fn logical_lines(bytes: &[u8]) -> Vec<(usize, Vec<char>)> {
         content.extend(line.chars());
         if is_continued {
             open = Some((number, content));
-        } else if !content.is_empty() {
+        } else {
             lines.push((number, content));
         }
     }
-    lines.extend(open.filter(|(_, content)| !content.is_empty()));
+    lines.extend(open);
     lines
 }
 
@@ -266,6 +268,7 @@ mod tests {
             [("a", "1,2,3"), ("b", "\\"), ("c", "4# 5"), ("d", "6"), ("e", "7")].map(own)
         );
         assert_eq!(read("\\\nx=1\ny=2")[1].2, 3);
+        assert_eq!(pairs("\\\n#a=1\n\\\n\nb=2"), [own(("b", "2"))], "nothing was continued");
     }
 
     #[test]
