@@ -53,7 +53,7 @@ impl Drop for Replay<'_> {
             for line in self.trace.iter().flat_map(|trace| trace.lines()) {
                 eprintln!("{line}");
             }
-            eprintln!("replay: SEED={} cargo test --test sim {}", self.seed, self.test);
+            eprintln!("replay: SEED={} cargo test {}", self.seed, self.test);
         }
     }
 }

@@ -6,6 +6,8 @@
 //! Differs from Kafka: the levels of loggers cannot be altered; a controller's listener too refuses
 //! a broker's values that are none.
 
+use std::collections::BTreeMap;
+
 use crate::controller::command::{AlterConfigs, ConfigChange, ConfigOp, Refusal, Verdict};
 use crate::metadata::{ConfigResource, ResourceType};
 use crate::protocol::messages::{
@@ -40,6 +42,13 @@ pub(in crate::server) async fn handle(
 pub(super) struct Named {
     pub(super) kind: i8,
     pub(super) name: StrBytes,
+}
+
+/// How often a resource is named in a request, and how often of these it is answered.
+#[derive(Default)]
+struct Times {
+    named: usize,
+    answered: usize,
 }
 
 /// What a request wants of a resource.
@@ -94,18 +103,24 @@ pub(super) async fn alter(
     validate_only: bool,
 ) -> Vec<(Named, Verdict)> {
     let is_controller = context.listener.is_controller;
-    let names: Vec<Named> = asked.iter().map(|asked| asked.named.clone()).collect();
+    let mut times: BTreeMap<(i8, StrBytes), Times> = BTreeMap::new();
+    for Asked { named: Named { kind, name }, .. } in &asked {
+        times.entry((*kind, name.clone())).or_default().named += 1;
+    }
     let mut answers: Vec<(Named, Option<Verdict>)> = Vec::new();
     let mut changes: Vec<(ConfigResource, ConfigChange)> = Vec::new();
-    for (at, Asked { named, change }) in asked.into_iter().enumerate() {
-        if names.iter().filter(|other| **other == named).count() > 1 {
+    for Asked { named, change } in asked {
+        if let Some(times) = times.get_mut(&(named.kind, named.name.clone()))
+            && times.named > 1
+        {
             // A controller answers each resource once.
             if !is_controller {
                 let refusal = invalid("Each resource must appear at most once.");
                 answers.push((named, Some(Err(refusal))));
-            } else if !names[..at].contains(&named) {
+            } else if times.answered == 0 {
                 answers.push((named, Some(Err(invalid("Duplicate resource.")))));
             }
+            times.answered += 1;
             continue;
         }
         let decided = check(&named, is_controller, context.broker.node_id).and(change);
@@ -117,20 +132,17 @@ pub(super) async fn alter(
             Err(refusal) => answers.push((named, Some(Err(refusal)))),
         }
     }
-    let mut results = Vec::new();
+    let mut results = BTreeMap::new();
     let mut whole = Ok(());
     if !changes.is_empty() {
         let command = AlterConfigs { changes, validate_only, forwarded: !is_controller };
         match context.broker.controller.call(command).await {
-            Ok(verdicts) => results = verdicts,
+            Ok(verdicts) => results.extend(verdicts),
             Err(refusal) => whole = Err(refusal),
         }
     }
-    let decided = |named: &Named| {
-        let wanted = resource(named);
-        let found = results.iter().find(|(resource, _)| *resource == wanted);
-        found.map_or_else(|| whole.clone(), |(_, verdict)| verdict.clone())
-    };
+    let decided =
+        |named: &Named| results.get(&resource(named)).map_or_else(|| whole.clone(), Verdict::clone);
     answers
         .into_iter()
         .map(|(named, answer)| {
