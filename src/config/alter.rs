@@ -142,9 +142,6 @@ impl BrokerConfig {
         }
         let (old, new) = (self.log.log_cleaner_threads, next.log.log_cleaner_threads);
         if old != new {
-            if new < 1 {
-                return refuse("Log cleaner threads should be at least 1".to_owned());
-            }
             if new < old / 2 {
                 return refuse(format!(
                     "Log cleaner threads cannot be reduced to less than half the current value {old}"

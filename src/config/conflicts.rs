@@ -164,6 +164,16 @@ fn groups(config: &BrokerConfig, found: &mut Findings) {
             found.expect(false, &[key], message);
         }
     }
+    for key in
+        ["offsets.topic.compression.codec", "share.coordinator.state.topic.compression.codec"]
+    {
+        let id = config.value(key).number().unwrap_or(0.0);
+        found.expect(
+            (0.0..=4.0).contains(&id),
+            &[key],
+            format!("Unknown compression type id: {id}"),
+        );
+    }
     let shares = config.share.group_share_assignors.len();
     found.expect(
         shares == 1,
@@ -201,6 +211,11 @@ fn logs(config: &BrokerConfig, found: &mut Findings) {
         kept >= 1 || kept == -1,
         &["log.retention.ms", "log.retention.minutes", "log.retention.hours"],
         "log.retention.ms must be unlimited (-1) or, greater than or equal to 1",
+    );
+    found.expect(
+        log.log_cleaner_threads >= 1,
+        &["log.cleaner.threads"],
+        "Log cleaner threads should be at least 1",
     );
     let threads = i64::from(log.log_cleaner_threads.max(1));
     found.require(
@@ -404,6 +419,22 @@ fn listeners(config: &BrokerConfig, found: &mut Findings) {
                 names(&all)
             ),
         );
+    }
+    if let Value::List(early) = config.value("early.start.listeners") {
+        let is_known = |name: &str| {
+            config.listeners.iter().any(|listener| listener.name == name)
+                || config.is_controller_listener(name)
+        };
+        for name in early.iter().filter(|name| !is_known(name)) {
+            found.expect(
+                false,
+                &["early.start.listeners", "listeners", "controller.listener.names"],
+                format!(
+                    "early.start.listeners contains listener {name}, but this is not contained in \
+                     listeners or controller.listener.names"
+                ),
+            );
+        }
     }
     let is_meta = |listener: &Listener| listener.host.as_deref() == Some("0.0.0.0");
     found.require(
