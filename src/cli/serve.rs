@@ -95,8 +95,20 @@ async fn serve(env: Env, file: Option<&Path>, overrides: &[String]) -> Result<()
 fn built_in_settings(env: &Env, overrides: &[String]) -> Result<Properties, Failure> {
     let data = env.disk.absolute(Path::new(DATA))?;
     let mut properties = built_in(&data.to_string_lossy());
-    super::put_over(&mut properties, overrides)?;
+    super::put_over(&mut properties, &with_advertised(overrides))?;
     Ok(properties)
+}
+
+/// Whoever moves the listeners of the built-in settings means their advertised addresses too:
+/// without this, clients would be sent to the port that was left.
+fn with_advertised(overrides: &[String]) -> Vec<String> {
+    let sets =
+        |key: &str| overrides.iter().find_map(|text| text.strip_prefix(key)?.strip_prefix('='));
+    let mut all = overrides.to_vec();
+    if let (Some(listeners), None) = (sets("listeners"), sets("advertised.listeners")) {
+        all.push(format!("advertised.listeners={listeners}"));
+    }
+    all
 }
 
 /// Formats the directories of a broker that was given no file, when they are new.
@@ -117,4 +129,22 @@ fn format_if_new(env: &Env, config: &BrokerConfig, properties: &Properties) -> R
         cluster = request.cluster_id, settings = %written.display(), "formatted a new data directory"
     );
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listeners_that_are_moved_take_their_advertised_addresses_along() {
+        let given = |overrides: &[&str]| -> Vec<String> {
+            with_advertised(&overrides.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>())
+        };
+        assert_eq!(
+            given(&["listeners=PLAINTEXT://localhost:1"]),
+            ["listeners=PLAINTEXT://localhost:1", "advertised.listeners=PLAINTEXT://localhost:1"]
+        );
+        assert_eq!(given(&["listeners=A", "advertised.listeners=B"]).len(), 2);
+        assert_eq!(given(&["num.partitions=2"]).len(), 1);
+    }
 }

@@ -114,12 +114,23 @@ apis! {
     DeleteRecords 0-2 Broker OneAtATime now!(api::delete_records::handle);
     InitProducerId 0-5 Broker OneAtATime later!(api::init_producer_id::handle);
     OffsetForLeaderEpoch 2-4 Broker OneAtATime now!(api::offset_for_leader_epoch::handle);
+    DescribeAcls 1-3 Both OneAtATime now!(api::describe_acls::handle);
+    CreateAcls 1-3 Both OneAtATime now!(api::create_acls::handle);
+    DeleteAcls 1-3 Both OneAtATime now!(api::delete_acls::handle);
     DescribeConfigs 1-4 Both OneAtATime now!(api::describe_configs::handle);
     AlterConfigs 0-2 Both OneAtATime later!(api::alter_configs::handle);
     DescribeLogDirs 1-5 Broker OneAtATime now!(api::describe_log_dirs::handle);
     CreatePartitions 0-3 Both OneAtATime later!(api::create_partitions::handle);
+    ElectLeaders 0-2 Both OneAtATime later!(api::elect_leaders::handle);
     IncrementalAlterConfigs 0-1 Both OneAtATime later!(api::incremental_alter_configs::handle);
+    AlterPartitionReassignments 0-1 Both OneAtATime later!(api::alter_partition_reassignments::handle);
+    ListPartitionReassignments 0-0 Both OneAtATime now!(api::list_partition_reassignments::handle);
+    DescribeQuorum 0-2 Both OneAtATime now!(api::describe_quorum::handle);
+    UpdateFeatures 0-2 Both OneAtATime later!(api::update_features::handle);
     DescribeCluster 0-2 Both OneAtATime now!(api::describe_cluster::handle);
+    DescribeProducers 0-0 Broker OneAtATime now!(api::describe_producers::handle);
+    UnregisterBroker 0-0 Both OneAtATime later!(api::unregister_broker::handle);
+    AllocateProducerIds 0-0 Controller OneAtATime later!(api::allocate_producer_ids::handle);
     ListConfigResources 0-1 Broker OneAtATime now!(api::list_config_resources::handle);
     DescribeTopicPartitions 0-0 Broker OneAtATime now!(api::describe_topic_partitions::handle);
 }

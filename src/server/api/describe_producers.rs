@@ -1,0 +1,68 @@
+//! DescribeProducers: v0.
+//!
+//! The idempotent producers that a replica remembers (KIP-664). Any replica answers, not only the
+//! leader.
+
+use crate::controller::topic_names;
+use crate::log::producers::Producer;
+use crate::protocol::messages::{
+    self, DescribeProducersRequest, DescribeProducersResponse,
+    describe_producers_response::{PartitionResponse, ProducerState, TopicResponse},
+    text,
+};
+use crate::server::context::RequestContext;
+use crate::store::StoreError;
+use crate::types::{ErrorCode, NO_LEADER_EPOCH, ProducerId, TopicPartition};
+
+/// Answers.
+pub(in crate::server) fn handle(
+    context: &RequestContext,
+    request: DescribeProducersRequest,
+) -> DescribeProducersResponse {
+    let topics = request.topics.into_iter().map(|topic| {
+        let invalid = topic_names::check(&topic.name.0).err();
+        let partitions = topic.partition_indexes.iter().map(|index| {
+            let response = PartitionResponse::default().with_partition_index(*index);
+            if let Some(message) = &invalid {
+                return response
+                    .with_error_code(ErrorCode::InvalidTopicException.code())
+                    .with_error_message(Some(text(&**message)));
+            }
+            match producers(context, &topic.name.0, *index) {
+                Ok(producers) => response.with_active_producers(producers),
+                Err(code) => response.with_error_code(code.code()),
+            }
+        });
+        TopicResponse::default().with_partitions(partitions.collect()).with_name(topic.name)
+    });
+    DescribeProducersResponse::default().with_topics(topics.collect())
+}
+
+fn producers(
+    context: &RequestContext,
+    topic: &str,
+    index: i32,
+) -> Result<Vec<ProducerState>, ErrorCode> {
+    let topic = context.image.topics.by_name(topic).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+    topic.partition(index).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+    let id = TopicPartition { topic: topic.id, partition: index };
+    let partition = context.broker.partitions.get(id).ok_or(ErrorCode::NotLeaderOrFollower)?;
+    if let Err(StoreError::Offline(_)) = partition.check_leader(NO_LEADER_EPOCH) {
+        return Err(ErrorCode::KafkaStorageError);
+    }
+    Ok(partition.with_producers(|producers| {
+        producers.iter().map(|(id, producer)| state(id, producer)).collect()
+    }))
+}
+
+fn state(id: ProducerId, producer: &Producer) -> ProducerState {
+    // The timestamp of the newest batch; of a producer that only ended transactions, when it did.
+    let timestamp = producer.recent.back().map_or(producer.last_seen, |batch| batch.timestamp);
+    ProducerState::default()
+        .with_producer_id(messages::ProducerId(id))
+        .with_producer_epoch(i32::from(producer.epoch))
+        .with_last_sequence(producer.last_sequence())
+        .with_last_timestamp(timestamp.0)
+        .with_coordinator_epoch(producer.coordinator_epoch)
+        .with_current_txn_start_offset(producer.open_since.unwrap_or(-1))
+}
