@@ -125,6 +125,10 @@ apis! {
     IncrementalAlterConfigs 0-1 Both OneAtATime later!(api::incremental_alter_configs::handle);
     AlterPartitionReassignments 0-1 Both OneAtATime later!(api::alter_partition_reassignments::handle);
     ListPartitionReassignments 0-0 Both OneAtATime now!(api::list_partition_reassignments::handle);
+    DescribeClientQuotas 0-1 Broker OneAtATime now!(api::describe_client_quotas::handle);
+    AlterClientQuotas 0-1 Both OneAtATime later!(api::alter_client_quotas::handle);
+    DescribeUserScramCredentials 0-0 Both OneAtATime now!(api::describe_user_scram_credentials::handle);
+    AlterUserScramCredentials 0-0 Both OneAtATime later!(api::alter_user_scram_credentials::handle);
     DescribeQuorum 0-2 Both OneAtATime now!(api::describe_quorum::handle);
     UpdateFeatures 0-2 Both OneAtATime later!(api::update_features::handle);
     DescribeCluster 0-2 Both OneAtATime now!(api::describe_cluster::handle);
