@@ -18,6 +18,7 @@ pub mod cli;
 pub mod codec;
 pub mod config;
 pub mod controller;
+pub mod coordinator;
 pub mod env;
 pub mod format;
 pub mod log;

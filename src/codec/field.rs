@@ -20,6 +20,14 @@ pub trait Field: Sized {
     fn read(reader: &mut Reader<'_>, at: At) -> Result<Self, CodecError>;
     /// Writes it.
     fn write(&self, writer: &mut Writer, at: At) -> Result<(), CodecError>;
+    /// Reads it as the value of a tag.
+    fn read_tagged(reader: &mut Reader<'_>, at: At) -> Result<Self, CodecError> {
+        Self::read(reader, at)
+    }
+    /// Writes it as the value of a tag.
+    fn write_tagged(&self, writer: &mut Writer, at: At) -> Result<(), CodecError> {
+        self.write(writer, at)
+    }
     /// Appends it to `out` as JSON.
     fn write_json(&self, out: &mut String, at: At);
 }

@@ -83,7 +83,7 @@ pub(super) fn bytes(out: &mut String, value: &[u8]) {
     out.push('"');
 }
 
-pub(super) fn nullable<T: Field>(out: &mut String, value: Option<&T>, at: At) {
+pub(crate) fn nullable<T: Field>(out: &mut String, value: Option<&T>, at: At) {
     match value {
         Some(value) => value.write_json(out, at),
         None => out.push_str("null"),

@@ -85,6 +85,50 @@ macro_rules! messages {
             }
         }
 
+        /// A struct that may be null is preceded by a byte, below 0 for null, else 1; as the value of
+        /// a tag by a varint, 0 for null, else 1.
+        impl $crate::codec::Field for Option<$name> {
+            fn read(
+                reader: &mut $crate::codec::Reader<'_>,
+                at: $crate::codec::At,
+            ) -> Result<Self, $crate::codec::CodecError> {
+                let is_null = reader.i8()? < 0;
+                (!is_null).then(|| $crate::codec::Field::read(reader, at)).transpose()
+            }
+
+            fn write(
+                &self,
+                writer: &mut $crate::codec::Writer,
+                at: $crate::codec::At,
+            ) -> Result<(), $crate::codec::CodecError> {
+                writer.buf().extend_from_slice(&[if self.is_some() { 1 } else { 0xff }]);
+                self.as_ref().map_or(Ok(()), |message| $crate::codec::Field::write(message, writer, at))
+            }
+
+            fn read_tagged(
+                reader: &mut $crate::codec::Reader<'_>,
+                at: $crate::codec::At,
+            ) -> Result<Self, $crate::codec::CodecError> {
+                let is_null = reader.unsigned_varint()? == 0;
+                (!is_null).then(|| $crate::codec::Field::read(reader, at)).transpose()
+            }
+
+            fn write_tagged(
+                &self,
+                writer: &mut $crate::codec::Writer,
+                at: $crate::codec::At,
+            ) -> Result<(), $crate::codec::CodecError> {
+                writer.unsigned_varint(u32::from(self.is_some()));
+                self.as_ref().map_or(Ok(()), |message| {
+                    $crate::codec::Field::write(message, writer, at)
+                })
+            }
+
+            fn write_json(&self, out: &mut String, at: $crate::codec::At) {
+                $crate::codec::json::nullable(out, self.as_ref(), at);
+            }
+        }
+
         #[allow(unused_variables, unused_mut, unused_comparisons, clippy::float_cmp)]
         impl $crate::codec::Field for $name {
             fn read(
@@ -175,7 +219,7 @@ macro_rules! messages {
     (@read_tagged [] $($rest:tt)*) => {};
     (@read_tagged [$tag:literal] $got:ident, $message:ident, $reader:ident, $at:ident, $name:ident, $field:ident, $versions:expr) => {
         if $got == $tag && ($versions).contains(&$at.version) {
-            $message.$field = $crate::codec::Field::read($reader, $at)
+            $message.$field = $crate::codec::Field::read_tagged($reader, $at)
                 .and_then(|value| $reader.clone().finish().map(|()| value))
                 .map_err(|error| error.within(stringify!($name), stringify!($field)))?;
         }
@@ -188,7 +232,7 @@ macro_rules! messages {
     (@write [$tag:literal] $self:ident, $writer:ident, $tagged:ident, $at:ident, $is_default:ident, $name:ident, $field:ident) => {
         if !$is_default {
             let mut value = $crate::codec::Writer::new();
-            $crate::codec::Field::write(&$self.$field, &mut value, $at)
+            $crate::codec::Field::write_tagged(&$self.$field, &mut value, $at)
                 .map_err(|error| error.within(stringify!($name), stringify!($field)))?;
             $tagged.push(($tag, value));
         }
@@ -198,7 +242,7 @@ macro_rules! messages {
 pub(crate) use messages;
 
 #[cfg(test)]
-#[expect(unreachable_pub, dead_code, reason = "what is declared is meant for a module's users")]
+#[allow(unreachable_pub, dead_code)] // What is declared is meant for a module's users.
 mod tests {
     use super::super::{CodecError, Writer};
     use proptest::prelude::*;
