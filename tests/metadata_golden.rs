@@ -17,6 +17,7 @@ use blumfeld::metadata::control::{
     KRaftVersionRecord, LeaderChangeMessage, SnapshotFooterRecord, SnapshotHeaderRecord,
     VotersRecord,
 };
+use blumfeld::metadata::features::{FEATURES, KRAFT_VERSION, METADATA_VERSION, Release, supported};
 use blumfeld::metadata::replay::Replay;
 use blumfeld::metadata::{MetadataImage, MetadataRecord};
 use blumfeld::raft::batch;
@@ -208,6 +209,57 @@ fn the_files_hold_every_kind_of_record_that_kafka_still_writes() {
         "USER_SCRAM_CREDENTIAL_RECORD 0",
     ];
     assert_eq!(found, expected);
+}
+
+#[test]
+fn the_levels_of_features_are_those_that_kafkas_nodes_registered() {
+    let ours: BTreeSet<(&str, i16, i16)> = supported().collect();
+    let mut registrations = 0;
+    for (_, record, _) in golden("kinds.log").metadata() {
+        let theirs: BTreeSet<(&str, i16, i16)> = match &record {
+            MetadataRecord::RegisterBroker(broker) => {
+                let all = broker.features.iter();
+                all.map(|f| (f.name.as_str(), f.min_supported_version, f.max_supported_version))
+                    .collect()
+            }
+            MetadataRecord::RegisterController(node) => {
+                let all = node.features.iter();
+                all.map(|f| (f.name.as_str(), f.min_supported_version, f.max_supported_version))
+                    .collect()
+            }
+            _ => continue,
+        };
+        assert_eq!(theirs, ours);
+        registrations += 1;
+    }
+    assert!(registrations >= 4);
+}
+
+#[test]
+fn a_new_cluster_finalizes_what_kafka_finalizes() {
+    for (name, release) in
+        [("kinds-00000000000000000000-0000000000.checkpoint", "4.4"), ("transaction.log", "4.3")]
+    {
+        let theirs: BTreeMap<String, i16> = golden(name)
+            .metadata()
+            .into_iter()
+            .filter_map(|(_, record, _)| match record {
+                MetadataRecord::FeatureLevel(feature) => {
+                    Some((feature.name, feature.feature_level))
+                }
+                _ => None,
+            })
+            .collect();
+        let release = Release::parse(release).unwrap();
+        // The version of the quorum is a control record.
+        let others = FEATURES.iter().filter(|feature| feature.name != KRAFT_VERSION);
+        let ours: BTreeMap<String, i16> = others
+            .map(|feature| (feature.name.to_owned(), feature.default_level(release)))
+            .chain([(METADATA_VERSION.to_owned(), release.level)])
+            .filter(|(_, level)| *level > 0)
+            .collect();
+        assert_eq!(ours, theirs, "{name}");
+    }
 }
 
 /// Framed records, sorted: Kafka writes a snapshot in the order of its hash tables, and the lists
