@@ -1,0 +1,99 @@
+//! Kafka's own reading of the files that a broker wrote.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{PATIENCE, kafka, process};
+
+/// Reads every file of every partition below the log directory `data` with kafka-dump-log: logs by deep iteration,
+/// indexes against their logs and by their sanity check, producer snapshots, aborted-transaction indexes, the metadata
+/// log and its snapshots. Returns everything that Kafka has to complain of, empty when the files are sound.
+///
+/// The broker must be stopped: a file that grows while it is read has an end that looks torn.
+pub(crate) fn complaints(data: &Path) -> String {
+    let mut complaints = String::new();
+    for folder in folders(data) {
+        let metadata = folder.file_name().unwrap() == "__cluster_metadata-0";
+        let logs = files(&folder, if metadata { &["log", "checkpoint"] } else { &["log"] });
+        let mut decode = vec!["--deep-iteration"];
+        if metadata {
+            decode = vec!["--cluster-metadata-decoder", "--skip-record-metadata"];
+        }
+        dump(&logs, &decode, &mut complaints);
+        let indexes = files(&folder, &["index", "timeindex"]);
+        dump(&indexes, &["--verify-index-only"], &mut complaints);
+        dump(&indexes, &["--index-sanity-check"], &mut complaints);
+        dump(&files(&folder, &["snapshot", "txnindex"]), &[], &mut complaints);
+    }
+    complaints
+}
+
+/// Panics when Kafka complains of any file below `data`.
+#[track_caller]
+pub(crate) fn assert_sound(data: &Path) {
+    let complaints = complaints(data);
+    assert!(complaints.is_empty(), "kafka-dump-log on {}:\n{complaints}", data.display());
+}
+
+/// The partitions' folders.
+fn folders(data: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(data).unwrap().map(|entry| entry.unwrap().path());
+    let mut folders: Vec<_> = entries.filter(|path| path.is_dir()).collect();
+    folders.sort();
+    folders
+}
+
+/// The files of a folder with one of `extensions`, in order.
+pub(crate) fn files(folder: &Path, extensions: &[&str]) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = entries
+        .filter(|path| {
+            path.extension().is_some_and(|known| extensions.iter().any(|&wanted| known == wanted))
+        })
+        .collect();
+    files.sort();
+    files
+}
+
+fn dump(files: &[PathBuf], options: &[&str], complaints: &mut String) {
+    if files.is_empty() {
+        return;
+    }
+    let list: Vec<_> = files.iter().map(|path| path.display().to_string()).collect();
+    let mut command = kafka::tool("kafka-dump-log");
+    command.args(options).args(["--files", &list.join(",")]);
+    let ran = process::run(command, b"", PATIENCE * 5);
+    if !ran.succeeded() {
+        writeln!(complaints, "{options:?}: {ran}").unwrap();
+        return;
+    }
+    let dumped = ran.stdout.lines().filter(|line| line.starts_with("Dumping ")).count();
+    if dumped != files.len() {
+        writeln!(complaints, "{options:?}: {dumped} of {} files were read", files.len()).unwrap();
+    }
+    let mut file = "";
+    for line in ran.stdout.lines() {
+        file = line.strip_prefix("Dumping ").unwrap_or(file);
+        if line.contains("isvalid: false")
+            || line.contains("invalid bytes at the end")
+            || line.contains("Error at ")
+        {
+            writeln!(complaints, "{file}: {line}").unwrap();
+        }
+    }
+    complain_of_errors(&ran.stderr, complaints);
+}
+
+/// Standard error holds nothing but complaints, save one that is none: a segment that does not start at offset 0 is
+/// said to have a gap between "offset -1" and its first.
+fn complain_of_errors(stderr: &str, complaints: &mut String) {
+    let mut heading = "";
+    for line in stderr.lines() {
+        if line.starts_with("Non-consecutive offsets in ") {
+            heading = line;
+        } else if !line.trim_start().starts_with("-1 is followed by ") {
+            writeln!(complaints, "{}{line}", std::mem::take(&mut heading)).unwrap();
+        }
+    }
+}

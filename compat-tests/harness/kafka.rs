@@ -1,0 +1,135 @@
+//! Apache Kafka from Maven Central: its jars, its brokers' command lines, its tools.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+use std::{env, fs};
+
+use super::PATIENCE;
+use super::process::{self, Ran};
+
+/// A release of Apache Kafka that the tests use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Release {
+    /// The newest release that Maven Central has whole: every tool comes from it.
+    V4_3_1,
+    /// The release whose formats and protocol Blumfeld has by default. Central has its broker.
+    V4_4_0,
+}
+
+impl Release {
+    /// As the jars name it.
+    pub(crate) fn version(self) -> &'static str {
+        match self {
+            Self::V4_3_1 => "4.3.1",
+            Self::V4_4_0 => "4.4.0",
+        }
+    }
+
+    /// As `--release-version` of the format command names it.
+    pub(crate) fn format(self) -> &'static str {
+        &self.version()[..3]
+    }
+
+    /// The folder of its jars, fetched when they are not there.
+    fn jars(self) -> PathBuf {
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let _guard = ONE_AT_A_TIME.lock();
+        let folder = cache().join(format!("jars-{}", self.version()));
+        if folder.is_dir() {
+            return folder;
+        }
+        let part = cache().join(format!("jars-{}.{}", self.version(), std::process::id()));
+        let mut maven = Command::new("mvn");
+        maven
+            .args(["--batch-mode", "--quiet", "--file", &file("pom.xml")])
+            .args(["dependency:copy-dependencies", "-DincludeScope=runtime"])
+            .arg(format!("-DoutputDirectory={}", part.display()))
+            .arg(format!("-Dkafka={}", self.version()));
+        if self == Self::V4_3_1 {
+            maven.arg("-Ptools");
+        }
+        process::run(maven, b"", PATIENCE * 10).ok();
+        // Another process may have been faster; its folder is as good as this one.
+        if fs::rename(&part, &folder).is_err() {
+            fs::remove_dir_all(&part).unwrap();
+        }
+        folder
+    }
+
+    /// `java` with this release's jars and a small heap, up to the main class.
+    fn java(self, flags: &[&str], log4j: &str) -> Command {
+        let mut java = Command::new("java");
+        java.args(flags)
+            .arg(format!("-Dlog4j2.configurationFile={}", file(log4j)))
+            .args(["-cp", &format!("{}/*", self.jars().display())]);
+        java
+    }
+
+    /// The command that runs a broker.
+    pub(crate) fn broker(self, properties: &Path) -> Command {
+        let mut java = self.java(&["-Xms512m", "-Xmx512m"], "broker-log4j2.properties");
+        java.arg("kafka.Kafka").arg(properties);
+        java
+    }
+
+    /// The command that formats a broker's directory.
+    pub(crate) fn format_command(self) -> Command {
+        let mut java = self.java(TOOL_FLAGS, "tools-log4j2.properties");
+        java.args(["kafka.tools.StorageTool", "format"]);
+        java
+    }
+}
+
+/// A tool lives for a second or two: starting quickly is all that counts.
+const TOOL_FLAGS: &[&str] = &["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
+
+/// One of Kafka's command-line tools, by the name of its script, ready for arguments.
+pub(crate) fn tool(name: &str) -> Command {
+    let class = match name {
+        "kafka-broker-api-versions" => "org.apache.kafka.tools.BrokerApiVersionsCommand",
+        "kafka-cluster" => "org.apache.kafka.tools.ClusterTool",
+        "kafka-configs" => "kafka.admin.ConfigCommand",
+        "kafka-console-consumer" => "org.apache.kafka.tools.consumer.ConsoleConsumer",
+        "kafka-console-producer" => "org.apache.kafka.tools.ConsoleProducer",
+        "kafka-delete-records" => "org.apache.kafka.tools.DeleteRecordsCommand",
+        "kafka-dump-log" => "org.apache.kafka.tools.DumpLogSegments",
+        "kafka-features" => "org.apache.kafka.tools.FeatureCommand",
+        "kafka-get-offsets" => "org.apache.kafka.tools.GetOffsetShell",
+        "kafka-log-dirs" => "org.apache.kafka.tools.LogDirsCommand",
+        "kafka-metadata-quorum" => "org.apache.kafka.tools.MetadataQuorumCommand",
+        "kafka-producer-perf-test" => "org.apache.kafka.tools.ProducerPerformance",
+        "kafka-topics" => "org.apache.kafka.tools.TopicCommand",
+        other => panic!("{other}: add its main class here"),
+    };
+    let mut java = Release::V4_3_1.java(TOOL_FLAGS, "tools-log4j2.properties");
+    java.arg(class);
+    java
+}
+
+/// Runs one of Kafka's tools to its end.
+pub(crate) fn run_tool(name: &str, args: &[&str], input: &str) -> Ran {
+    let mut command = tool(name);
+    command.args(args);
+    process::run(command, input.as_bytes(), PATIENCE * 3)
+}
+
+/// A file beside the pom.
+fn file(name: &str) -> String {
+    format!("{}/compat-tests/kafka/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Where fetched things are kept, outside the repository.
+fn cache() -> PathBuf {
+    let home = || PathBuf::from(env::var_os("HOME").expect("HOME is not set"));
+    let cache = env::var_os("BLUMFELD_PEERS").map_or_else(
+        || {
+            env::var_os("XDG_CACHE_HOME")
+                .map_or_else(|| home().join(".cache"), PathBuf::from)
+                .join("blumfeld-peers")
+        },
+        PathBuf::from,
+    );
+    fs::create_dir_all(&cache).unwrap();
+    cache
+}
