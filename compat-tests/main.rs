@@ -15,6 +15,8 @@ mod harness;
 
 mod admin;
 mod consume;
+mod files;
 mod kcat;
 mod produce;
+mod swap;
 mod tools;

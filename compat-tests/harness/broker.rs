@@ -69,6 +69,11 @@ impl Plan {
         &self.home
     }
 
+    /// Whose broker it starts.
+    pub(crate) fn make(&self) -> Make {
+        self.make
+    }
+
     /// The same plan in another folder.
     pub(crate) fn at(mut self, home: Home) -> Self {
         self.home = Arc::new(home);
@@ -79,20 +84,39 @@ impl Plan {
     pub(crate) fn start(&self) -> Broker {
         let properties = self.home.path().join("server.properties");
         fs::write(&properties, self.properties()).unwrap();
-        if !self.home.data().join("meta.properties").exists() {
+        let provisional =
+            self.make == Make::Blumfeld && env::var_os("COMPAT_PROVISIONAL").is_some();
+        if !provisional && !self.home.data().join("meta.properties").exists() {
             self.format(&properties).ok();
         }
-        let command = match self.make {
-            Make::Blumfeld => {
-                let mut command = Command::new(env!("CARGO_BIN_EXE_blumfeld"));
-                command.arg(&properties);
-                command
-            }
-            Make::Apache(release) => release.broker(&properties),
-        };
-        let process = Process::start(command, &self.home.path().join("broker.log"));
+        let process =
+            Process::start(self.command(&properties), &self.home.path().join("broker.log"));
         process.wait_for_line("Kafka Server started", PATIENCE);
         Broker { process, plan: self.clone() }
+    }
+
+    /// Runs another broker of this plan, which must end by itself: its directory is in use. (Its ports are its own, so
+    /// that nothing but the directory stands in its way.)
+    pub(crate) fn run_beside(&self) -> Ran {
+        let ports = Home::new("beside");
+        let properties = ports.path().join("server.properties");
+        let text = self
+            .properties()
+            .replace(&self.home.port.to_string(), &ports.port.to_string())
+            .replace(&self.home.controller_port.to_string(), &ports.controller_port.to_string());
+        fs::write(&properties, text).unwrap();
+        run(self.command(&properties), b"", PATIENCE)
+    }
+
+    fn command(&self, properties: &Path) -> Command {
+        match self.make {
+            Make::Blumfeld => {
+                let mut command = Command::new(env!("CARGO_BIN_EXE_blumfeld"));
+                command.arg(properties);
+                command
+            }
+            Make::Apache(release) => release.broker(properties),
+        }
     }
 
     /// Runs the make's own format command.
