@@ -84,9 +84,7 @@ impl Plan {
     pub(crate) fn start(&self) -> Broker {
         let properties = self.home.path().join("server.properties");
         fs::write(&properties, self.properties()).unwrap();
-        let provisional =
-            self.make == Make::Blumfeld && env::var_os("COMPAT_PROVISIONAL").is_some();
-        if !provisional && !self.home.data().join("meta.properties").exists() {
+        if !self.home.data().join("meta.properties").exists() {
             self.format(&properties).ok();
         }
         let process =

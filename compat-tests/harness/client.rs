@@ -244,6 +244,8 @@ impl Reader {
     /// Begins to read at `from`.
     pub(crate) fn new(config: &ClientConfig, topic: &str, partition: i32, from: Offset) -> Self {
         let consumer = consumer(config);
+        // librdkafka looks for a logical offset at once if it knows the partition's leader, else half a second later.
+        consumer.fetch_metadata(Some(topic), PATIENCE).unwrap();
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(topic, partition, from).unwrap();
         consumer.assign(&list).unwrap();

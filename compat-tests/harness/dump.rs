@@ -16,24 +16,22 @@ const PREALLOCATED: u64 = (10 << 20) - 12;
 ///
 /// The broker must be stopped: a file that grows while it is read has an end that looks torn.
 pub(crate) fn complaints(data: &Path) -> String {
+    let (metadata, partitions): (Vec<_>, Vec<_>) =
+        folders(data).into_iter().partition(|folder| folder.ends_with("__cluster_metadata-0"));
+    let of = |folders: &[PathBuf], extensions: &[&str]| -> Vec<_> {
+        folders.iter().flat_map(|folder| files(folder, extensions)).collect()
+    };
     let mut complaints = String::new();
-    for folder in folders(data) {
-        let metadata = folder.file_name().unwrap() == "__cluster_metadata-0";
-        let logs = files(&folder, if metadata { &["log", "checkpoint"] } else { &["log"] });
-        let mut decode = vec!["--deep-iteration"];
-        if metadata {
-            decode = vec!["--cluster-metadata-decoder", "--skip-record-metadata"];
-        }
-        dump(&logs, &decode, &mut complaints);
-        let mut indexes = files(&folder, &["index", "timeindex"]);
-        if metadata {
-            // Apache Kafka never closes its metadata log: its indexes keep the length that they were given ahead.
-            indexes.retain(|index| fs::metadata(index).unwrap().len() < PREALLOCATED);
-        }
-        dump(&indexes, &["--verify-index-only"], &mut complaints);
-        dump(&indexes, &["--index-sanity-check"], &mut complaints);
-        dump(&files(&folder, &["snapshot", "txnindex"]), &[], &mut complaints);
-    }
+    dump(&of(&partitions, &["log"]), &["--deep-iteration"], &mut complaints);
+    let decode = ["--cluster-metadata-decoder", "--skip-record-metadata"];
+    dump(&of(&metadata, &["log", "checkpoint"]), &decode, &mut complaints);
+    let mut indexes = of(&metadata, &["index", "timeindex"]);
+    // Apache Kafka never closes its metadata log: its indexes keep the length that they were given ahead.
+    indexes.retain(|index| fs::metadata(index).unwrap().len() < PREALLOCATED);
+    indexes.extend(of(&partitions, &["index", "timeindex"]));
+    dump(&indexes, &["--verify-index-only"], &mut complaints);
+    dump(&indexes, &["--index-sanity-check"], &mut complaints);
+    dump(&of(&partitions, &["snapshot", "txnindex"]), &[], &mut complaints);
     complaints
 }
 
@@ -66,9 +64,13 @@ pub(crate) fn files(folder: &Path, extensions: &[&str]) -> Vec<PathBuf> {
 }
 
 fn dump(files: &[PathBuf], options: &[&str], complaints: &mut String) {
-    if files.is_empty() {
-        return;
+    // The system bounds the length of an argument.
+    for files in files.chunks(500) {
+        dump_some(files, options, complaints);
     }
+}
+
+fn dump_some(files: &[PathBuf], options: &[&str], complaints: &mut String) {
     let list: Vec<_> = files.iter().map(|path| path.display().to_string()).collect();
     let mut command = kafka::tool("kafka-dump-log");
     command.args(options).args(["--files", &list.join(",")]);
