@@ -14,18 +14,8 @@ fn kafka_configs_describes_and_alters_topics_and_brokers_as_on_kafka() {
 }
 
 #[test]
-fn the_console_clients_write_and_read_as_on_kafka() {
-    transcript::replay(&Broker::start("console"), "console");
-}
-
-#[test]
 fn kafka_get_offsets_and_kafka_delete_records_answer_as_on_kafka() {
     transcript::replay(&Broker::start("offsets"), "offsets");
-}
-
-#[test]
-fn the_cluster_describes_itself_to_the_tools_as_kafka_does() {
-    transcript::replay(&Broker::start("cluster"), "cluster");
 }
 
 #[test]
