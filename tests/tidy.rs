@@ -309,6 +309,10 @@ fn tests_are_sentences_that_always_run_and_never_sleep() {
     for source in all.chain(files("compat-tests", &[".rs"])) {
         for (number, line) in source.code() {
             for banned in [ignored, sleep, unnamed] {
+                // Between two looks at a process that is not ours, with a deadline.
+                if banned == sleep && source.path.ends_with("compat-tests/harness/mod.rs") {
+                    continue;
+                }
                 if line.contains(banned) {
                     let _ = writeln!(found, "{}:{number}: {banned}", source.path);
                 }
