@@ -39,7 +39,7 @@ use crate::server::fetch_sessions::FetchSessions;
 use crate::server::listener::{self, Connections};
 use crate::server::producer_ids::ProducerIds;
 use crate::server::services::{Services, Stopping};
-use crate::store::log_dirs::{self, LogDir, LogDirError, write_checkpoints};
+use crate::store::log_dirs::{self, Checkpoints, LogDir, LogDirError};
 use crate::store::{Flusher, Partitions, Placement, housekeeping};
 use crate::types::{BrokerId, TopicPartition};
 
@@ -88,6 +88,7 @@ pub struct Broker {
     env: Env,
     services: Arc<Services>,
     placement: Arc<Placement>,
+    checkpoints: Arc<Checkpoints>,
     controller: ControllerHandle,
     node_id: BrokerId,
     epoch: i64,
@@ -174,6 +175,8 @@ impl Broker {
         env.threads.spawn(Box::pin(reporter.run(changed, Arc::clone(&stopping))));
 
         let flusher = Arc::new(Flusher::default());
+        let checkpoints =
+            Arc::new(Checkpoints::new(Arc::clone(&env.disk), settings.log_dirs.clone()));
         let services = Arc::new(Services {
             env: env.clone(),
             config: settings.server.clone(),
@@ -197,7 +200,7 @@ impl Broker {
             env.clone(),
             partitions,
             flusher,
-            settings.log_dirs.clone(),
+            Arc::clone(&checkpoints),
             settings.intervals,
         )));
         spawn_heartbeats(&services, &settings, epoch);
@@ -213,6 +216,7 @@ impl Broker {
             env,
             services,
             placement,
+            checkpoints,
             controller,
             node_id: settings.node_id,
             epoch,
@@ -259,11 +263,11 @@ impl Broker {
         while self.services.connections.total() > 0 && clock.now() < until {
             clock.sleep_until(clock.now() + DRAIN_LOOK).await;
         }
-        let (disk, partitions) = (Arc::clone(&self.env.disk), self.services.partitions.all());
-        let log_dirs = self.services.log_dirs.clone();
+        let partitions = Arc::clone(&self.services.partitions);
+        let checkpoints = Arc::clone(&self.checkpoints);
         let closed = self.env.threads.run_blocking(move || {
             let mut whole = true;
-            for partition in &partitions {
+            for partition in partitions.all() {
                 if let Err(error) = partition.close() {
                     tracing::error!(
                         topic = %partition.topic, partition = partition.id.partition, %error,
@@ -272,7 +276,7 @@ impl Broker {
                     whole = false;
                 }
             }
-            write_checkpoints(&*disk, &log_dirs, &partitions).map(|()| whole)
+            checkpoints.write(&partitions).map(|()| whole)
         });
         let whole = closed.await.map_err(BrokerError::Stop)?;
         self.controller.stop().await;

@@ -93,8 +93,11 @@ impl Controller {
             // Something to wait for: the quorum's own records are not the controller's.
             KRAFT_VERSION => Ok(Some(NoOpRecord {}.into())),
             name => {
-                let feature = Feature::named(name);
-                if let Some(Err(error)) = feature.map(|feature| feature.check(level, proposed)) {
+                // Level 0 of a feature that nobody has is supported by everyone.
+                let Some(feature) = Feature::named(name) else {
+                    return refuse(&format!("Feature {name} not found."));
+                };
+                if let Err(error) = feature.check(level, proposed) {
                     return refuse(&error.to_string());
                 }
                 let name = name.to_owned();

@@ -1,11 +1,10 @@
 //! What runs by the clock: retention, flushes by time, checkpoints, silent producers.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::flusher::Flusher;
-use super::log_dirs::write_checkpoints;
+use super::log_dirs::Checkpoints;
 use super::partition::Partition;
 use super::partitions::Partitions;
 use crate::env::Env;
@@ -34,7 +33,7 @@ pub async fn run(
     env: Env,
     partitions: Arc<Partitions>,
     flusher: Arc<Flusher>,
-    log_dirs: Vec<PathBuf>,
+    checkpoints: Arc<Checkpoints>,
     intervals: Intervals,
 ) {
     let start = env.clock.now();
@@ -67,9 +66,8 @@ pub async fn run(
         }
         if now >= checkpoint_at {
             checkpoint_at = now + intervals.checkpoint;
-            let (disk, dirs, all) = (Arc::clone(&env.disk), log_dirs.clone(), partitions.all());
-            let written =
-                env.threads.run_blocking(move || write_checkpoints(&*disk, &dirs, &all)).await;
+            let (checkpoints, all) = (Arc::clone(&checkpoints), Arc::clone(&partitions));
+            let written = env.threads.run_blocking(move || checkpoints.write(&all)).await;
             if let Err(error) = written {
                 tracing::error!(%error, "the offset checkpoints cannot be written");
             }

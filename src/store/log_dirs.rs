@@ -5,6 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+
 use crate::env::{Disk, Lock};
 use crate::log::checkpoint::{
     self, HIGH_WATERMARKS, LOG_START_OFFSETS, Offsets, RECOVERY_POINTS, read_offsets, write_offsets,
@@ -12,7 +14,7 @@ use crate::log::checkpoint::{
 use crate::log::dirs::{self, PartitionDir};
 use crate::types::{PartitionIndex, Uuid};
 
-use super::partition::Partition;
+use super::partitions::Partitions;
 
 /// The lock file of a log directory.
 const LOCK: &str = ".lock";
@@ -110,35 +112,50 @@ impl LogDir {
     }
 }
 
-/// Writes the checkpoints of all log directories. Recovery points only ever tell what was synced
-/// before.
-pub fn write_checkpoints(
-    disk: &dyn Disk,
-    log_dirs: &[PathBuf],
-    partitions: &[Arc<Partition>],
-) -> io::Result<()> {
-    #[derive(Default)]
-    struct Files {
-        recovery_points: Offsets,
-        high_watermarks: Offsets,
-        log_start_offsets: Offsets,
+/// Who writes the checkpoints of all log directories.
+///
+/// One writer at a time, from the look at the partitions to the last rename: the stop of a broker
+/// may meet its housekeeping here, two writers would share one temporary file, and an older picture
+/// must not follow a newer one.
+pub struct Checkpoints {
+    disk: Arc<dyn Disk>,
+    log_dirs: Vec<PathBuf>,
+    one_at_a_time: Mutex<()>,
+}
+
+impl Checkpoints {
+    /// For these log directories.
+    pub fn new(disk: Arc<dyn Disk>, log_dirs: Vec<PathBuf>) -> Self {
+        Self { disk, log_dirs, one_at_a_time: Mutex::new(()) }
     }
-    let mut by_dir: BTreeMap<PathBuf, Files> =
-        log_dirs.iter().map(|dir| (dir.clone(), Files::default())).collect();
-    for partition in partitions {
-        let Some(files) = by_dir.get_mut(&partition.log_dir()) else { continue };
-        let key = (partition.topic.to_string(), partition.id.partition);
-        let known = partition.checkpoint();
-        files.recovery_points.insert(key.clone(), known.recovery_point);
-        files.high_watermarks.insert(key.clone(), known.high_watermark);
-        if let Some(log_start_offset) = known.log_start_offset {
-            files.log_start_offsets.insert(key, log_start_offset);
+
+    /// Writes them. Recovery points only ever tell what was synced before.
+    pub fn write(&self, partitions: &Partitions) -> io::Result<()> {
+        #[derive(Default)]
+        struct Files {
+            recovery_points: Offsets,
+            high_watermarks: Offsets,
+            log_start_offsets: Offsets,
         }
+        let _one = self.one_at_a_time.lock();
+        let mut by_dir: BTreeMap<&Path, Files> =
+            self.log_dirs.iter().map(|dir| (dir.as_path(), Files::default())).collect();
+        for partition in partitions.all() {
+            let Some(files) = by_dir.get_mut(partition.log_dir().as_path()) else { continue };
+            let key = (partition.topic.to_string(), partition.id.partition);
+            let known = partition.checkpoint();
+            files.recovery_points.insert(key.clone(), known.recovery_point);
+            files.high_watermarks.insert(key.clone(), known.high_watermark);
+            if let Some(log_start_offset) = known.log_start_offset {
+                files.log_start_offsets.insert(key, log_start_offset);
+            }
+        }
+        let disk = &*self.disk;
+        for (dir, files) in by_dir {
+            write_offsets(disk, &dir.join(RECOVERY_POINTS), &files.recovery_points)?;
+            write_offsets(disk, &dir.join(LOG_START_OFFSETS), &files.log_start_offsets)?;
+            write_offsets(disk, &dir.join(HIGH_WATERMARKS), &files.high_watermarks)?;
+        }
+        Ok(())
     }
-    for (dir, files) in by_dir {
-        write_offsets(disk, &dir.join(RECOVERY_POINTS), &files.recovery_points)?;
-        write_offsets(disk, &dir.join(LOG_START_OFFSETS), &files.log_start_offsets)?;
-        write_offsets(disk, &dir.join(HIGH_WATERMARKS), &files.high_watermarks)?;
-    }
-    Ok(())
 }

@@ -163,6 +163,12 @@ fn features_are_finalized_all_or_none() {
          feature.",
     );
     check(
+        "no.such",
+        0,
+        UpgradeType::SafeDowngrade,
+        "Invalid update version 0 for feature no.such. Feature no.such not found.",
+    );
+    check(
         "share.version",
         3,
         up,
