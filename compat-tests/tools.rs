@@ -1,5 +1,6 @@
 //! Kafka's command-line tools, on Kafka's Java clients.
 
+use crate::harness::client::{create_topic, read_all};
 use crate::harness::{Broker, transcript};
 
 #[test]
@@ -13,6 +14,54 @@ fn kafka_configs_describes_and_alters_topics_and_brokers_as_on_kafka() {
 }
 
 #[test]
+fn the_console_clients_write_and_read_as_on_kafka() {
+    transcript::replay(&Broker::start("console"), "console");
+}
+
+#[test]
 fn kafka_get_offsets_and_kafka_delete_records_answer_as_on_kafka() {
     transcript::replay(&Broker::start("offsets"), "offsets");
+}
+
+#[test]
+fn the_cluster_describes_itself_to_the_tools_as_kafka_does() {
+    transcript::replay(&Broker::start("cluster"), "cluster");
+}
+
+#[test]
+fn the_java_producer_at_full_speed_writes_every_record_in_each_codec() {
+    const COUNT: usize = 50_000;
+    let broker = Broker::start("perf");
+    let count = COUNT.to_string();
+    for (topic, properties) in [
+        ("defaults", "acks=all"),
+        ("gzip", "compression.type=gzip"),
+        ("snappy", "compression.type=snappy"),
+        ("lz4", "compression.type=lz4"),
+        ("zstd", "compression.type=zstd"),
+        ("leader", "acks=1"),
+        ("unsafe", "acks=0"),
+    ] {
+        create_topic(&broker, topic, 1, &[]);
+        let printed = broker.tool(
+            "kafka-producer-perf-test",
+            &[
+                "--topic",
+                topic,
+                "--num-records",
+                &count,
+                "--record-size",
+                "100",
+                "--throughput",
+                "-1",
+                "--command-property",
+                properties,
+            ],
+        );
+        let printed = printed.ok();
+        assert!(printed.contains("50000 records sent"), "{topic}: {printed}");
+        let got = read_all(&broker.client(), topic, 0);
+        assert_eq!(got.len(), COUNT, "{topic}");
+        assert!(got.iter().zip(0..).all(|(record, offset)| record.offset == offset), "{topic}");
+    }
 }
