@@ -17,6 +17,7 @@ mod admin;
 mod consume;
 mod files;
 mod kcat;
+mod kills;
 mod produce;
 mod swap;
 mod tools;

@@ -35,11 +35,11 @@ impl Home {
         self.path.join("data")
     }
 
-    /// A folder that holds a copy of this one's data, as it is at this moment, under the same ports (the voter's
-    /// address stands in the data).
+    /// A folder that holds a copy of this one's data, as it is at this moment. The controller's port is the same (the
+    /// voter's address stands in the data), the clients' another: those that know this node do not find its copy.
     pub(crate) fn copy(&self, name: &str) -> Self {
         let mut copy = Self::new(name);
-        (copy.port, copy.controller_port) = (self.port, self.controller_port);
+        copy.controller_port = self.controller_port;
         copy_tree(&self.data(), &copy.data());
         copy
     }

@@ -7,8 +7,9 @@ mod home;
 pub(crate) mod kafka;
 pub(crate) mod process;
 pub(crate) mod transcript;
+pub(crate) mod watch;
 
-pub(crate) use broker::{Broker, CLUSTER_ID, Make};
+pub(crate) use broker::{Broker, CLUSTER_ID, Make, Plan};
 pub(crate) use home::Home;
 
 use std::fmt::Debug;
