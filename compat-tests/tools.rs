@@ -29,6 +29,24 @@ fn the_cluster_describes_itself_to_the_tools_as_kafka_does() {
 }
 
 #[test]
+fn what_is_advertised_is_advertised_in_the_versions_that_kafka_has() {
+    let broker = Broker::start("versions");
+    let printed = broker.tool("kafka-broker-api-versions", &[]).ok();
+    let lines = printed.lines().filter_map(|line| line.strip_prefix('\t'));
+    let versions: Vec<_> = lines.map(|line| line.trim_end_matches(',')).collect();
+    let known = transcript::recorded("versions", &(versions.join("\n") + "\n"));
+    let known: Vec<_> = known.lines().collect();
+    let served = versions.iter().filter(|line| !line.ends_with("UNSUPPORTED"));
+    let others: Vec<_> = served.clone().filter(|line| !known.contains(line)).collect();
+    assert!(others.is_empty(), "Kafka has other versions of {others:#?}");
+    for line in
+        known.iter().filter(|line| line.starts_with("Produce(") || line.starts_with("Fetch("))
+    {
+        assert!(versions.contains(line), "{line}");
+    }
+}
+
+#[test]
 fn the_java_producer_at_full_speed_writes_every_record_in_each_codec() {
     const COUNT: usize = 50_000;
     let broker = Broker::start("perf");

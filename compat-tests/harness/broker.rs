@@ -198,11 +198,6 @@ impl Broker {
         &self.plan.home
     }
 
-    /// Its process id.
-    pub(crate) fn pid(&self) -> u32 {
-        self.process.pid()
-    }
-
     /// SIGTERM, and the wait for a clean end. Returns the plan, for another start on the same data.
     pub(crate) fn stop(mut self) -> Plan {
         self.process.signal(Signal::TERM);

@@ -52,6 +52,16 @@ pub(crate) fn replay(broker: &Broker, name: &str) {
     }
 }
 
+/// What Kafka answered where the broker under test has just answered `answer`; that, when answers are being recorded.
+pub(crate) fn recorded(name: &str, answer: &str) -> String {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join(format!("compat-tests/transcripts/{name}.txt"));
+    if env::var_os("COMPAT_RECORD").is_some() {
+        fs::write(&path, answer).unwrap();
+    }
+    fs::read_to_string(&path).unwrap()
+}
+
 /// A command with what it is given and what it answers; or a comment alone.
 #[derive(Default)]
 struct Block<'a> {
