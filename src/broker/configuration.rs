@@ -44,6 +44,10 @@ fn log_config(broker: &BrokerConfig, topic: &Props) -> LogConfig {
         flush_ms: (config.flush_ms < i64::MAX).then_some(config.flush_ms),
         file_delete_delay_ms: config.file_delete_delay_ms,
         delete: config.cleanup_policy.delete,
+        delete_retention_ms: config.delete_retention_ms,
+        min_cleanable_dirty_ratio: config.min_cleanable_dirty_ratio,
+        min_compaction_lag_ms: config.min_compaction_lag_ms,
+        max_compaction_lag_ms: config.max_compaction_lag_ms,
         min_insync_replicas: usize::try_from(config.min_insync_replicas).unwrap_or(1),
         rules: Rules {
             max_message_bytes: usize::try_from(config.max_message_bytes).unwrap_or(0),
