@@ -135,7 +135,3 @@ fn kind_of(records: &[RawRecord<'_>]) -> ControlKind {
     let Some(record) = records.first() else { return ControlKind::Empty };
     record.key.and_then(ControlType::from_key).map_or(ControlKind::Unknown, ControlKind::Of)
 }
-
-#[cfg(test)]
-#[path = "filter_tests.rs"]
-mod tests;
