@@ -300,6 +300,7 @@ fn a_call_that_fails_leaves_the_log_whole() {
             let mut log = fill(&disk, 3, &mut model);
             disk.inject(error.clone().on(call).path(DIR).after(nth));
             let cleaned = clean(&mut log, 0, BUDGET, 10_000);
+            disk.clear_faults();
             check(&log, &model);
             drop(log);
             let log = open(&disk.crash(if nth % 2 == 0 { Crash::Kill } else { Crash::PowerLoss }));
@@ -317,7 +318,7 @@ fn a_damaged_batch_ends_the_cleaning_and_nothing_is_replaced() {
     let mut log = fill(&disk, 4, &mut model);
     let segment = Arc::clone(&log.views().load().segments[1]);
     let file = disk.open(&segment.path(), OpenMode::Write).unwrap();
-    file.write_at(&[IoSlice::new(&[0xff])], 70).unwrap();
+    file.write_at(&[IoSlice::new(&[0xff])], 66).unwrap();
     let names = |disk: &SimDisk| -> Vec<String> {
         disk.list(Path::new(DIR)).unwrap().into_iter().map(|entry| entry.name).collect()
     };
