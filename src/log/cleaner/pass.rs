@@ -377,7 +377,8 @@ impl Output {
         if position == 0 {
             self.open.set_first_timestamp(header.max_timestamp);
         }
-        if header.max_timestamp > self.max_timestamp.0 {
+        // A batch without records has no time that could be searched for.
+        if header.records_count > 0 && header.max_timestamp > self.max_timestamp.0 {
             self.max_timestamp = (header.max_timestamp, header.last_offset());
         }
         if self.since_index > index_interval_bytes {
