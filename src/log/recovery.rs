@@ -574,7 +574,7 @@ impl Opening {
             if position == 0 {
                 segment.set_first_timestamp(header.max_timestamp);
             }
-            if header.max_timestamp > latest {
+            if header.records_count > 0 && header.max_timestamp > latest {
                 (latest, latest_at) = (header.max_timestamp, header.last_offset());
             }
             if since_index > self.config.index_interval_bytes {
