@@ -14,6 +14,7 @@
 mod harness;
 
 mod admin;
+mod compaction;
 mod consume;
 mod files;
 mod kcat;

@@ -49,6 +49,11 @@ const PURE: &[&str] = &[
     "src/raft/batch.rs",
     "src/raft/quorum.rs",
     "src/raft/voters.rs",
+    "src/log/cleaner/choose.rs",
+    "src/log/cleaner/filter.rs",
+    "src/log/cleaner/grouping.rs",
+    "src/log/cleaner/offset_map.rs",
+    "src/log/cleaner/txns.rs",
     "src/log/producers.rs",
     "src/log/retention.rs",
 ];

@@ -14,6 +14,7 @@ use crate::raft::{ReplicaKey, Voter, VoterEndpoint, VoterSet};
 use crate::record::Rules;
 use crate::server::live_config::{LiveConfig, say};
 use crate::server::services::ServerConfig;
+use crate::store::cleaner::CleanerSettings;
 use crate::store::housekeeping::Intervals;
 
 /// Where Kafka has no bound, and a claim on memory or descriptors should have one.
@@ -44,6 +45,10 @@ fn log_config(broker: &BrokerConfig, topic: &Props) -> LogConfig {
         flush_ms: (config.flush_ms < i64::MAX).then_some(config.flush_ms),
         file_delete_delay_ms: config.file_delete_delay_ms,
         delete: config.cleanup_policy.delete,
+        delete_retention_ms: config.delete_retention_ms,
+        min_cleanable_dirty_ratio: config.min_cleanable_dirty_ratio,
+        min_compaction_lag_ms: config.min_compaction_lag_ms,
+        max_compaction_lag_ms: config.max_compaction_lag_ms,
         min_insync_replicas: usize::try_from(config.min_insync_replicas).unwrap_or(1),
         rules: Rules {
             max_message_bytes: usize::try_from(config.max_message_bytes).unwrap_or(0),
@@ -53,6 +58,19 @@ fn log_config(broker: &BrokerConfig, topic: &Props) -> LogConfig {
             compression: config.target_compression(),
             compacted: config.cleanup_policy.compact,
         },
+    }
+}
+
+/// How compaction runs.
+fn cleaner(config: &BrokerConfig) -> CleanerSettings {
+    let log = &config.log;
+    CleanerSettings {
+        threads: usize::try_from(log.log_cleaner_threads).unwrap_or(1),
+        map_bytes: usize::try_from(log.log_cleaner_dedupe_buffer_size).unwrap_or(0),
+        load_factor: log.log_cleaner_io_buffer_load_factor,
+        io_buffer_bytes: usize::try_from(log.log_cleaner_io_buffer_size).unwrap_or(0),
+        bytes_per_second: log.log_cleaner_io_max_bytes_per_second,
+        backoff: milliseconds(log.log_cleaner_backoff_ms),
     }
 }
 
@@ -104,6 +122,7 @@ pub fn settings(config: BrokerConfig, open_files: u64) -> BrokerSettings {
         if value == i32::MAX { bound as usize } else { value.max(0) as usize }
     };
     let log_of = Arc::clone(&live);
+    let cleaner_of = Arc::clone(&live);
     BrokerSettings {
         node_id: config.node.node_id,
         log_dirs: config.log_dirs().iter().map(PathBuf::from).collect(),
@@ -128,6 +147,7 @@ pub fn settings(config: BrokerConfig, open_files: u64) -> BrokerSettings {
             let own = image.configs.of(&ConfigResource::topic(topic));
             log_config(&log_of.at(image), own.unwrap_or(&Props::new()))
         }),
+        cleaner_of: Arc::new(move |image| cleaner(&cleaner_of.at(image))),
         server: ServerConfig {
             socket_request_max_bytes: config.network.socket_request_max_bytes.max(0) as usize,
             queued_max_request_bytes: u64::try_from(config.network.queued_max_request_bytes)

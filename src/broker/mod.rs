@@ -39,6 +39,7 @@ use crate::server::fetch_sessions::FetchSessions;
 use crate::server::listener::{self, Connections};
 use crate::server::producer_ids::ProducerIds;
 use crate::server::services::{Services, Stopping};
+use crate::store::cleaner::Cleaner;
 use crate::store::log_dirs::{self, Checkpoints, LogDir, LogDirError};
 use crate::store::{Flusher, Partitions, Placement, housekeeping};
 use crate::types::{BrokerId, TopicPartition};
@@ -196,6 +197,14 @@ impl Broker {
             stopping,
         });
         env.threads.spawn(Box::pin(Arc::clone(&flusher).run(env.clone())));
+        let (images, cleaner_of) = (controller.images(), Arc::clone(&settings.cleaner_of));
+        let cleaner = Cleaner::new(
+            env.clone(),
+            Arc::clone(&partitions),
+            settings.log_dirs.clone(),
+            Arc::new(move || cleaner_of(&images.load())),
+        );
+        env.threads.spawn(Box::pin(Arc::new(cleaner).run()));
         env.threads.spawn(Box::pin(housekeeping::run(
             env.clone(),
             partitions,

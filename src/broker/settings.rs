@@ -6,13 +6,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::controller::ConfigRules;
+use crate::metadata::MetadataImage;
 use crate::raft::log::MetadataLogConfig;
 use crate::raft::{VoterEndpoint, VoterSet};
 use crate::server::live_config::LiveConfig;
 use crate::server::services::ServerConfig;
+use crate::store::cleaner::CleanerSettings;
 use crate::store::housekeeping::Intervals;
+
 use crate::store::placement::LogConfigOf;
 use crate::types::BrokerId;
+
+/// Makes the settings of compaction from an image.
+pub type CleanerOf = Arc<dyn Fn(&MetadataImage) -> CleanerSettings + Send + Sync>;
 
 /// A listener to open.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +85,8 @@ pub struct BrokerSettings {
     pub log_config_of: LogConfigOf,
     /// The network side.
     pub server: ServerConfig,
+    /// How compaction runs.
+    pub cleaner_of: CleanerOf,
     /// What runs by the clock.
     pub intervals: Intervals,
     /// How many files of logs stay open.

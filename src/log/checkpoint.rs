@@ -13,6 +13,8 @@ pub const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
 pub const HIGH_WATERMARKS: &str = "replication-offset-checkpoint";
 /// Log start offsets that differ from the first segment's.
 pub const LOG_START_OFFSETS: &str = "log-start-offset-checkpoint";
+/// Up to where logs were compacted.
+pub const CLEANER_OFFSETS: &str = "cleaner-offset-checkpoint";
 /// There when the broker stopped cleanly.
 pub const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
 /// The topic id of a partition.

@@ -5,7 +5,7 @@ use crate::record::validate::{Rules, TargetCompression};
 
 /// What a log needs to know of its topic's configuration. Sizes in bytes, times in milliseconds;
 /// `None` is "never" or "no bound".
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LogConfig {
     /// `segment.bytes`.
     pub segment_bytes: u32,
@@ -29,6 +29,14 @@ pub struct LogConfig {
     pub file_delete_delay_ms: i64,
     /// Whether `cleanup.policy` has `delete`.
     pub delete: bool,
+    /// `delete.retention.ms`.
+    pub delete_retention_ms: i64,
+    /// `min.cleanable.dirty.ratio`.
+    pub min_cleanable_dirty_ratio: f64,
+    /// `min.compaction.lag.ms`.
+    pub min_compaction_lag_ms: i64,
+    /// `max.compaction.lag.ms`.
+    pub max_compaction_lag_ms: i64,
     /// `min.insync.replicas`.
     pub min_insync_replicas: usize,
     /// What a produced batch must satisfy.
@@ -50,6 +58,10 @@ impl Default for LogConfig {
             flush_ms: None,
             file_delete_delay_ms: 60_000,
             delete: true,
+            delete_retention_ms: 24 * 3_600_000,
+            min_cleanable_dirty_ratio: 0.5,
+            min_compaction_lag_ms: 0,
+            max_compaction_lag_ms: i64::MAX,
             min_insync_replicas: 1,
             rules: Rules {
                 max_message_bytes: 1_048_588,

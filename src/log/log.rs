@@ -83,6 +83,8 @@ pub struct Log {
     pub(super) bytes_since_index: u32,
     pub(super) views: Arc<ArcSwap<LogView>>,
     pub(super) offline: Option<String>,
+    /// A pass of the cleaner is under way: the segments stay those that it reads.
+    pub(super) is_being_cleaned: bool,
 }
 
 impl Log {
@@ -332,18 +334,7 @@ impl Log {
 
     /// How long a segment has been filling: by its records' timestamps where they have some.
     fn waited_ms(&self, segment: &Segment, newest: Timestamp, now: Timestamp) -> io::Result<i64> {
-        let first = match segment.first_timestamp() {
-            Some(first) => first,
-            None => {
-                let mut first = NO_TIMESTAMP;
-                segment.scan(0, segment.size(), |batch| {
-                    first = batch.header.max_timestamp;
-                    true
-                })?;
-                segment.set_first_timestamp(first);
-                first
-            }
-        };
+        let first = segment.read_first_timestamp()?;
         Ok(if first.0 >= 0 { newest.0.saturating_sub(first.0) } else { now.0 - self.last_flush.0 })
     }
 
@@ -370,24 +361,13 @@ impl Log {
             sync_names(&*self.shared.disk, &self.dir)?;
             self.dir_synced = self.dir_changes;
         }
-        self.finish_segment(&old)?;
+        old.finish()?;
         self.write_snapshot()?;
         let segment = self.create_segment(self.end)?;
         self.segments.push(segment);
         self.bytes_since_index = 0;
         let _ = now;
         Ok(())
-    }
-
-    /// A segment's last entry in the time index, and both indexes in their files.
-    pub(super) fn finish_segment(&self, segment: &Segment) -> io::Result<()> {
-        let (timestamp, offset) = segment.max_timestamp();
-        if segment.size() > 0 && timestamp != NO_TIMESTAMP {
-            let relative_offset = (offset - segment.base_offset) as u32;
-            segment.time_index.push_if_later(TimeEntry { timestamp, relative_offset });
-        }
-        segment.index.close()?;
-        segment.time_index.close()
     }
 
     pub(super) fn create_segment(&mut self, base_offset: Offset) -> io::Result<Arc<Segment>> {
@@ -493,6 +473,9 @@ impl Log {
 
     /// Takes out the segments whose time is over, if there are any.
     pub fn apply_retention(&mut self, now: Timestamp) -> io::Result<Option<Deletable>> {
+        if self.is_being_cleaned {
+            return Ok(None); // The next round comes soon enough.
+        }
         let next = |at: usize| self.segments.get(at + 1).map_or(self.end, |s| s.base_offset);
         let outline = |(at, segment): (usize, &Arc<Segment>)| {
             let path = segment.path();
@@ -673,7 +656,7 @@ impl Log {
             return Ok(());
         }
         let active = Arc::clone(self.active());
-        self.finish_segment(&active)?;
+        active.finish()?;
         self.write_snapshot()?;
         let keep = self.snapshots_to_keep();
         for offset in self.snapshots.extract_if(.., |offset| !keep.contains(offset)) {
@@ -721,6 +704,10 @@ pub struct Deletable {
 }
 
 impl Deletable {
+    pub(super) fn of(segments: Vec<Arc<Segment>>) -> Self {
+        Self { segments }
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.segments.len()

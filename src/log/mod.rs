@@ -8,6 +8,7 @@
 //! `recovery.rs`, `producers.rs`, `epochs.rs`, `flush.rs`, and the small files in `checkpoint.rs`.
 
 pub mod checkpoint;
+pub mod cleaner;
 pub mod config;
 pub mod dirs;
 pub mod epochs;

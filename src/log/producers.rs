@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::cleaner::filter::LastRecord;
 use super::txn_index::AbortedTxn;
 use crate::record::BatchHeader;
 use crate::types::{
@@ -197,6 +198,15 @@ impl Producers {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.by_id.is_empty()
+    }
+
+    /// What each wrote last: compaction keeps it.
+    pub fn last_records(&self) -> BTreeMap<ProducerId, LastRecord> {
+        let last = |producer: &Producer| LastRecord {
+            data_offset: producer.recent.back().map(|batch| batch.last_offset),
+            epoch: producer.epoch,
+        };
+        self.by_id.iter().map(|(id, producer)| (*id, last(producer))).collect()
     }
 
     /// Puts a producer back, from a snapshot.

@@ -152,6 +152,7 @@ impl Log {
             bytes_since_index,
             views: Arc::new(ArcSwap::from_pointee(placeholder)),
             offline: None,
+            is_being_cleaned: false,
         };
         log.finish_open(context, epochs_damaged, &unindexed).map_err(OpenError::io(dir))?;
         Ok((log, report))
@@ -317,8 +318,20 @@ fn tidy_up(shared: &LogShared, dir: &Path) -> io::Result<Vec<String>> {
         let name = name.strip_suffix(suffix)?;
         [LOG, INDEX, TIME_INDEX, TXN_INDEX, SNAPSHOT].iter().find_map(|kind| offset_of(name, kind))
     };
-    // A swap that began after the cleaner's output was being made anew is not whole.
+    // While one of the cleaner's files has its first name, what has the second is not whole. It goes
+    // first, and for good, lest a second crash leaves a part of it that looks whole.
     let cleaned = names.iter().filter_map(|name| offset_with(name, CLEANED)).min();
+    let is_partial = |name: &str| {
+        let offset = offset_with(name, SWAP);
+        offset.is_some_and(|offset| cleaned.is_some_and(|cleaned| offset >= cleaned))
+    };
+    let partial: Vec<_> = names.iter().filter(|name| is_partial(name)).collect();
+    for name in &partial {
+        disk.remove_file(&dir.join(name))?;
+    }
+    if !partial.is_empty() {
+        disk.sync_dir(dir)?;
+    }
     let (mut swapped_from, mut swapped_to) = (Offset::MAX, Offset::MIN);
     for name in &names {
         let path = dir.join(name);
@@ -328,13 +341,12 @@ fn tidy_up(shared: &LogShared, dir: &Path) -> io::Result<Vec<String>> {
             || name == "leader-epoch-checkpoint.tmp"
         {
             disk.remove_file(&path)?;
-        } else if let Some(offset) = offset_with(name, SWAP) {
-            if cleaned.is_some_and(|cleaned| offset >= cleaned) {
-                disk.remove_file(&path)?;
-            } else if name.ends_with(".log.swap") {
-                swapped_from = swapped_from.min(offset);
-                swapped_to = swapped_to.max(swap_end(shared, &path, offset)?);
-            }
+        } else if let Some(offset) = offset_with(name, SWAP)
+            && name.ends_with(".log.swap")
+            && !is_partial(name)
+        {
+            swapped_from = swapped_from.min(offset);
+            swapped_to = swapped_to.max(swap_end(shared, &path, offset)?);
         }
     }
     // Segments that the swapped ones replace.
@@ -344,6 +356,10 @@ fn tidy_up(shared: &LogShared, dir: &Path) -> io::Result<Vec<String>> {
         if offset.is_some_and(|offset| (swapped_from..swapped_to).contains(&offset)) {
             disk.remove_file(&dir.join(&name))?;
         }
+    }
+    // The old names are gone for good before the new ones appear beside them.
+    if swapped_from < swapped_to {
+        disk.sync_dir(dir)?;
     }
     for name in list()? {
         if let Some(whole) = name.strip_suffix(SWAP) {
@@ -356,9 +372,20 @@ fn tidy_up(shared: &LogShared, dir: &Path) -> io::Result<Vec<String>> {
 
 /// The offset behind the last batch of a swap file.
 fn swap_end(shared: &LogShared, path: &Path, base_offset: Offset) -> io::Result<Offset> {
-    let bytes = shared.disk.read_file(path)?.unwrap_or_default();
-    let last = crate::record::batch::batches(&bytes).map_while(Result::ok).last();
-    Ok(last.map_or(base_offset, |batch| batch.header().next_offset()))
+    let file = shared.disk.open(path, crate::env::OpenMode::Read)?;
+    let (len, mut position, mut end) = (file.len()?, 0, base_offset);
+    let mut head = [0; HEADER_LEN];
+    while position + HEADER_LEN as u64 <= len {
+        file.read_at(&mut head, position)?;
+        let header = crate::record::BatchHeader::read(&head);
+        if header.check_shape().is_err() {
+            break; // Opening the segment tells what is wrong.
+        }
+        end = header.next_offset();
+        position += header.size() as u64;
+    }
+    // An empty segment still replaces the one of its name.
+    Ok(end.max(base_offset + 1))
 }
 
 struct Opening {
@@ -547,7 +574,7 @@ impl Opening {
             if position == 0 {
                 segment.set_first_timestamp(header.max_timestamp);
             }
-            if header.max_timestamp > latest {
+            if header.records_count > 0 && header.max_timestamp > latest {
                 (latest, latest_at) = (header.max_timestamp, header.last_offset());
             }
             if since_index > self.config.index_interval_bytes {

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 
-use super::files::{INDEX, LOG, LazyFile, OpenFiles, TIME_INDEX, TXN_INDEX, file_name};
+use super::files::{CLEANED, INDEX, LOG, LazyFile, OpenFiles, TIME_INDEX, TXN_INDEX, file_name};
 use super::index::{Index, OffsetEntry, TimeEntry};
 use super::txn_index::TxnIndex;
 use crate::env::{Disk, File};
@@ -85,6 +85,61 @@ impl Segment {
             first_timestamp: AtomicI64::new(NO_TIMESTAMP.0),
         };
         Ok((segment, sound))
+    }
+
+    /// The files of a segment that the cleaner writes, new.
+    pub(super) fn to_be_cleaned(
+        disk: &Arc<dyn Disk>,
+        files: &Arc<OpenFiles>,
+        dir: &Path,
+        base_offset: Offset,
+    ) -> io::Result<Self> {
+        let file = |suffix| -> io::Result<LazyFile> {
+            let path = dir.join(file_name(base_offset, suffix) + CLEANED);
+            match disk.remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+            Ok(LazyFile::new(Arc::clone(disk), Arc::clone(files), path))
+        };
+        let segment = Self {
+            base_offset,
+            log: file(LOG)?,
+            index: Index::empty(file(INDEX)?),
+            time_index: Index::empty(file(TIME_INDEX)?),
+            txn_index: TxnIndex::new(file(TXN_INDEX)?),
+            size: AtomicU32::new(0),
+            max_timestamp: AtomicI64::new(NO_TIMESTAMP.0),
+            max_timestamp_offset: AtomicI64::new(base_offset),
+            first_timestamp: AtomicI64::new(NO_TIMESTAMP.0),
+        };
+        segment.log.open(true)?;
+        Ok(segment)
+    }
+
+    /// The last entry in the time index, and both indexes in their files.
+    pub(super) fn finish(&self) -> io::Result<()> {
+        let (timestamp, offset) = self.max_timestamp();
+        if self.size() > 0 && timestamp != NO_TIMESTAMP {
+            let relative_offset = (offset - self.base_offset) as u32;
+            self.time_index.push_if_later(TimeEntry { timestamp, relative_offset });
+        }
+        self.index.close()?;
+        self.time_index.close()
+    }
+
+    /// The largest timestamp of the first batch, read from the file if it is not known.
+    pub fn read_first_timestamp(&self) -> io::Result<Timestamp> {
+        if let Some(first) = self.first_timestamp() {
+            return Ok(first);
+        }
+        let mut first = NO_TIMESTAMP;
+        self.scan(0, self.size(), |batch| {
+            first = batch.header.max_timestamp;
+            true
+        })?;
+        self.set_first_timestamp(first);
+        Ok(first)
     }
 
     /// Bytes of whole batches.
@@ -205,6 +260,18 @@ impl Segment {
             let mut path = file.path().into_os_string();
             path.push(suffix);
             file.rename(path.into())?;
+        }
+        Ok(())
+    }
+
+    /// Renames all files from one suffix to another.
+    pub(super) fn change_suffix(&self, from: &str, to: &str) -> io::Result<()> {
+        for file in self.files() {
+            let path = file.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if let Some(name) = name.strip_suffix(from) {
+                file.rename(path.with_file_name(format!("{name}{to}")))?;
+            }
         }
         Ok(())
     }

@@ -194,21 +194,23 @@ impl LogView {
                 segment.base_offset + i64::from(e.relative_offset)
             });
             let offset = offset.max(self.log_start_offset);
-            let from = segment.index.lookup(segment.base_offset, offset)?;
-            let mut batch = None;
-            segment.scan(from, self.size_of(at), |located| {
-                let header = &located.header;
-                let is_it = header.max_timestamp >= timestamp
-                    && header.last_offset() >= self.log_start_offset;
-                if is_it {
-                    batch = Some(located);
+            let mut from = segment.index.lookup(segment.base_offset, offset)?;
+            loop {
+                let mut batch = None;
+                segment.scan(from, self.size_of(at), |located| {
+                    let header = &located.header;
+                    let is_it = header.max_timestamp >= timestamp
+                        && header.last_offset() >= self.log_start_offset;
+                    if is_it {
+                        batch = Some(located);
+                    }
+                    is_it
+                })?;
+                let Some(batch) = batch else { break };
+                if let Some(found) = self.first_at(segment, &batch, timestamp)? {
+                    return Ok(Some(found));
                 }
-                is_it
-            })?;
-            if let Some(batch) = batch
-                && let Some(found) = self.first_at(segment, &batch, timestamp)?
-            {
-                return Ok(Some(found));
+                from = batch.end(); // Compaction took the record that had the batch's time.
             }
         }
         Ok(None)

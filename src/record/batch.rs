@@ -114,6 +114,12 @@ impl Attributes {
         }
     }
 
+    /// The same, with or without a delete horizon in the base timestamp (KIP-534).
+    #[must_use]
+    pub fn with_delete_horizon(self, yes: bool) -> Self {
+        Self(if yes { self.0 | Self::DELETE_HORIZON } else { self.0 & !Self::DELETE_HORIZON })
+    }
+
     /// The codec; `None` for a number that Kafka does not know.
     pub fn compression(self) -> Option<CompressionType> {
         CompressionType::from_id((self.0 & 0x07) as u8)

@@ -30,7 +30,7 @@ pub struct BatchBuilder {
     records: Vec<u8>,
 }
 
-fn put_varlong(out: &mut Vec<u8>, value: i64) {
+pub(super) fn put_varlong(out: &mut Vec<u8>, value: i64) {
     let mut value = ((value << 1) ^ (value >> 63)) as u64;
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
@@ -40,7 +40,7 @@ fn put_varlong(out: &mut Vec<u8>, value: i64) {
 }
 
 /// How many bytes [`put_varlong`] writes.
-fn varlong_len(value: i64) -> usize {
+pub(super) fn varlong_len(value: i64) -> usize {
     let value = ((value << 1) ^ (value >> 63)) as u64;
     (64 - (value | 1).leading_zeros()).div_ceil(7) as usize
 }

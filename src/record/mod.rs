@@ -1,7 +1,8 @@
 //! Record batches as bytes: views, validation, building, codecs. No I/O, no clock.
 //!
 //! Read `batch.rs` first: everything else works on its views. Then `record.rs` (what is inside),
-//! `validate.rs` (what a leader takes), `codec.rs`, `builder.rs` and `control.rs`.
+//! `validate.rs` (what a leader takes), `codec.rs`, `builder.rs`, `retain.rs` and
+//! `control.rs`.
 
 pub mod batch;
 pub mod builder;
@@ -9,6 +10,7 @@ pub mod codec;
 pub mod control;
 #[expect(clippy::module_inception, reason = "one record, in the module of batches of them")]
 pub mod record;
+pub mod retain;
 pub mod validate;
 
 #[cfg(test)]
@@ -19,5 +21,5 @@ pub use batch::{
 };
 pub use builder::BatchBuilder;
 pub use control::ControlType;
-pub use record::{Record, Records, RecordsError};
+pub use record::{RawRecord, Record, Records, RecordsError};
 pub use validate::{InvalidBatch, Rules, TargetCompression, Validated};

@@ -270,6 +270,23 @@ pub struct Record<'a> {
     pub headers: Vec<Header<'a>>,
 }
 
+/// A record for whoever copies it: what compaction asks of it, and the bytes that it does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RawRecord<'a> {
+    /// Its attributes, which mean nothing yet.
+    pub attributes: u8,
+    /// Its offset less the batch's base offset.
+    pub offset_delta: i32,
+    /// When it was created, or appended if the batch says so.
+    pub timestamp: Timestamp,
+    /// Its key.
+    pub key: Option<&'a [u8]>,
+    /// Whether it has a value; without one it is a tombstone.
+    pub has_value: bool,
+    /// Its bytes from the length of the key on.
+    pub body: &'a [u8],
+}
+
 /// The inflated records of a batch, to be iterated.
 pub struct Records<'a> {
     header: BatchHeader,
@@ -291,6 +308,18 @@ impl<'a> Records<'a> {
     /// The records, in order. Ends after the first error; bytes after the last record that the
     /// batch counts are one, in place of that record.
     pub fn iter(&self) -> impl Iterator<Item = Result<Record<'_>, RecordsError>> {
+        self.each(read)
+    }
+
+    /// The same, as bytes.
+    pub fn raw(&self) -> impl Iterator<Item = Result<RawRecord<'_>, RecordsError>> {
+        self.each(read_raw)
+    }
+
+    fn each<'b, T>(
+        &'b self,
+        read: impl Fn(&mut Slice<'b>, &BatchHeader) -> Result<T, Fault>,
+    ) -> impl Iterator<Item = Result<T, RecordsError>> {
         let count = self.header.records_count;
         let mut source = Slice { bytes: &self.bytes, at: 0 };
         let mut index = 0;
@@ -342,6 +371,22 @@ fn read<'a>(source: &mut Slice<'a>, header: &BatchHeader) -> Result<Record<'a>, 
         return Err(Fault::Size);
     }
     Ok(Record { offset, timestamp, key, value, headers })
+}
+
+fn read_raw<'a>(source: &mut Slice<'a>, header: &BatchHeader) -> Result<RawRecord<'a>, Fault> {
+    let size = usize::try_from(varint(source)?).map_err(|_| Fault::NegativeSize)?;
+    let start = source.at;
+    let attributes = source.byte()?;
+    let timestamp = header.timestamp_at(varlong(source)?);
+    let offset_delta = varint(source)?;
+    let body_start = source.at;
+    let key = field(source)?;
+    let has_value = skip_field(source)?;
+    // Its headers are not looked at.
+    let read = source.at - start;
+    source.skip(size.checked_sub(read).ok_or(Fault::Size)?)?;
+    let body = &source.bytes[body_start..source.at];
+    Ok(RawRecord { attributes, offset_delta, timestamp, key, has_value, body })
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 //! metadata image changes), `log_dirs.rs` (what lies where) and `housekeeping.rs` (what runs by
 //! the clock).
 
+pub mod cleaner;
 pub mod error;
 pub mod fetch_watch;
 pub mod flusher;

@@ -13,11 +13,16 @@ use tokio::sync::oneshot;
 
 use super::error::StoreError;
 use super::fetch_watch::FetchWatches;
+use crate::log::cleaner::choose::{Bounds, filth};
+use crate::log::cleaner::{Budget, CleanError, Extent, Filth, Pass, Replacement};
+use crate::log::segment::Segment;
 use crate::log::{Appended, Deletable, FlushJob, FlushKind, Log, LogConfig, LogView};
 use crate::metadata;
 use crate::record::Validated;
 use crate::replica::Leader;
-use crate::types::{BrokerId, LeaderEpoch, NO_LEADER_EPOCH, Offset, Timestamp, TopicPartition};
+use crate::types::{
+    BrokerId, LeaderEpoch, NO_LEADER_EPOCH, NO_TIMESTAMP, Offset, Timestamp, TopicPartition,
+};
 
 /// What a producer waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -333,6 +338,66 @@ impl Partition {
             monitor.log.publish();
         }
         Ok(deletable)
+    }
+
+    /// How much of the log is not compacted yet, where it is to be; nothing for one that is offline.
+    pub fn filth(&self, cleaned_to: Option<Offset>, now: Timestamp) -> io::Result<Option<Filth>> {
+        let (is_offline, recovery_point) = {
+            let monitor = self.monitor.lock();
+            (monitor.log.offline().is_some(), monitor.log.recovery_point())
+        };
+        if is_offline {
+            return Ok(None);
+        }
+        let (view, config) = (self.view(), self.config());
+        let wants_times = config.max_compaction_lag_ms < i64::MAX;
+        let extent = |segment: &Arc<Segment>| {
+            let is_known = !wants_times || segment.size() == 0;
+            let first = if is_known { NO_TIMESTAMP } else { segment.read_first_timestamp()? };
+            Ok(Extent {
+                base_offset: segment.base_offset,
+                size: u64::from(segment.size()),
+                max_timestamp: segment.max_timestamp().0,
+                first_timestamp: first,
+            })
+        };
+        let extents: Vec<Extent> =
+            view.segments.iter().map(extent).collect::<io::Result<Vec<_>>>()?;
+        let bounds = Bounds {
+            log_start: view.log_start_offset,
+            stable: view.last_stable_offset.min(recovery_point),
+            log_end: view.log_end_offset,
+        };
+        Ok(Some(filth(&extents, bounds, cleaned_to, &config, now)))
+    }
+
+    /// Begins to compact the log; see [`Log::begin_cleaning`].
+    pub fn begin_cleaning(&self, filth: &Filth, budget: Budget, now: Timestamp) -> Pass {
+        let (from, to) = (filth.first_dirty, filth.first_uncleanable);
+        self.monitor.lock().log.begin_cleaning(from, to, budget, now)
+    }
+
+    /// Compacting is over.
+    pub fn end_cleaning(&self) {
+        self.monitor.lock().log.end_cleaning();
+    }
+
+    /// Puts compacted segments in their place; blocks, the monitor for renames alone. A failure
+    /// takes the log offline.
+    pub fn swap(&self, replacement: &Replacement) -> Result<Deletable, CleanError> {
+        replacement.check(&self.monitor.lock().log)?;
+        let swapped = replacement
+            .prepare()
+            .map_err(CleanError::from)
+            .and_then(|()| replacement.set_aside(&self.monitor.lock().log))
+            .and_then(|()| Ok(replacement.sync()?))
+            .and_then(|()| replacement.finish(&mut self.monitor.lock().log))
+            .and_then(|gone| replacement.sync().map(|()| gone).map_err(CleanError::from));
+        swapped.inspect_err(|error| {
+            let mut monitor = self.monitor.lock();
+            monitor.log.fail_swap(error);
+            self.note_offline(&mut monitor);
+        })
     }
 
     /// What runs by the clock: whether `flush.ms` has passed, or so much lies past the recovery
