@@ -18,13 +18,15 @@ use super::error::AppendError;
 use super::files::{DELETED, OpenFiles, SNAPSHOT, file_name, offset_of};
 use super::flush::{FlushJob, FlushKind, sync_names};
 use super::index::{OffsetEntry, TimeEntry};
+use super::marker::Marker;
 use super::producers::{CompletedTxn, Producers, Verdict};
 use super::producers_file;
 use super::segment::Segment;
+use super::verification::{Verification, VerificationGuard, Verifications};
 use super::view::LogView;
 use crate::env::{Disk, OpenMode};
 use crate::record::builder::{stamp, stamp_timestamp};
-use crate::record::{BatchHeader, TimestampType};
+use crate::record::{BatchHeader, BatchView, TimestampType};
 use crate::types::{LeaderEpoch, NO_TIMESTAMP, Offset, Timestamp};
 
 /// The name of the file of leader epochs.
@@ -69,6 +71,8 @@ pub struct Log {
     /// The epochs in memory are not those in the file.
     pub(super) epochs_dirty: bool,
     pub(super) producers: Producers,
+    /// Transactions that are about to begin here.
+    pub(super) verifications: Verifications,
     /// Offsets of the `.snapshot` files, ascending.
     pub(super) snapshots: Vec<Offset>,
     /// Everything below is flushed.
@@ -139,6 +143,7 @@ impl Log {
     /// Forgets producers that are silent for too long.
     pub fn expire_producers(&mut self, now: Timestamp, expiration_ms: i64) {
         self.producers.expire(now, expiration_ms);
+        self.verifications.expire(now, expiration_ms);
     }
 
     /// Why the log takes nothing any more, if so.
@@ -195,6 +200,63 @@ impl Log {
         self.append_data(batch, header, epoch, now)
     }
 
+    /// A transactional batch is about to be appended: the guard with which to come back once the
+    /// coordinator has been asked, or nothing when its transaction is open here already.
+    pub fn begin_verification(
+        &mut self,
+        header: &BatchHeader,
+        bumps_epoch: bool,
+        now: Timestamp,
+    ) -> Result<Option<VerificationGuard>, AppendError> {
+        self.check_online()?;
+        self.producers.check_epoch(header)?;
+        let producer = self.producers.get(header.producer_id);
+        if producer.is_some_and(|known| known.is_in_transaction(header.producer_epoch)) {
+            return Ok(None);
+        }
+        Ok(Some(self.verifications.begin(header, bumps_epoch, now)))
+    }
+
+    /// As [`Log::append_as_leader`], for a batch in a transaction.
+    pub fn append_in_transaction(
+        &mut self,
+        batch: &mut [u8],
+        header: &BatchHeader,
+        verification: Verification,
+        epoch: LeaderEpoch,
+        now: Timestamp,
+    ) -> Result<Appended, AppendError> {
+        if !self.producers.is_duplicate(header) {
+            let producer = self.producers.get(header.producer_id);
+            self.verifications.check(header, verification, producer)?;
+        }
+        self.append_as_leader(batch, header, epoch, now)
+    }
+
+    /// Appends the marker that ends a producer's transaction.
+    ///
+    /// Errors: nothing was appended.
+    pub fn append_marker(
+        &mut self,
+        marker: &Marker,
+        epoch: LeaderEpoch,
+        now: Timestamp,
+    ) -> Result<Appended, AppendError> {
+        self.check_online()?;
+        self.producers.decide_marker(marker)?;
+        let mut batch = marker.batch(now).map_err(|error| self.fail("marker", &error))?;
+        let read = BatchView::first(&batch).map(|view| *view.header());
+        let header = read.map_err(|error| self.fail("marker", &io::Error::other(error)))?;
+        let appended = self.append_own(&mut batch, &header, epoch, now)?;
+        let header = BatchHeader { base_offset: appended.base_offset, ..header };
+        let (coordinator_epoch, aborted) = (marker.coordinator_epoch, !marker.committed);
+        if let Some(txn) = self.producers.apply_marker(&header, coordinator_epoch, aborted, now) {
+            self.finish_txn(&txn).map_err(|error| self.fail("index an abort", &error))?;
+        }
+        self.verifications.clear(marker.producer_id);
+        Ok(appended)
+    }
+
     /// Appends a batch of records that a coordinator of this broker made. Those of a transaction
     /// carry its producer, but no sequence (Kafka 4.4 `AppendOrigin.COORDINATOR`).
     ///
@@ -230,6 +292,9 @@ impl Log {
         stamp(batch, header.base_offset, epoch);
         let rolled = self.write(batch, &header, now)?;
         self.producers.apply(&header, now);
+        if header.attributes.is_transactional() {
+            self.verifications.clear(header.producer_id);
+        }
         Ok(Appended {
             base_offset: header.base_offset,
             last_offset: header.last_offset(),

@@ -13,7 +13,10 @@ use tokio::sync::oneshot;
 
 use super::error::StoreError;
 use super::fetch_watch::FetchWatches;
-use crate::log::{AppendError, Appended, Deletable, FlushJob, FlushKind, Log, LogConfig, LogView};
+use crate::log::{
+    AppendError, Appended, Deletable, FlushJob, FlushKind, Log, LogConfig, LogView, Marker,
+    Verification,
+};
 use crate::metadata;
 use crate::record::{BatchHeader, Validated};
 use crate::replica::Leader;
@@ -212,6 +215,47 @@ impl Partition {
         };
         let header = &valid.header;
         self.append_with(acks, |log, epoch| log.append_as_leader(batch, header, epoch, now))
+    }
+
+    /// As [`Partition::append`], for a batch in a transaction.
+    pub fn append_in_transaction(
+        &self,
+        bytes: &mut [u8],
+        valid: &mut Validated,
+        verification: Verification,
+        acks: Acks,
+        now: Timestamp,
+    ) -> Result<Accepted, StoreError> {
+        let batch = match &mut valid.rewritten {
+            Some(rewritten) => &mut rewritten[..],
+            None => bytes,
+        };
+        let header = &valid.header;
+        self.append_with(acks, |log, epoch| {
+            log.append_in_transaction(batch, header, verification, epoch, now)
+        })
+    }
+
+    /// What a batch in a transaction must bring along; see [`Log::begin_verification`].
+    pub fn begin_verification(
+        &self,
+        header: &BatchHeader,
+        bumps_epoch: bool,
+        now: Timestamp,
+    ) -> Result<Verification, StoreError> {
+        let guard = self.monitor.lock().log.begin_verification(header, bumps_epoch, now)?;
+        Ok(guard.map_or(Verification::Ongoing, Verification::Guarded))
+    }
+
+    /// Appends the marker that ends a transaction, with acks=all.
+    ///
+    /// Errors: nothing was appended.
+    pub fn append_marker(&self, marker: &Marker, now: Timestamp) -> Result<Accepted, StoreError> {
+        let accepted =
+            self.append_with(Acks::All, |log, epoch| log.append_marker(marker, epoch, now))?;
+        // Readers of what is committed get more than the marker.
+        self.watches.on_event();
+        Ok(accepted)
     }
 
     /// Appends a whole batch that a coordinator of this broker made, with acks=all.
