@@ -5,5 +5,6 @@
 
 pub mod records;
 pub mod shard;
+pub mod transactions;
 
 pub use shard::{Answer, Decision, Moment, Outcome, Producer, Shard, Ticket, partition_for};
