@@ -39,6 +39,8 @@ use crate::server::fetch_sessions::FetchSessions;
 use crate::server::listener::{self, Connections};
 use crate::server::producer_ids::ProducerIds;
 use crate::server::services::{Services, Stopping};
+use crate::server::transactions::Transactions;
+use crate::store::coordinators::Surroundings;
 use crate::store::log_dirs::{self, LogDir, LogDirError, write_checkpoints};
 use crate::store::{Flusher, Partitions, Placement, housekeeping};
 use crate::types::{BrokerId, TopicPartition};
@@ -101,6 +103,7 @@ pub struct Broker {
 /// Acts on images, and tells the reporter that there is a new one.
 struct BrokerObserver {
     placement: Arc<Placement>,
+    transactions: Arc<Transactions>,
     changed: Arc<Notify>,
 }
 
@@ -112,6 +115,7 @@ impl Observer for BrokerObserver {
     ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
         Box::pin(async move {
             self.placement.apply(&image, changes).await;
+            self.transactions.on_image(&image, changes);
             if !changes.partitions.is_empty() {
                 self.changed.notify_one();
             }
@@ -157,11 +161,30 @@ impl Broker {
         }
         placement.apply(&image, &everything(&image)).await;
 
+        let flusher = Arc::new(Flusher::default());
+        let producer_ids = Arc::new(ProducerIds::new(settings.node_id, -1));
+        let transactions = Transactions::new(
+            Surroundings {
+                env: env.clone(),
+                this_broker: settings.node_id,
+                partitions: Arc::clone(&partitions),
+                flusher: Arc::clone(&flusher),
+                image: controller.images(),
+            },
+            controller.clone(),
+            Arc::clone(&producer_ids),
+            Arc::clone(&settings.configuration),
+        );
+        transactions.on_image(&image, &everything(&image));
+
         let failed = Arc::new(Mutex::new(None));
         let stopping = Arc::new(Stopping::default());
         let changed = Arc::new(Notify::new());
-        let observer =
-            BrokerObserver { placement: Arc::clone(&placement), changed: Arc::clone(&changed) };
+        let observer = BrokerObserver {
+            placement: Arc::clone(&placement),
+            transactions: Arc::clone(&transactions),
+            changed: Arc::clone(&changed),
+        };
         spawn_driver(&env, driver, observer, &failed, &stopping);
         let epoch = register(&env, &settings, &storage, &controller, endpoints).await?;
         let reporter = Reporter {
@@ -173,7 +196,7 @@ impl Broker {
         };
         env.threads.spawn(Box::pin(reporter.run(changed, Arc::clone(&stopping))));
 
-        let flusher = Arc::new(Flusher::default());
+        producer_ids.set_broker_epoch(epoch);
         let services = Arc::new(Services {
             env: env.clone(),
             config: settings.server.clone(),
@@ -186,7 +209,8 @@ impl Broker {
             partitions: Arc::clone(&partitions),
             flusher: Arc::clone(&flusher),
             log_dirs: settings.log_dirs.clone(),
-            producer_ids: ProducerIds::new(settings.node_id, epoch),
+            producer_ids,
+            transactions,
             budget: Budget::new(settings.server.queued_max_request_bytes),
             connections: Connections::default(),
             fetch_sessions: Mutex::new(FetchSessions::new(settings.server.fetch_sessions_max)),
@@ -259,6 +283,7 @@ impl Broker {
         while self.services.connections.total() > 0 && clock.now() < until {
             clock.sleep_until(clock.now() + DRAIN_LOOK).await;
         }
+        self.services.transactions.stop();
         let (disk, partitions) = (Arc::clone(&self.env.disk), self.services.partitions.all());
         let log_dirs = self.services.log_dirs.clone();
         let closed = self.env.threads.run_blocking(move || {

@@ -108,12 +108,15 @@ apis! {
     Fetch 4-18 Broker OneAtATime api::fetch::handle;
     ListOffsets 1-11 Broker OneAtATime now!(api::list_offsets::handle);
     Metadata 0-13 Broker OneAtATime later!(api::metadata::handle);
+    FindCoordinator 0-6 Broker OneAtATime later!(api::find_coordinator::handle);
     ApiVersions 0-5 Both OneAtATime api::api_versions::handle;
     CreateTopics 2-7 Both OneAtATime later!(api::create_topics::handle);
     DeleteTopics 1-6 Both OneAtATime later!(api::delete_topics::handle);
     DeleteRecords 0-2 Broker OneAtATime now!(api::delete_records::handle);
     InitProducerId 0-5 Broker OneAtATime later!(api::init_producer_id::handle);
     OffsetForLeaderEpoch 2-4 Broker OneAtATime now!(api::offset_for_leader_epoch::handle);
+    AddPartitionsToTxn 0-5 Broker OneAtATime later!(api::add_partitions_to_txn::handle);
+    EndTxn 0-5 Broker OneAtATime later!(api::end_txn::handle);
     DescribeAcls 1-3 Both OneAtATime now!(api::describe_acls::handle);
     CreateAcls 1-3 Both OneAtATime now!(api::create_acls::handle);
     DeleteAcls 1-3 Both OneAtATime now!(api::delete_acls::handle);
@@ -134,6 +137,8 @@ apis! {
     DescribeCluster 0-2 Both OneAtATime now!(api::describe_cluster::handle);
     DescribeProducers 0-0 Broker OneAtATime now!(api::describe_producers::handle);
     UnregisterBroker 0-0 Both OneAtATime later!(api::unregister_broker::handle);
+    DescribeTransactions 0-0 Broker OneAtATime later!(api::describe_transactions::handle);
+    ListTransactions 0-2 Broker OneAtATime later!(api::list_transactions::handle);
     AllocateProducerIds 0-0 Controller OneAtATime later!(api::allocate_producer_ids::handle);
     ListConfigResources 0-1 Broker OneAtATime now!(api::list_config_resources::handle);
     DescribeTopicPartitions 0-0 Broker OneAtATime now!(api::describe_topic_partitions::handle);

@@ -14,6 +14,7 @@ use super::fetch_sessions::FetchSessions;
 use super::listener::Connections;
 use super::live_config::LiveConfig;
 use super::producer_ids::ProducerIds;
+use super::transactions::Transactions;
 use crate::controller::driver::ControllerHandle;
 use crate::env::Env;
 use crate::metadata::MetadataImage;
@@ -86,7 +87,9 @@ pub struct Services {
     /// The log directories.
     pub log_dirs: Vec<PathBuf>,
     /// Ids for idempotent producers.
-    pub producer_ids: ProducerIds,
+    pub producer_ids: Arc<ProducerIds>,
+    /// The transaction coordinators that are here.
+    pub transactions: Arc<Transactions>,
     /// Memory for requests.
     pub budget: Budget,
     /// Open connections.

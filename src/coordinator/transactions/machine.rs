@@ -217,7 +217,7 @@ impl TransactionShard {
         let mut effects = Vec::new();
         effects.extend(markers(id, &next));
         let version = i16::from(server_version(moment) >= 1);
-        let records = vec![Versioned { record: next.to_record(id), version }];
+        let records = vec![Versioned { record: next.to_record(id, version), version }];
         Decision { records, replies: reply.into_iter().collect(), effects, ..Decision::default() }
     }
 

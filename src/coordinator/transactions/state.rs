@@ -125,16 +125,17 @@ impl Transaction {
         })
     }
 
-    /// Its record.
-    pub fn to_record(&self, id: &str) -> TransactionRecord {
+    /// Its record, for a version of its value; what version 0 cannot say is left out, as in Kafka.
+    pub fn to_record(&self, id: &str, version: i16) -> TransactionRecord {
+        let from_version_1 = |id: ProducerId| if version >= 1 { id } else { NO_PRODUCER_ID };
         let schema = |(topic, indexes): (&String, &BTreeSet<i32>)| PartitionsSchema {
             topic: topic.clone(),
             partition_ids: indexes.iter().copied().collect(),
         };
         let value = TransactionLogValue {
             producer_id: self.producer_id,
-            previous_producer_id: self.previous_producer_id,
-            next_producer_id: self.next_producer_id,
+            previous_producer_id: from_version_1(self.previous_producer_id),
+            next_producer_id: from_version_1(self.next_producer_id),
             producer_epoch: self.epoch,
             next_producer_epoch: -1,
             transaction_timeout_ms: self.timeout_ms,
@@ -143,7 +144,7 @@ impl Transaction {
                 .then(|| self.partitions.iter().map(schema).collect()),
             transaction_last_update_timestamp_ms: self.updated.0,
             transaction_start_timestamp_ms: self.started.0,
-            client_transaction_version: self.client_version,
+            client_transaction_version: if version >= 1 { self.client_version } else { 0 },
         };
         let key = TransactionLogKey { transactional_id: id.to_owned() };
         TransactionRecord::TransactionLog(key, Some(value))

@@ -132,7 +132,7 @@ impl Story {
         if state != State::Empty {
             transaction.started = self.moment.wall;
         }
-        let record = transaction.to_record(ID);
+        let record = transaction.to_record(ID, 1);
         self.shard.apply(0, None, machine::Versioned { record, version: 1 });
         producer(7, epoch)
     }
@@ -273,7 +273,7 @@ fn a_producer_whose_epochs_are_used_up_goes_on_under_another_id() {
     assert_eq!(story.end(last, Outcome::Committed, 2), Ok(next), "its answer was lost");
     assert_eq!(story.add(next, &[0], 2), None);
 
-    let mut story = Story::new(0);
+    let mut story = Story::new(1);
     let last = story.set(State::CompleteCommit, ProducerEpoch::MAX - 1, 0);
     let next = story.init(Some(last)).unwrap();
     assert!(next.id != last.id && next.epoch == 0);
@@ -330,7 +330,7 @@ fn an_id_that_is_not_used_is_forgotten_unless_a_transaction_is_open() {
         0,
         None,
         machine::Versioned {
-            record: Transaction::new(8, 60_000, story.moment.wall).to_record("other"),
+            record: Transaction::new(8, 60_000, story.moment.wall).to_record("other", 0),
             version: 0,
         },
     );

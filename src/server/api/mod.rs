@@ -1,5 +1,6 @@
 //! One file an API: authorize, resolve, call one thing, translate back.
 
+pub mod add_partitions_to_txn;
 pub mod allocate_producer_ids;
 pub mod alter_client_quotas;
 pub mod alter_configs;
@@ -20,14 +21,18 @@ pub mod describe_log_dirs;
 pub mod describe_producers;
 pub mod describe_quorum;
 pub mod describe_topic_partitions;
+pub mod describe_transactions;
 pub mod describe_user_scram_credentials;
 pub mod elect_leaders;
+pub mod end_txn;
 pub mod fetch;
+pub mod find_coordinator;
 pub mod incremental_alter_configs;
 pub mod init_producer_id;
 pub mod list_config_resources;
 pub mod list_offsets;
 pub mod list_partition_reassignments;
+pub mod list_transactions;
 pub mod metadata;
 pub mod offset_for_leader_epoch;
 pub mod produce;
