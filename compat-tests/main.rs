@@ -20,3 +20,4 @@ mod kcat;
 mod produce;
 mod swap;
 mod tools;
+mod transactions;
