@@ -117,6 +117,7 @@ apis! {
     OffsetForLeaderEpoch 2-4 Broker OneAtATime now!(api::offset_for_leader_epoch::handle);
     AddPartitionsToTxn 0-5 Broker OneAtATime later!(api::add_partitions_to_txn::handle);
     EndTxn 0-5 Broker OneAtATime later!(api::end_txn::handle);
+    WriteTxnMarkers 1-2 Broker OneAtATime api::write_txn_markers::handle;
     DescribeAcls 1-3 Both OneAtATime now!(api::describe_acls::handle);
     CreateAcls 1-3 Both OneAtATime now!(api::create_acls::handle);
     DeleteAcls 1-3 Both OneAtATime now!(api::delete_acls::handle);

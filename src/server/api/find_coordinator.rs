@@ -30,8 +30,17 @@ pub(in crate::server) async fn handle(
             .with_port(found.port);
     }
     let mut coordinators = Vec::new();
+    let mut refused: Option<Coordinator> = None;
     for key in request.coordinator_keys {
-        coordinators.push(find(context, request.key_type, key).await);
+        // Where the topic cannot be created for one key, it is not tried for each.
+        let found = match &refused {
+            Some(refused) if !key.is_empty() => refused.clone().with_key(key),
+            _ => find(context, request.key_type, key).await,
+        };
+        if found.error_code == ErrorCode::CoordinatorNotAvailable.code() {
+            refused.get_or_insert_with(|| found.clone());
+        }
+        coordinators.push(found);
     }
     FindCoordinatorResponse::default().with_coordinators(coordinators)
 }

@@ -38,6 +38,7 @@ pub mod offset_for_leader_epoch;
 pub mod produce;
 pub mod unregister_broker;
 pub mod update_features;
+pub mod write_txn_markers;
 
 use bytes::{Bytes, BytesMut};
 
