@@ -1,6 +1,5 @@
 //! Kafka's command-line tools, on Kafka's Java clients.
 
-use crate::harness::client::{create_topic, read_all};
 use crate::harness::{Broker, transcript};
 
 #[test]

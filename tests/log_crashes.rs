@@ -391,3 +391,34 @@ fn the_index_of_aborted_transactions_is_made_anew_from_the_markers() {
         disk.open(&path, OpenMode::Write).unwrap().set_len(0).unwrap();
     }
 }
+
+#[test]
+fn what_retention_removes_stays_readable_to_whoever_read_it_and_its_flush_ends_well() {
+    let disk = SimDisk::new(1);
+    let mut log = open(&disk, 0).unwrap();
+    while log.views().load().segments.len() < 8 {
+        let batch = Sent { base: log.end(), count: 4, producer: 0, sequence: log.end() as i32 };
+        append(&mut log, &batch).unwrap();
+        log.set_high_watermark(log.end());
+        log.publish();
+    }
+    let view = log.views().load_full();
+    let job = log.begin_flush(FlushKind::RecoveryPoint).unwrap();
+
+    let gone = log.take_deletable(7, time_at(0)).unwrap();
+    log.publish();
+    gone.remove().unwrap();
+
+    for segment in &view.segments[..7] {
+        let plan = view.read(segment.base_offset, 10_000, UpTo::LogEnd, true).unwrap();
+        let mut bytes = vec![0; plan.len];
+        assert_eq!(plan.file.unwrap().read_at(&mut bytes, plan.position).unwrap(), plan.len);
+        let first = BatchView::first(&bytes).unwrap();
+        first.check_crc().unwrap();
+        assert_eq!(first.header().base_offset, segment.base_offset);
+    }
+    let result = job.sync(&disk);
+    log.finish_flush(&job, result, time_at(0));
+    assert_eq!(log.offline(), None);
+    assert_eq!(log.recovery_point(), log.end());
+}

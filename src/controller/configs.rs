@@ -1,7 +1,7 @@
 //! Configuration is altered (Kafka 4.4 `ConfigurationControlManager`; what `ControllerApis` checks
 //! before it is here too).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::bootstrap::{MIN_INSYNC_REPLICAS, min_insync_replicas_of_cluster};
 use super::command::{AlterConfigs, ConfigChange, ConfigOp, EffectiveConfig, Refusal, Verdict};
@@ -87,6 +87,7 @@ impl Controller {
         let forwarded = command.forwarded;
         let mut results: Vec<(ConfigResource, Verdict)> = Vec::new();
         let mut records = Vec::new();
+        let mut told_twice = BTreeSet::new();
         for (resource, change) in &command.changes {
             let decided = if counts.get(resource) == Some(&1) {
                 let checked =
@@ -94,7 +95,7 @@ impl Controller {
                 checked.and_then(|()| self.config_records(resource, change, false, forwarded))
             } else if forwarded {
                 Err(invalid_request("Each resource must appear at most once."))
-            } else if results.iter().any(|(done, _)| done == resource) {
+            } else if !told_twice.insert(resource) {
                 continue;
             } else {
                 Err(invalid_request("Duplicate resource."))
@@ -119,7 +120,7 @@ impl Controller {
                 values.iter().map(|(key, value)| (key.as_str(), value.is_none())).collect()
             }
         };
-        if keys.iter().enumerate().any(|(at, (key, _))| keys[..at].iter().any(|(k, _)| k == key)) {
+        if keys.iter().map(|(key, _)| key).collect::<BTreeSet<_>>().len() < keys.len() {
             return Err(invalid_request("Error due to duplicate config keys"));
         }
         let nulls: Vec<&str> =

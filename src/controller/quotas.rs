@@ -1,6 +1,6 @@
 //! Client quotas are altered (Kafka 4.4 `ClientQuotaControlManager`, `QuotaConfig`; KIP-546).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::command::{AlterClientQuotas, QuotaChange, Refusal, Verdict};
 use super::machine::{Context, Controller, Decision};
@@ -42,15 +42,20 @@ impl Controller {
     ) -> Result<Decision<Vec<(QuotaEntity, Verdict)>>, Refusal> {
         let mut records = Vec::new();
         let mut results: Vec<(QuotaEntity, Verdict)> = Vec::new();
-        for (entity, changes) in command.changes {
-            let verdict = if results.iter().any(|(done, _)| *done == entity) {
-                let entity = describe(&entity);
-                Err(invalid(format!("Ignoring duplicate entity {entity}")))
+        // An entity that is named again is answered once, for the last time it is named.
+        let last: BTreeMap<&QuotaEntity, usize> =
+            command.changes.iter().enumerate().map(|(at, (entity, _))| (entity, at)).collect();
+        let mut seen = BTreeSet::new();
+        for (at, (entity, changes)) in command.changes.iter().enumerate() {
+            let verdict = if seen.insert(entity) {
+                self.quota_records(entity, changes).map(|more| records.extend(more))
             } else {
-                self.quota_records(&entity, &changes).map(|more| records.extend(more))
+                let entity = describe(entity);
+                Err(invalid(format!("Ignoring duplicate entity {entity}")))
             };
-            results.retain(|(done, _)| *done != entity);
-            results.push((entity, verdict));
+            if last.get(entity) == Some(&at) {
+                results.push((entity.clone(), verdict));
+            }
         }
         Ok(Decision::atomic(records, results).unless(command.validate_only))
     }

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::Mutex;
 
@@ -81,16 +81,21 @@ pub struct LazyFile {
     disk: Arc<dyn Disk>,
     files: Arc<OpenFiles>,
     state: Mutex<(PathBuf, Weak<OpenFile>)>,
+    /// What keeps it open after it was removed.
+    removed: OnceLock<Arc<dyn File>>,
 }
 
 impl LazyFile {
     /// The file at `path`, which need not exist yet.
     pub fn new(disk: Arc<dyn Disk>, files: Arc<OpenFiles>, path: PathBuf) -> Self {
-        Self { disk, files, state: Mutex::new((path, Weak::new())) }
+        Self { disk, files, state: Mutex::new((path, Weak::new())), removed: OnceLock::new() }
     }
 
     /// The file, opened if it is not; created if `create` and it is missing.
     pub fn open(&self, create: bool) -> io::Result<Arc<dyn File>> {
+        if let Some(file) = self.removed.get() {
+            return Ok(Arc::clone(file));
+        }
         let mut state = self.state.lock();
         if let Some(open) = state.1.upgrade() {
             open.used.store(true, Ordering::Relaxed);
@@ -111,6 +116,18 @@ impl LazyFile {
             Ok(file) => Ok(Some(file)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Removes it, if it exists. Where others `still_read` it, it stays open to them.
+    pub fn remove(&self, still_read: bool) -> io::Result<()> {
+        if still_read && let Some(file) = self.open_existing()? {
+            // Whoever removed it before has kept the same file open.
+            let _ = self.removed.set(file);
+        }
+        match self.disk.remove_file(&self.path()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
         }
     }
 

@@ -699,7 +699,7 @@ impl Log {
         for offset in snapshots {
             self.shared.disk.remove_file(&self.dir.join(file_name(offset, SNAPSHOT)))?;
         }
-        Ok(Deletable { segments: gone, disk: Arc::clone(&self.shared.disk) })
+        Ok(Deletable { segments: gone })
     }
 
     /// Cuts the log back to `offset`: everything from there on is gone. The high watermark follows.
@@ -709,7 +709,7 @@ impl Log {
         }
         let keep = self.segments.partition_point(|segment| segment.base_offset < offset).max(1);
         for segment in self.segments.drain(keep..) {
-            segment.remove_files(&*self.shared.disk)?;
+            segment.remove_files()?;
         }
         let segment = Arc::clone(self.active());
         let cut = segment.locate(offset, segment.size())?.map_or(segment.size(), |b| b.position);
@@ -810,7 +810,6 @@ impl Log {
 /// Segments that were taken out of a log.
 pub struct Deletable {
     segments: Vec<Arc<Segment>>,
-    disk: Arc<dyn Disk>,
 }
 
 impl Deletable {
@@ -826,6 +825,6 @@ impl Deletable {
 
     /// Removes the files. Whoever reads them goes on.
     pub fn remove(&self) -> io::Result<()> {
-        self.segments.iter().try_for_each(|segment| segment.remove_files(&*self.disk))
+        self.segments.iter().try_for_each(Segment::remove_files)
     }
 }

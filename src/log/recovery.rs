@@ -108,7 +108,7 @@ impl Log {
                 "the log ends before its start: it begins anew there"
             );
             for segment in segments.drain(..) {
-                segment.remove_files(&*disk).map_err(OpenError::io(dir))?;
+                segment.remove_files().map_err(OpenError::io(dir))?;
             }
             opening.epochs.clear();
             opening.end = context.log_start_offset;
@@ -601,7 +601,7 @@ impl Opening {
                 let file = segment.file().map_err(OpenError::io(&path))?;
                 cut.whole_batches += whole_batches_behind(&*file, 0, len);
             }
-            segment.remove_files(&**disk).map_err(OpenError::io(&path))?;
+            Arc::new(segment).remove_files().map_err(OpenError::io(&path))?;
         }
         Ok(())
     }

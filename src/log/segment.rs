@@ -213,15 +213,11 @@ impl Segment {
         [&self.log, self.index.file(), self.time_index.file(), self.txn_index.file()]
     }
 
-    /// Removes all files that exist.
-    pub(super) fn remove_files(&self, disk: &dyn Disk) -> io::Result<()> {
-        for file in self.files() {
-            match disk.remove_file(&file.path()) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-        }
-        Ok(())
+    /// Removes all files that exist. To the readers and flushes that hold this segment they stay
+    /// open; nobody else may come to hold it any more.
+    pub(super) fn remove_files(self: &Arc<Self>) -> io::Result<()> {
+        let is_held = Arc::strong_count(self) > 1;
+        self.files().into_iter().try_for_each(|file| file.remove(is_held))
     }
 }
 
