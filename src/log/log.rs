@@ -181,8 +181,8 @@ impl Log {
         now: Timestamp,
     ) -> Result<Appended, AppendError> {
         self.check_online()?;
-        let by_append = self.config.rules.timestamp_type == TimestampType::LogAppendTime;
         if let Verdict::Duplicate(original) = self.producers.decide(header)? {
+            let by_append = self.config.rules.timestamp_type == TimestampType::LogAppendTime;
             return Ok(Appended {
                 base_offset: original.first_offset(),
                 last_offset: original.last_offset,
@@ -192,6 +192,33 @@ impl Log {
                 rolled: false,
             });
         }
+        self.append_data(batch, header, epoch, now)
+    }
+
+    /// Appends a batch of records that a coordinator of this broker made. Those of a transaction
+    /// carry its producer, but no sequence (Kafka 4.4 `AppendOrigin.COORDINATOR`).
+    ///
+    /// Errors: nothing was appended.
+    pub fn append_as_coordinator(
+        &mut self,
+        batch: &mut [u8],
+        header: &BatchHeader,
+        epoch: LeaderEpoch,
+        now: Timestamp,
+    ) -> Result<Appended, AppendError> {
+        self.check_online()?;
+        self.producers.check_epoch(header)?;
+        self.append_data(batch, header, epoch, now)
+    }
+
+    fn append_data(
+        &mut self,
+        batch: &mut [u8],
+        header: &BatchHeader,
+        epoch: LeaderEpoch,
+        now: Timestamp,
+    ) -> Result<Appended, AppendError> {
+        let by_append = self.config.rules.timestamp_type == TimestampType::LogAppendTime;
         let mut header = BatchHeader { base_offset: self.end, leader_epoch: epoch, ..*header };
         if header.next_offset() == i64::MAX {
             return Err(AppendError::OffsetsExhausted(i64::MAX));

@@ -215,6 +215,19 @@ impl Producers {
         }
     }
 
+    /// Judges a batch that a coordinator made, which has no sequence; changes nothing.
+    pub fn check_epoch(&self, header: &BatchHeader) -> Result<(), ProducerError> {
+        match self.by_id.get(&header.producer_id) {
+            Some(producer)
+                if header.has_producer_id() && header.producer_epoch < producer.epoch =>
+            {
+                let (epoch, current) = (header.producer_epoch, producer.epoch);
+                Err(ProducerError::Fenced { producer_id: header.producer_id, epoch, current })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// A data batch is in the log, at the offsets of its header. Never fails: called for new
     /// batches after [`Producers::decide`], and again on recovery.
     pub fn apply(&mut self, header: &BatchHeader, now: Timestamp) {

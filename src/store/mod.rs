@@ -8,6 +8,7 @@
 //! metadata image changes), `log_dirs.rs` (what lies where) and `housekeeping.rs` (what runs by
 //! the clock).
 
+pub mod coordinators;
 pub mod error;
 pub mod fetch_watch;
 pub mod flusher;
@@ -17,6 +18,7 @@ pub mod partition;
 pub mod partitions;
 pub mod placement;
 
+pub use coordinators::Coordinators;
 pub use error::StoreError;
 pub use fetch_watch::{FetchWatch, FetchWatches};
 pub use flusher::Flusher;

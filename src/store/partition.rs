@@ -13,9 +13,9 @@ use tokio::sync::oneshot;
 
 use super::error::StoreError;
 use super::fetch_watch::FetchWatches;
-use crate::log::{Appended, Deletable, FlushJob, FlushKind, Log, LogConfig, LogView};
+use crate::log::{AppendError, Appended, Deletable, FlushJob, FlushKind, Log, LogConfig, LogView};
 use crate::metadata;
-use crate::record::Validated;
+use crate::record::{BatchHeader, Validated};
 use crate::replica::Leader;
 use crate::types::{BrokerId, LeaderEpoch, NO_LEADER_EPOCH, Offset, Timestamp, TopicPartition};
 
@@ -206,6 +206,33 @@ impl Partition {
         acks: Acks,
         now: Timestamp,
     ) -> Result<Accepted, StoreError> {
+        let batch = match &mut valid.rewritten {
+            Some(rewritten) => &mut rewritten[..],
+            None => bytes,
+        };
+        let header = &valid.header;
+        self.append_with(acks, |log, epoch| log.append_as_leader(batch, header, epoch, now))
+    }
+
+    /// Appends a whole batch that a coordinator of this broker made, with acks=all.
+    ///
+    /// Errors: nothing was appended.
+    pub fn append_as_coordinator(
+        &self,
+        batch: &mut [u8],
+        header: &BatchHeader,
+        now: Timestamp,
+    ) -> Result<Accepted, StoreError> {
+        self.append_with(Acks::All, |log, epoch| {
+            log.append_as_coordinator(batch, header, epoch, now)
+        })
+    }
+
+    fn append_with(
+        &self,
+        acks: Acks,
+        append: impl FnOnce(&mut Log, LeaderEpoch) -> Result<Appended, AppendError>,
+    ) -> Result<Accepted, StoreError> {
         let mut monitor = self.monitor.lock();
         let Some(leader) = &monitor.leader else {
             return Err(match monitor.log.offline() {
@@ -217,11 +244,7 @@ impl Partition {
         if acks == Acks::All {
             leader.check_in_sync(monitor.log.config().min_insync_replicas)?;
         }
-        let batch = match &mut valid.rewritten {
-            Some(rewritten) => &mut rewritten[..],
-            None => bytes,
-        };
-        let appended = match monitor.log.append_as_leader(batch, &valid.header, epoch, now) {
+        let appended = match append(&mut monitor.log, epoch) {
             Ok(appended) => appended,
             Err(error) => {
                 self.note_offline(&mut monitor);
