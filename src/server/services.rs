@@ -15,9 +15,10 @@ use super::listener::Connections;
 use super::live_config::LiveConfig;
 use super::producer_ids::ProducerIds;
 use crate::controller::driver::ControllerHandle;
+use crate::coordinator::groups::Groups;
 use crate::env::Env;
 use crate::metadata::MetadataImage;
-use crate::store::{Flusher, Partitions};
+use crate::store::{Coordinators, Flusher, Partitions};
 use crate::types::BrokerId;
 
 /// Settings of the network side.
@@ -81,6 +82,8 @@ pub struct Services {
     pub controller: ControllerHandle,
     /// The partitions of this broker.
     pub partitions: Arc<Partitions>,
+    /// The coordinators of groups.
+    pub groups: Arc<Coordinators<Groups>>,
     /// Group commit.
     pub flusher: Arc<Flusher>,
     /// The log directories.
