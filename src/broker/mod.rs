@@ -26,6 +26,8 @@ use self::reports::Reporter;
 use self::settings::BrokerSettings;
 use crate::controller::command::{BrokerHeartbeat, Refusal, RegisterBroker, RegisterController};
 use crate::controller::driver::{self, ControllerHandle, Driver, Observer, Start};
+use crate::coordinator::groups::Groups;
+use crate::coordinator::groups::command::GroupCommand;
 use crate::env::{Env, Listener};
 use crate::format::FormatError;
 use crate::log::{LogShared, OpenFiles};
@@ -40,7 +42,7 @@ use crate::server::listener::{self, Connections};
 use crate::server::producer_ids::ProducerIds;
 use crate::server::services::{Services, Stopping};
 use crate::server::transactions::Transactions;
-use crate::store::coordinators::Surroundings;
+use crate::store::coordinators::{Coordinators, Surroundings};
 use crate::store::log_dirs::{self, LogDir, LogDirError, write_checkpoints};
 use crate::store::{Flusher, Partitions, Placement, housekeeping};
 use crate::types::{BrokerId, TopicPartition};
@@ -104,6 +106,7 @@ pub struct Broker {
 struct BrokerObserver {
     placement: Arc<Placement>,
     transactions: Arc<Transactions>,
+    groups: Arc<Coordinators<Groups>>,
     changed: Arc<Notify>,
 }
 
@@ -116,6 +119,16 @@ impl Observer for BrokerObserver {
         Box::pin(async move {
             self.placement.apply(&image, changes).await;
             self.transactions.on_image(&image, changes);
+            self.groups.on_image(&image, changes);
+            let deleted: Vec<String> =
+                changes.topics_deleted.iter().map(|topic| topic.name.to_string()).collect();
+            if !deleted.is_empty() {
+                for partition in self.groups.partitions() {
+                    // Nobody waits: it is written before the image is published.
+                    let command = GroupCommand::TopicsDeleted(deleted.clone());
+                    let _ = self.groups.submit(partition, command);
+                }
+            }
             if !changes.partitions.is_empty() {
                 self.changed.notify_one();
             }
@@ -160,8 +173,25 @@ impl Broker {
             );
         }
         placement.apply(&image, &everything(&image)).await;
-
         let flusher = Arc::new(Flusher::default());
+        let groups = Arc::new(Coordinators::new(
+            "__consumer_offsets",
+            Surroundings {
+                env: env.clone(),
+                this_broker: settings.node_id,
+                partitions: Arc::clone(&partitions),
+                flusher: Arc::clone(&flusher),
+                image: controller.images(),
+            },
+            settings.offsets_compression,
+            {
+                let config = Arc::clone(&settings.groups);
+                Box::new(move |_| Groups::new(Arc::clone(&config)))
+            },
+            Box::new(|_, effect| match effect {}),
+        ));
+        groups.on_image(&image, &everything(&image));
+
         let producer_ids = Arc::new(ProducerIds::new(settings.node_id, -1));
         let transactions = Transactions::new(
             Surroundings {
@@ -183,6 +213,7 @@ impl Broker {
         let observer = BrokerObserver {
             placement: Arc::clone(&placement),
             transactions: Arc::clone(&transactions),
+            groups: Arc::clone(&groups),
             changed: Arc::clone(&changed),
         };
         spawn_driver(&env, driver, observer, &failed, &stopping);
@@ -207,6 +238,7 @@ impl Broker {
             image: controller.images(),
             controller: controller.clone(),
             partitions: Arc::clone(&partitions),
+            groups,
             flusher: Arc::clone(&flusher),
             log_dirs: settings.log_dirs.clone(),
             producer_ids,
@@ -278,6 +310,7 @@ impl Broker {
             }
         }
         self.services.stopping.set();
+        self.services.groups.stop(); // Whoever waits to join looks for another coordinator.
         let clock = &self.env.clock;
         let until = clock.now() + DRAIN_MAX;
         while self.services.connections.total() > 0 && clock.now() < until {

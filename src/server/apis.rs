@@ -108,7 +108,15 @@ apis! {
     Fetch 4-18 Broker OneAtATime api::fetch::handle;
     ListOffsets 1-11 Broker OneAtATime now!(api::list_offsets::handle);
     Metadata 0-13 Broker OneAtATime later!(api::metadata::handle);
+    OffsetCommit 2-9 Broker OneAtATime later!(api::offset_commit::handle);
+    OffsetFetch 1-9 Broker OneAtATime later!(api::offset_fetch::handle);
     FindCoordinator 0-6 Broker OneAtATime later!(api::find_coordinator::handle);
+    JoinGroup 0-9 Broker OneAtATime later!(api::join_group::handle);
+    Heartbeat 0-4 Broker OneAtATime later!(api::heartbeat::handle);
+    LeaveGroup 0-5 Broker OneAtATime later!(api::leave_group::handle);
+    SyncGroup 0-5 Broker OneAtATime later!(api::sync_group::handle);
+    DescribeGroups 0-6 Broker OneAtATime later!(api::describe_groups::handle);
+    ListGroups 0-5 Broker OneAtATime later!(api::list_groups::handle);
     ApiVersions 0-5 Both OneAtATime api::api_versions::handle;
     CreateTopics 2-7 Both OneAtATime later!(api::create_topics::handle);
     DeleteTopics 1-6 Both OneAtATime later!(api::delete_topics::handle);
@@ -126,9 +134,11 @@ apis! {
     DescribeLogDirs 1-5 Broker OneAtATime now!(api::describe_log_dirs::handle);
     CreatePartitions 0-3 Both OneAtATime later!(api::create_partitions::handle);
     ElectLeaders 0-2 Both OneAtATime later!(api::elect_leaders::handle);
+    DeleteGroups 0-2 Broker OneAtATime later!(api::delete_groups::handle);
     IncrementalAlterConfigs 0-1 Both OneAtATime later!(api::incremental_alter_configs::handle);
     AlterPartitionReassignments 0-1 Both OneAtATime later!(api::alter_partition_reassignments::handle);
     ListPartitionReassignments 0-0 Both OneAtATime now!(api::list_partition_reassignments::handle);
+    OffsetDelete 0-0 Broker OneAtATime later!(api::offset_delete::handle);
     DescribeClientQuotas 0-1 Broker OneAtATime now!(api::describe_client_quotas::handle);
     AlterClientQuotas 0-1 Both OneAtATime later!(api::alter_client_quotas::handle);
     DescribeUserScramCredentials 0-0 Both OneAtATime now!(api::describe_user_scram_credentials::handle);

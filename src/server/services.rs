@@ -16,9 +16,10 @@ use super::live_config::LiveConfig;
 use super::producer_ids::ProducerIds;
 use super::transactions::Transactions;
 use crate::controller::driver::ControllerHandle;
+use crate::coordinator::groups::Groups;
 use crate::env::Env;
 use crate::metadata::MetadataImage;
-use crate::store::{Flusher, Partitions};
+use crate::store::{Coordinators, Flusher, Partitions};
 use crate::types::BrokerId;
 
 /// Settings of the network side.
@@ -82,6 +83,8 @@ pub struct Services {
     pub controller: ControllerHandle,
     /// The partitions of this broker.
     pub partitions: Arc<Partitions>,
+    /// The coordinators of groups.
+    pub groups: Arc<Coordinators<Groups>>,
     /// Group commit.
     pub flusher: Arc<Flusher>,
     /// The log directories.

@@ -13,7 +13,6 @@ use parking_lot::Mutex;
 use super::live_config::LiveConfig;
 use super::producer_ids::ProducerIds;
 use crate::config::keys::transaction::TransactionSettings;
-use crate::controller::command::{CreateTopics, NewTopic};
 use crate::controller::driver::ControllerHandle;
 use crate::coordinator::transactions::{
     Command, Effect, Partitions as TopicPartitions, Reply, Settings, TransactionShard,
@@ -28,7 +27,7 @@ use crate::store::partition::Accepted;
 use crate::types::{ErrorCode, NO_LEADER_EPOCH, PartitionIndex, ProducerId, TopicPartition};
 
 /// The topic that transactional ids are kept in.
-pub const TOPIC: &str = "__transaction_state";
+const TOPIC: &str = "__transaction_state";
 
 /// The pause before a marker that could not be written is tried again.
 const MARKER_PAUSE: Duration = Duration::from_millis(100);
@@ -121,39 +120,6 @@ impl Transactions {
     /// The partitions whose coordinators are here.
     pub fn here(&self) -> Vec<PartitionIndex> {
         self.coordinators.partitions()
-    }
-
-    /// The partition that has charge of an id; the topic is created when it is not there.
-    pub async fn locate(&self, id: &str) -> Result<PartitionIndex, ErrorCode> {
-        let image = self.around.image.load_full();
-        if let Some(partition) = self.coordinators.partition_for(&image, id) {
-            return Ok(partition);
-        }
-        let config = self.config();
-        let set = |key: &str, value: String| (key.to_owned(), Some(value));
-        let topic = NewTopic {
-            name: TOPIC.to_owned(),
-            partitions: config.transaction_state_log_num_partitions,
-            replication_factor: config.transaction_state_log_replication_factor,
-            assignments: Vec::new(),
-            configs: vec![
-                set("unclean.leader.election.enable", "false".to_owned()),
-                set("compression.type", "uncompressed".to_owned()),
-                set("cleanup.policy", "compact".to_owned()),
-                set("min.insync.replicas", config.transaction_state_log_min_isr.to_string()),
-                set("segment.bytes", config.transaction_state_log_segment_bytes.to_string()),
-            ],
-        };
-        let command = CreateTopics { topics: vec![topic], validate_only: false };
-        let refused = match self.controller.call(command).await {
-            Ok(results) => results.into_iter().find_map(|result| result.result.err()),
-            Err(refusal) => Some(refusal),
-        };
-        if let Some(refusal) = refused.filter(|r| r.code != ErrorCode::TopicAlreadyExists) {
-            tracing::warn!(%refusal, "{TOPIC} cannot be created");
-        }
-        let image = self.around.image.load_full();
-        self.coordinators.partition_for(&image, id).ok_or(ErrorCode::CoordinatorNotAvailable)
     }
 
     /// Asks the coordinator of an id; `command` is given a new producer id when it needs one.
