@@ -203,6 +203,7 @@ impl Broker {
             },
             controller.clone(),
             Arc::clone(&producer_ids),
+            Arc::clone(&groups),
             Arc::clone(&settings.configuration),
         );
         transactions.on_image(&image, &everything(&image));

@@ -19,7 +19,7 @@ use super::files::{DELETED, OpenFiles, SNAPSHOT, file_name, offset_of};
 use super::flush::{FlushJob, FlushKind, sync_names};
 use super::index::{OffsetEntry, TimeEntry};
 use super::marker::Marker;
-use super::producers::{CompletedTxn, Producers, Verdict};
+use super::producers::{CompletedTxn, ProducerError, Producers, Verdict};
 use super::producers_file;
 use super::segment::Segment;
 use super::verification::{Verification, VerificationGuard, Verifications};
@@ -27,7 +27,9 @@ use super::view::LogView;
 use crate::env::{Disk, OpenMode};
 use crate::record::builder::{stamp, stamp_timestamp};
 use crate::record::{BatchHeader, BatchView, TimestampType};
-use crate::types::{LeaderEpoch, NO_TIMESTAMP, Offset, Timestamp};
+use crate::types::{
+    LeaderEpoch, NO_SEQUENCE, NO_TIMESTAMP, Offset, ProducerEpoch, ProducerId, Timestamp,
+};
 
 /// The name of the file of leader epochs.
 pub const EPOCHS_FILE: &str = "leader-epoch-checkpoint";
@@ -217,6 +219,22 @@ impl Log {
         Ok(Some(self.verifications.begin(header, bumps_epoch, now)))
     }
 
+    /// As [`Log::begin_verification`], for what a coordinator of this broker will append, which
+    /// has no sequence. Whether its transaction is open here already.
+    pub fn begin_own_verification(
+        &mut self,
+        id: ProducerId,
+        epoch: ProducerEpoch,
+        now: Timestamp,
+    ) -> bool {
+        let known = self.producers.get(id);
+        if known.is_some_and(|known| known.is_in_transaction(epoch)) {
+            return true;
+        }
+        self.verifications.begin_at(id, epoch, NO_SEQUENCE, false, now);
+        false
+    }
+
     /// As [`Log::append_as_leader`], for a batch in a transaction.
     pub fn append_in_transaction(
         &mut self,
@@ -270,6 +288,14 @@ impl Log {
     ) -> Result<Appended, AppendError> {
         self.check_online()?;
         self.producers.check_epoch(header)?;
+        let producer_id = header.producer_id;
+        let known = self.producers.get(producer_id);
+        if header.attributes.is_transactional()
+            && !known.is_some_and(|known| known.is_in_transaction(header.producer_epoch))
+            && !self.verifications.is_open(producer_id)
+        {
+            return Err(ProducerError::NotInTransaction { producer_id }.into());
+        }
         self.append_data(batch, header, epoch, now)
     }
 

@@ -53,9 +53,21 @@ impl Verifications {
         bumps_epoch: bool,
         now: Timestamp,
     ) -> VerificationGuard {
-        let (epoch, sequence) = (header.producer_epoch, header.base_sequence);
+        let (id, epoch) = (header.producer_id, header.producer_epoch);
+        self.begin_at(id, epoch, header.base_sequence, bumps_epoch, now)
+    }
+
+    /// As [`Verifications::begin`], for a batch that is not made yet.
+    pub fn begin_at(
+        &mut self,
+        id: ProducerId,
+        epoch: ProducerEpoch,
+        sequence: Sequence,
+        bumps_epoch: bool,
+        now: Timestamp,
+    ) -> VerificationGuard {
         let next = &mut self.next;
-        let entry = self.by_id.entry(header.producer_id).or_insert_with(|| {
+        let entry = self.by_id.entry(id).or_insert_with(|| {
             *next += 1;
             let guard = VerificationGuard(*next);
             Entry { guard, lowest_sequence: sequence, epoch, bumps_epoch, since: now }
@@ -66,6 +78,12 @@ impl Verifications {
             entry.lowest_sequence = entry.lowest_sequence.min(sequence);
         }
         entry.guard
+    }
+
+    /// Whether a question about this producer is open: what a coordinator of this broker needs to
+    /// begin a transaction in its own log.
+    pub fn is_open(&self, id: ProducerId) -> bool {
+        self.by_id.contains_key(&id)
     }
 
     /// Whether a batch that is no retry may be appended; `producer` is what is known of its

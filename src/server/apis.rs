@@ -124,8 +124,10 @@ apis! {
     InitProducerId 0-5 Broker OneAtATime later!(api::init_producer_id::handle);
     OffsetForLeaderEpoch 2-4 Broker OneAtATime now!(api::offset_for_leader_epoch::handle);
     AddPartitionsToTxn 0-5 Broker OneAtATime later!(api::add_partitions_to_txn::handle);
+    AddOffsetsToTxn 0-4 Broker OneAtATime later!(api::add_offsets_to_txn::handle);
     EndTxn 0-5 Broker OneAtATime later!(api::end_txn::handle);
     WriteTxnMarkers 1-2 Broker OneAtATime api::write_txn_markers::handle;
+    TxnOffsetCommit 0-5 Broker OneAtATime later!(api::txn_offset_commit::handle);
     DescribeAcls 1-3 Both OneAtATime now!(api::describe_acls::handle);
     CreateAcls 1-3 Both OneAtATime now!(api::create_acls::handle);
     DeleteAcls 1-3 Both OneAtATime now!(api::delete_acls::handle);

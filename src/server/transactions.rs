@@ -14,6 +14,7 @@ use super::live_config::LiveConfig;
 use super::producer_ids::ProducerIds;
 use crate::config::keys::transaction::TransactionSettings;
 use crate::controller::driver::ControllerHandle;
+use crate::coordinator::groups::Groups;
 use crate::coordinator::transactions::{
     Command, Effect, Partitions as TopicPartitions, Reply, Settings, TransactionShard,
 };
@@ -23,7 +24,7 @@ use crate::metadata::MetadataImage;
 use crate::metadata::image::Changes;
 use crate::record::CompressionType;
 use crate::store::coordinators::{Coordinators, Surroundings};
-use crate::store::partition::Accepted;
+use crate::store::partition::{Accepted, Partition};
 use crate::types::{ErrorCode, NO_LEADER_EPOCH, PartitionIndex, ProducerId, TopicPartition};
 
 /// The topic that transactional ids are kept in.
@@ -37,6 +38,7 @@ pub struct Transactions {
     around: Surroundings,
     controller: ControllerHandle,
     producer_ids: Arc<ProducerIds>,
+    groups: Arc<Coordinators<Groups>>,
     configuration: Arc<LiveConfig>,
     coordinators: Coordinators<TransactionShard>,
     /// Which task ends the transaction of an id; one that is not named here writes nothing.
@@ -64,6 +66,7 @@ impl Transactions {
         around: Surroundings,
         controller: ControllerHandle,
         producer_ids: Arc<ProducerIds>,
+        groups: Arc<Coordinators<Groups>>,
         configuration: Arc<LiveConfig>,
     ) -> Arc<Self> {
         Arc::new_cyclic(|this: &Weak<Self>| {
@@ -94,6 +97,7 @@ impl Transactions {
                 around,
                 controller,
                 producer_ids,
+                groups,
                 configuration,
                 coordinators,
                 ending: Mutex::default(),
@@ -325,6 +329,20 @@ impl Transactions {
         let partition = self.around.partitions.get(id).ok_or(ErrorCode::NotLeaderOrFollower)?;
         partition.check_leader(NO_LEADER_EPOCH).map_err(|error| error.code())?;
         let now = self.around.env.clock.wall();
+        if *partition.topic == *self.groups.topic() {
+            // The coordinator of its groups applies what the marker ends.
+            let producer = Producer { id: marker.producer_id, epoch: marker.producer_epoch };
+            let outcome = if marker.committed { Outcome::Committed } else { Outcome::Aborted };
+            let append = |log: &Partition| log.append_marker(marker, now);
+            return self.groups.end_transaction(id.partition, producer, outcome, append).map_err(
+                |code| match code {
+                    ErrorCode::CoordinatorNotAvailable
+                    | ErrorCode::CoordinatorLoadInProgress
+                    | ErrorCode::NotCoordinator => ErrorCode::NotLeaderOrFollower,
+                    code => code,
+                },
+            );
+        }
         let accepted = partition.append_marker(marker, now).map_err(|error| error.code())?;
         if let Some(kind) = accepted.flush {
             self.around.flusher.request(&partition, kind);

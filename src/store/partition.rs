@@ -20,7 +20,10 @@ use crate::log::{
 use crate::metadata;
 use crate::record::{BatchHeader, Validated};
 use crate::replica::Leader;
-use crate::types::{BrokerId, LeaderEpoch, NO_LEADER_EPOCH, Offset, Timestamp, TopicPartition};
+use crate::types::{
+    BrokerId, LeaderEpoch, NO_LEADER_EPOCH, Offset, ProducerEpoch, ProducerId, Timestamp,
+    TopicPartition,
+};
 
 /// What a producer waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -245,6 +248,16 @@ impl Partition {
     ) -> Result<Verification, StoreError> {
         let guard = self.monitor.lock().log.begin_verification(header, bumps_epoch, now)?;
         Ok(guard.map_or(Verification::Ongoing, Verification::Guarded))
+    }
+
+    /// See [`Log::begin_own_verification`].
+    pub fn begin_own_verification(
+        &self,
+        id: ProducerId,
+        epoch: ProducerEpoch,
+        now: Timestamp,
+    ) -> bool {
+        self.monitor.lock().log.begin_own_verification(id, epoch, now)
     }
 
     /// Appends the marker that ends a transaction, with acks=all.

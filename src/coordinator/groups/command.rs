@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 
+use crate::coordinator::Producer;
 use crate::types::{ErrorCode, LeaderEpoch, Offset, PartitionIndex, TopicId};
 
 /// A command to the shard that has charge of a group.
@@ -154,6 +155,8 @@ pub struct LeavingMember {
 pub struct CommitOffsets {
     /// Who.
     pub member: Member,
+    /// Whose transaction they are part of, and count once it is committed.
+    pub producer: Option<Producer>,
     /// How long to keep them, by old clients.
     pub retention_ms: Option<i64>,
     /// By topic.

@@ -23,19 +23,21 @@ impl Groups {
         ticket: Ticket,
         asked: CommitOffsets,
     ) -> Decided {
-        let CommitOffsets { member, retention_ms, topics } = asked;
+        let CommitOffsets { member, producer, retention_ms, topics } = asked;
         let name = &member.group;
         let checked = match self.classic(name) {
             None if member.generation >= 0 => Err(ErrorCode::IllegalGeneration),
             None => Ok(()),
-            Some(group) => check_commit(group, &member),
+            Some(group) => check_commit(group, &member, producer.is_some()),
         };
         if let Err(error) = checked {
             return Decision::answer(ticket, Err(error));
         }
         let simple = || Group::Classic(ClassicGroup::new(name, moment.wall));
         self.groups.entry(name.clone()).or_insert_with(simple);
-        self.alive(moment, name, &member.member_id);
+        if producer.is_none() {
+            self.alive(moment, name, &member.member_id);
+        }
         let mut records = Vec::new();
         let mut results = Vec::with_capacity(topics.len());
         for (topic, topic_id, offsets) in topics {
@@ -64,7 +66,8 @@ impl Groups {
             }
             results.push((topic, partitions));
         }
-        Decision::write(records, ticket, Ok(GroupReply::Partitions(results)))
+        let written = Decision::write(records, ticket, Ok(GroupReply::Partitions(results)));
+        Decision { producer, ..written }
     }
 
     /// OffsetFetch.
@@ -187,19 +190,26 @@ fn is_of_topic(moment: &Moment, topic: &str, known: &Committed) -> bool {
     id == Uuid::ZERO || moment.image.topics.by_name(topic).is_none_or(|now| now.id == id)
 }
 
-fn check_commit(group: &ClassicGroup, member: &Member) -> Result<(), ErrorCode> {
+fn check_commit(
+    group: &ClassicGroup,
+    member: &Member,
+    in_transaction: bool,
+) -> Result<(), ErrorCode> {
     let is_nobody = member.member_id.is_empty() && member.instance_id.is_none();
     if member.generation < 0 && group.state == State::Empty {
         return Ok(()); // A consumer that assigns itself, or a tool.
     }
     if member.generation < 0 && is_nobody {
+        if in_transaction {
+            return Ok(()); // Old versions do not say who commits.
+        }
         return Err(ErrorCode::UnknownMemberId);
     }
     group.check(&member.member_id, member.instance_id.as_deref())?;
     if member.generation != group.generation {
         return Err(ErrorCode::IllegalGeneration);
     }
-    if group.state == State::CompletingRebalance {
+    if group.state == State::CompletingRebalance && !in_transaction {
         return Err(ErrorCode::RebalanceInProgress);
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! One file an API: authorize, resolve, call one thing, translate back.
 
+pub mod add_offsets_to_txn;
 pub mod add_partitions_to_txn;
 pub mod allocate_producer_ids;
 pub mod alter_client_quotas;
@@ -47,6 +48,7 @@ pub mod offset_fetch;
 pub mod offset_for_leader_epoch;
 pub mod produce;
 pub mod sync_group;
+pub mod txn_offset_commit;
 pub mod unregister_broker;
 pub mod update_features;
 pub mod write_txn_markers;

@@ -47,7 +47,8 @@ pub(in crate::server) async fn handle(
     let answer = if topics.is_empty() {
         Ok(GroupReply::Partitions(Vec::new())) // Nothing to commit: nobody is asked.
     } else {
-        let command = GroupCommand::Commit(CommitOffsets { member, retention_ms, topics });
+        let command =
+            GroupCommand::Commit(CommitOffsets { member, producer: None, retention_ms, topics });
         super::groups::ask(context, &group, command).await
     };
     let (mut results, failed) = match answer {
