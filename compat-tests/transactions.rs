@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::harness::client::{create_topic, read_all};
 use crate::harness::{Broker, PATIENCE, soon};
@@ -140,4 +141,41 @@ fn a_transaction_whose_producer_is_gone_is_aborted_when_its_time_is_over() {
     send(&other, 0, "kept");
     other.commit_transaction(PATIENCE).unwrap();
     soon(vec!["kept".to_owned()], || read(&broker, "read_committed", 0));
+}
+
+#[test]
+fn offsets_in_a_transaction_count_when_it_is_committed_and_only_then() {
+    let broker = Broker::start("offsets");
+    create_topic(&broker, "t", 1, &[]);
+    let mut config = broker.client();
+    config.set("group.id", "g").set("enable.auto.commit", "false");
+    let consumer: BaseConsumer = config.create().unwrap();
+    let mut at = TopicPartitionList::new();
+    at.add_partition_offset("t", 0, Offset::Offset(0)).unwrap();
+    consumer.assign(&at).unwrap();
+    let producer = transactional(&broker, "tx", PATIENCE);
+    let committed = || {
+        let mut asked = TopicPartitionList::new();
+        asked.add_partition("t", 0);
+        let told = consumer.committed_offsets(asked, PATIENCE).unwrap();
+        told.find_partition("t", 0).unwrap().offset()
+    };
+    let in_transaction = |offset: i64| {
+        producer.begin_transaction().unwrap();
+        send(&producer, 0, "v");
+        producer.flush(PATIENCE).unwrap();
+        let mut offsets = TopicPartitionList::new();
+        offsets.add_partition_offset("t", 0, Offset::Offset(offset)).unwrap();
+        let group = consumer.group_metadata().unwrap();
+        producer.send_offsets_to_transaction(&offsets, &group, PATIENCE).unwrap();
+    };
+    in_transaction(7);
+    producer.abort_transaction(PATIENCE).unwrap();
+    soon(Offset::Invalid, committed);
+    in_transaction(8);
+    producer.commit_transaction(PATIENCE).unwrap();
+    soon(Offset::Offset(8), committed);
+    let broker = broker.kill().start();
+    soon(Offset::Offset(8), committed);
+    assert_eq!(read(&broker, "read_committed", 0), ["v"]);
 }
