@@ -135,8 +135,8 @@ apis! {
     AlterConfigs 0-2 Both OneAtATime later!(api::alter_configs::handle);
     DescribeLogDirs 1-5 Broker OneAtATime now!(api::describe_log_dirs::handle);
     CreatePartitions 0-3 Both OneAtATime later!(api::create_partitions::handle);
-    ElectLeaders 0-2 Both OneAtATime later!(api::elect_leaders::handle);
     DeleteGroups 0-2 Broker OneAtATime later!(api::delete_groups::handle);
+    ElectLeaders 0-2 Both OneAtATime later!(api::elect_leaders::handle);
     IncrementalAlterConfigs 0-1 Both OneAtATime later!(api::incremental_alter_configs::handle);
     AlterPartitionReassignments 0-1 Both OneAtATime later!(api::alter_partition_reassignments::handle);
     ListPartitionReassignments 0-0 Both OneAtATime now!(api::list_partition_reassignments::handle);
