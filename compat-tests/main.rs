@@ -22,3 +22,4 @@ mod kills;
 mod produce;
 mod swap;
 mod tools;
+mod transactions;

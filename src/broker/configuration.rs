@@ -7,11 +7,12 @@ use std::time::Duration;
 use super::rules::Meaning;
 use super::settings::{Advertised, BrokerSettings, ListenerSettings};
 use crate::config::{BrokerConfig, Props, TopicConfig};
+use crate::coordinator::groups::GroupsConfig;
 use crate::log::LogConfig;
 use crate::metadata::ConfigResource;
 use crate::raft::log::MetadataLogConfig;
 use crate::raft::{ReplicaKey, Voter, VoterEndpoint, VoterSet};
-use crate::record::Rules;
+use crate::record::{CompressionType, Rules};
 use crate::server::live_config::{LiveConfig, say};
 use crate::server::services::ServerConfig;
 use crate::store::cleaner::CleanerSettings;
@@ -148,6 +149,11 @@ pub fn settings(config: BrokerConfig, open_files: u64) -> BrokerSettings {
             log_config(&log_of.at(image), own.unwrap_or(&Props::new()))
         }),
         cleaner_of: Arc::new(move |image| cleaner(&cleaner_of.at(image))),
+        groups: Arc::new(groups_config(&config)),
+        offsets_compression: u8::try_from(config.group.offsets_topic_compression_codec)
+            .ok()
+            .and_then(CompressionType::from_id)
+            .unwrap_or(CompressionType::None),
         server: ServerConfig {
             socket_request_max_bytes: config.network.socket_request_max_bytes.max(0) as usize,
             queued_max_request_bytes: u64::try_from(config.network.queued_max_request_bytes)
@@ -184,6 +190,19 @@ pub fn settings(config: BrokerConfig, open_files: u64) -> BrokerSettings {
             unflushed_bytes_max: UNFLUSHED_BYTES_MAX,
         },
         open_files: files_for_connections.clamp(16, 65_536) as usize,
+    }
+}
+
+fn groups_config(config: &BrokerConfig) -> GroupsConfig {
+    let group = &config.group;
+    GroupsConfig {
+        session_timeout_min_ms: group.group_min_session_timeout_ms,
+        session_timeout_max_ms: group.group_max_session_timeout_ms,
+        initial_rebalance_delay: milliseconds(group.group_initial_rebalance_delay_ms),
+        members_max: usize::try_from(group.group_max_size).unwrap_or(usize::MAX),
+        metadata_max_bytes: usize::try_from(group.offset_metadata_max_bytes).unwrap_or(0),
+        offsets_retention_ms: i64::from(group.offsets_retention_minutes) * 60_000,
+        offsets_check_interval: milliseconds(group.offsets_retention_check_interval_ms),
     }
 }
 

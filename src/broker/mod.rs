@@ -26,6 +26,8 @@ use self::reports::Reporter;
 use self::settings::BrokerSettings;
 use crate::controller::command::{BrokerHeartbeat, Refusal, RegisterBroker, RegisterController};
 use crate::controller::driver::{self, ControllerHandle, Driver, Observer, Start};
+use crate::coordinator::groups::Groups;
+use crate::coordinator::groups::command::GroupCommand;
 use crate::env::{Env, Listener};
 use crate::format::FormatError;
 use crate::log::{LogShared, OpenFiles};
@@ -39,7 +41,9 @@ use crate::server::fetch_sessions::FetchSessions;
 use crate::server::listener::{self, Connections};
 use crate::server::producer_ids::ProducerIds;
 use crate::server::services::{Services, Stopping};
+use crate::server::transactions::Transactions;
 use crate::store::cleaner::Cleaner;
+use crate::store::coordinators::{Coordinators, Surroundings};
 use crate::store::log_dirs::{self, Checkpoints, LogDir, LogDirError};
 use crate::store::{Flusher, Partitions, Placement, housekeeping};
 use crate::types::{BrokerId, TopicPartition};
@@ -103,6 +107,8 @@ pub struct Broker {
 /// Acts on images, and tells the reporter that there is a new one.
 struct BrokerObserver {
     placement: Arc<Placement>,
+    transactions: Arc<Transactions>,
+    groups: Arc<Coordinators<Groups>>,
     changed: Arc<Notify>,
 }
 
@@ -114,6 +120,17 @@ impl Observer for BrokerObserver {
     ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
         Box::pin(async move {
             self.placement.apply(&image, changes).await;
+            self.transactions.on_image(&image, changes);
+            self.groups.on_image(&image, changes);
+            let deleted: Vec<String> =
+                changes.topics_deleted.iter().map(|topic| topic.name.to_string()).collect();
+            if !deleted.is_empty() {
+                for partition in self.groups.partitions() {
+                    // Nobody waits: it is written before the image is published.
+                    let command = GroupCommand::TopicsDeleted(deleted.clone());
+                    let _ = self.groups.submit(partition, command);
+                }
+            }
             if !changes.partitions.is_empty() {
                 self.changed.notify_one();
             }
@@ -158,12 +175,50 @@ impl Broker {
             );
         }
         placement.apply(&image, &everything(&image)).await;
+        let flusher = Arc::new(Flusher::default());
+        let groups = Arc::new(Coordinators::new(
+            "__consumer_offsets",
+            Surroundings {
+                env: env.clone(),
+                this_broker: settings.node_id,
+                partitions: Arc::clone(&partitions),
+                flusher: Arc::clone(&flusher),
+                image: controller.images(),
+            },
+            settings.offsets_compression,
+            {
+                let config = Arc::clone(&settings.groups);
+                Box::new(move |_| Groups::new(Arc::clone(&config)))
+            },
+            Box::new(|_, effect| match effect {}),
+        ));
+        groups.on_image(&image, &everything(&image));
+
+        let producer_ids = Arc::new(ProducerIds::new(settings.node_id, -1));
+        let transactions = Transactions::new(
+            Surroundings {
+                env: env.clone(),
+                this_broker: settings.node_id,
+                partitions: Arc::clone(&partitions),
+                flusher: Arc::clone(&flusher),
+                image: controller.images(),
+            },
+            controller.clone(),
+            Arc::clone(&producer_ids),
+            Arc::clone(&groups),
+            Arc::clone(&settings.configuration),
+        );
+        transactions.on_image(&image, &everything(&image));
 
         let failed = Arc::new(Mutex::new(None));
         let stopping = Arc::new(Stopping::default());
         let changed = Arc::new(Notify::new());
-        let observer =
-            BrokerObserver { placement: Arc::clone(&placement), changed: Arc::clone(&changed) };
+        let observer = BrokerObserver {
+            placement: Arc::clone(&placement),
+            transactions: Arc::clone(&transactions),
+            groups: Arc::clone(&groups),
+            changed: Arc::clone(&changed),
+        };
         spawn_driver(&env, driver, observer, &failed, &stopping);
         let epoch = register(&env, &settings, &storage, &controller, endpoints).await?;
         let reporter = Reporter {
@@ -175,9 +230,9 @@ impl Broker {
         };
         env.threads.spawn(Box::pin(reporter.run(changed, Arc::clone(&stopping))));
 
-        let flusher = Arc::new(Flusher::default());
         let checkpoints =
             Arc::new(Checkpoints::new(Arc::clone(&env.disk), settings.log_dirs.clone()));
+        producer_ids.set_broker_epoch(epoch);
         let services = Arc::new(Services {
             env: env.clone(),
             config: settings.server.clone(),
@@ -188,9 +243,11 @@ impl Broker {
             image: controller.images(),
             controller: controller.clone(),
             partitions: Arc::clone(&partitions),
+            groups,
             flusher: Arc::clone(&flusher),
             log_dirs: settings.log_dirs.clone(),
-            producer_ids: ProducerIds::new(settings.node_id, epoch),
+            producer_ids,
+            transactions,
             budget: Budget::new(settings.server.queued_max_request_bytes),
             connections: Connections::default(),
             fetch_sessions: Mutex::new(FetchSessions::new(settings.server.fetch_sessions_max)),
@@ -267,11 +324,13 @@ impl Broker {
             }
         }
         self.services.stopping.set();
+        self.services.groups.stop(); // Whoever waits to join looks for another coordinator.
         let clock = &self.env.clock;
         let until = clock.now() + DRAIN_MAX;
         while self.services.connections.total() > 0 && clock.now() < until {
             clock.sleep_until(clock.now() + DRAIN_LOOK).await;
         }
+        self.services.transactions.stop();
         let partitions = Arc::clone(&self.services.partitions);
         let checkpoints = Arc::clone(&self.checkpoints);
         let closed = self.env.threads.run_blocking(move || {

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::controller::ConfigRules;
+use crate::coordinator::groups::GroupsConfig;
 use crate::metadata::MetadataImage;
 use crate::raft::log::MetadataLogConfig;
 use crate::raft::{VoterEndpoint, VoterSet};
+use crate::record::CompressionType;
 use crate::server::live_config::LiveConfig;
 use crate::server::services::ServerConfig;
 use crate::store::cleaner::CleanerSettings;
@@ -83,6 +85,10 @@ pub struct BrokerSettings {
     pub rules: Arc<dyn ConfigRules>,
     /// The settings of a topic's logs.
     pub log_config_of: LogConfigOf,
+    /// Group coordinators.
+    pub groups: Arc<GroupsConfig>,
+    /// `offsets.topic.compression.codec`.
+    pub offsets_compression: CompressionType,
     /// The network side.
     pub server: ServerConfig,
     /// How compaction runs.

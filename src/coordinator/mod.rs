@@ -1,6 +1,11 @@
-//! What coordinators keep in internal topics. Pure: no I/O, no clock.
+//! What coordinators keep in internal topics, and how they decide. Pure: no I/O, no clock.
 //!
-//! Read `records/mod.rs`: the records of `__consumer_offsets`, `__transaction_state` and
-//! `__share_group_state`.
+//! Read `shard.rs` (a coordinator of one partition as a machine), then `records/mod.rs`: the
+//! records of `__consumer_offsets`, `__transaction_state` and `__share_group_state`.
 
+pub mod groups;
 pub mod records;
+pub mod shard;
+pub mod transactions;
+
+pub use shard::{Answer, Decision, Moment, Outcome, Producer, Shard, Ticket, partition_for};

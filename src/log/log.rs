@@ -18,14 +18,18 @@ use super::error::AppendError;
 use super::files::{DELETED, OpenFiles, SNAPSHOT, file_name, offset_of};
 use super::flush::{FlushJob, FlushKind, sync_names};
 use super::index::{OffsetEntry, TimeEntry};
-use super::producers::{CompletedTxn, Producers, Verdict};
+use super::marker::Marker;
+use super::producers::{CompletedTxn, ProducerError, Producers, Verdict};
 use super::producers_file;
 use super::segment::Segment;
+use super::verification::{Verification, VerificationGuard, Verifications};
 use super::view::LogView;
 use crate::env::{Disk, OpenMode};
 use crate::record::builder::{stamp, stamp_timestamp};
-use crate::record::{BatchHeader, TimestampType};
-use crate::types::{LeaderEpoch, NO_TIMESTAMP, Offset, Timestamp};
+use crate::record::{BatchHeader, BatchView, TimestampType};
+use crate::types::{
+    LeaderEpoch, NO_SEQUENCE, NO_TIMESTAMP, Offset, ProducerEpoch, ProducerId, Timestamp,
+};
 
 /// The name of the file of leader epochs.
 pub const EPOCHS_FILE: &str = "leader-epoch-checkpoint";
@@ -69,6 +73,8 @@ pub struct Log {
     /// The epochs in memory are not those in the file.
     pub(super) epochs_dirty: bool,
     pub(super) producers: Producers,
+    /// Transactions that are about to begin here.
+    pub(super) verifications: Verifications,
     /// Offsets of the `.snapshot` files, ascending.
     pub(super) snapshots: Vec<Offset>,
     /// Everything below is flushed.
@@ -141,6 +147,7 @@ impl Log {
     /// Forgets producers that are silent for too long.
     pub fn expire_producers(&mut self, now: Timestamp, expiration_ms: i64) {
         self.producers.expire(now, expiration_ms);
+        self.verifications.expire(now, expiration_ms);
     }
 
     /// Why the log takes nothing any more, if so.
@@ -183,8 +190,8 @@ impl Log {
         now: Timestamp,
     ) -> Result<Appended, AppendError> {
         self.check_online()?;
-        let by_append = self.config.rules.timestamp_type == TimestampType::LogAppendTime;
         if let Verdict::Duplicate(original) = self.producers.decide(header)? {
+            let by_append = self.config.rules.timestamp_type == TimestampType::LogAppendTime;
             return Ok(Appended {
                 base_offset: original.first_offset(),
                 last_offset: original.last_offset,
@@ -194,6 +201,114 @@ impl Log {
                 rolled: false,
             });
         }
+        self.append_data(batch, header, epoch, now)
+    }
+
+    /// A transactional batch is about to be appended: the guard with which to come back once the
+    /// coordinator has been asked, or nothing when its transaction is open here already.
+    pub fn begin_verification(
+        &mut self,
+        header: &BatchHeader,
+        bumps_epoch: bool,
+        now: Timestamp,
+    ) -> Result<Option<VerificationGuard>, AppendError> {
+        self.check_online()?;
+        self.producers.check_epoch(header)?;
+        let producer = self.producers.get(header.producer_id);
+        if producer.is_some_and(|known| known.is_in_transaction(header.producer_epoch)) {
+            return Ok(None);
+        }
+        Ok(Some(self.verifications.begin(header, bumps_epoch, now)))
+    }
+
+    /// As [`Log::begin_verification`], for what a coordinator of this broker will append, which
+    /// has no sequence. Whether its transaction is open here already.
+    pub fn begin_own_verification(
+        &mut self,
+        id: ProducerId,
+        epoch: ProducerEpoch,
+        now: Timestamp,
+    ) -> bool {
+        let known = self.producers.get(id);
+        if known.is_some_and(|known| known.is_in_transaction(epoch)) {
+            return true;
+        }
+        self.verifications.begin_at(id, epoch, NO_SEQUENCE, false, now);
+        false
+    }
+
+    /// As [`Log::append_as_leader`], for a batch in a transaction.
+    pub fn append_in_transaction(
+        &mut self,
+        batch: &mut [u8],
+        header: &BatchHeader,
+        verification: Verification,
+        epoch: LeaderEpoch,
+        now: Timestamp,
+    ) -> Result<Appended, AppendError> {
+        if !self.producers.is_duplicate(header) {
+            let producer = self.producers.get(header.producer_id);
+            self.verifications.check(header, verification, producer)?;
+        }
+        self.append_as_leader(batch, header, epoch, now)
+    }
+
+    /// Appends the marker that ends a producer's transaction.
+    ///
+    /// Errors: nothing was appended.
+    pub fn append_marker(
+        &mut self,
+        marker: &Marker,
+        epoch: LeaderEpoch,
+        now: Timestamp,
+    ) -> Result<Appended, AppendError> {
+        self.check_online()?;
+        self.producers.decide_marker(marker)?;
+        let mut batch = marker.batch(now).map_err(|error| self.fail("marker", &error))?;
+        let read = BatchView::first(&batch).map(|view| *view.header());
+        let header = read.map_err(|error| self.fail("marker", &io::Error::other(error)))?;
+        let appended = self.append_own(&mut batch, &header, epoch, now)?;
+        let header = BatchHeader { base_offset: appended.base_offset, ..header };
+        let (coordinator_epoch, aborted) = (marker.coordinator_epoch, !marker.committed);
+        if let Some(txn) = self.producers.apply_marker(&header, coordinator_epoch, aborted, now) {
+            self.finish_txn(&txn).map_err(|error| self.fail("index an abort", &error))?;
+        }
+        self.verifications.clear(marker.producer_id);
+        Ok(appended)
+    }
+
+    /// Appends a batch of records that a coordinator of this broker made. Those of a transaction
+    /// carry its producer, but no sequence (Kafka 4.4 `AppendOrigin.COORDINATOR`).
+    ///
+    /// Errors: nothing was appended.
+    pub fn append_as_coordinator(
+        &mut self,
+        batch: &mut [u8],
+        header: &BatchHeader,
+        epoch: LeaderEpoch,
+        now: Timestamp,
+    ) -> Result<Appended, AppendError> {
+        self.check_online()?;
+        self.producers.check_epoch(header)?;
+        let producer_id = header.producer_id;
+        let known = self.producers.get(producer_id);
+        if header.attributes.is_transactional()
+            && !known.is_some_and(|known| known.is_in_transaction(header.producer_epoch))
+            && !self.verifications.is_open(producer_id)
+        {
+            return Err(ProducerError::NotInTransaction { producer_id }.into());
+        }
+        self.append_data(batch, header, epoch, now)
+    }
+
+    fn append_data(
+        &mut self,
+        batch: &mut [u8],
+        header: &BatchHeader,
+        epoch: LeaderEpoch,
+        now: Timestamp,
+    ) -> Result<Appended, AppendError> {
+        let by_append = self.config.rules.timestamp_type == TimestampType::LogAppendTime;
         let mut header = BatchHeader { base_offset: self.end, leader_epoch: epoch, ..*header };
         if header.next_offset() == i64::MAX {
             return Err(AppendError::OffsetsExhausted(i64::MAX));
@@ -205,6 +320,9 @@ impl Log {
         stamp(batch, header.base_offset, epoch);
         let rolled = self.write(batch, &header, now)?;
         self.producers.apply(&header, now);
+        if header.attributes.is_transactional() {
+            self.verifications.clear(header.producer_id);
+        }
         Ok(Appended {
             base_offset: header.base_offset,
             last_offset: header.last_offset(),

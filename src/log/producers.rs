@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::cleaner::filter::LastRecord;
+use super::marker::Marker;
 use super::txn_index::AbortedTxn;
 use crate::record::BatchHeader;
 use crate::types::{
@@ -28,6 +29,12 @@ pub enum ProducerError {
     OutOfOrder { producer_id: ProducerId, got: Sequence, last: Sequence },
     #[error("producer {producer_id} has a transaction open and writes outside it")]
     NotTransactional { producer_id: ProducerId },
+    #[error("producer {producer_id} has no transaction here that its coordinator knows of")]
+    NotInTransaction { producer_id: ProducerId },
+    #[error(
+        "a marker for producer {producer_id} is of coordinator epoch {epoch}, now is {current}"
+    )]
+    CoordinatorFenced { producer_id: ProducerId, epoch: i32, current: i32 },
 }
 
 impl ProducerError {
@@ -36,7 +43,10 @@ impl ProducerError {
         match self {
             Self::Fenced { .. } => ErrorCode::InvalidProducerEpoch,
             Self::OutOfOrder { .. } => ErrorCode::OutOfOrderSequenceNumber,
-            Self::NotTransactional { .. } => ErrorCode::InvalidTxnState,
+            Self::NotTransactional { .. } | Self::NotInTransaction { .. } => {
+                ErrorCode::InvalidTxnState
+            }
+            Self::CoordinatorFenced { .. } => ErrorCode::TransactionCoordinatorFenced,
         }
     }
 }
@@ -107,6 +117,11 @@ impl Producer {
     /// The sequence of its last record, [`NO_SEQUENCE`] if none is remembered.
     pub fn last_sequence(&self) -> Sequence {
         self.recent.back().map_or(NO_SEQUENCE, |batch| batch.last_sequence)
+    }
+
+    /// Whether it has a transaction open, begun with this epoch.
+    pub fn is_in_transaction(&self, epoch: ProducerEpoch) -> bool {
+        self.open_since.is_some() && self.epoch == epoch
     }
 
     fn decide(&self, header: &BatchHeader) -> Result<Verdict, ProducerError> {
@@ -225,6 +240,24 @@ impl Producers {
         }
     }
 
+    /// Whether this very batch is in the log.
+    pub fn is_duplicate(&self, header: &BatchHeader) -> bool {
+        matches!(self.decide(header), Ok(Verdict::Duplicate(_)))
+    }
+
+    /// Judges a batch that a coordinator made, which has no sequence; changes nothing.
+    pub fn check_epoch(&self, header: &BatchHeader) -> Result<(), ProducerError> {
+        match self.by_id.get(&header.producer_id) {
+            Some(producer)
+                if header.has_producer_id() && header.producer_epoch < producer.epoch =>
+            {
+                let (epoch, current) = (header.producer_epoch, producer.epoch);
+                Err(ProducerError::Fenced { producer_id: header.producer_id, epoch, current })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// A data batch is in the log, at the offsets of its header. Never fails: called for new
     /// batches after [`Producers::decide`], and again on recovery.
     pub fn apply(&mut self, header: &BatchHeader, now: Timestamp) {
@@ -245,6 +278,31 @@ impl Producers {
             producer.open_since = Some(header.base_offset);
             self.open.insert(header.base_offset, id);
         }
+    }
+
+    /// Judges a marker; changes nothing. Under transaction.version 2 every transaction ends with
+    /// an epoch of its own: one that is not higher is of an earlier transaction, unless nothing is
+    /// open, when it is a marker that is sent again (Kafka 4.4
+    /// `ProducerAppendInfo.checkProducerEpoch`).
+    pub fn decide_marker(&self, marker: &Marker) -> Result<(), ProducerError> {
+        let producer_id = marker.producer_id;
+        let Some(producer) = self.by_id.get(&producer_id) else { return Ok(()) };
+        let (epoch, current) = (marker.producer_epoch, producer.epoch);
+        let is_stale = if marker.transaction_version >= 2 {
+            let is_again =
+                epoch == current && (producer.open_since.is_none() || epoch == ProducerEpoch::MAX);
+            epoch <= current && !is_again
+        } else {
+            epoch < current
+        };
+        if is_stale {
+            return Err(ProducerError::Fenced { producer_id, epoch, current });
+        }
+        let (epoch, current) = (marker.coordinator_epoch, producer.coordinator_epoch);
+        if epoch < current {
+            return Err(ProducerError::CoordinatorFenced { producer_id, epoch, current });
+        }
+        Ok(())
     }
 
     /// A transaction marker is in the log. What it completed is to be put into the index of
@@ -381,6 +439,33 @@ mod tests {
     #[test]
     fn a_producer_that_nothing_is_known_of_may_begin_anywhere() {
         assert_eq!(Producers::default().decide(&header(3, 77, 1, 0)), Ok(Verdict::Append));
+    }
+
+    #[test]
+    fn a_marker_of_version_two_must_bring_a_higher_epoch_unless_it_is_sent_again() {
+        let mut producers = Producers::default();
+        let mut data = header(3, 0, 2, 50);
+        data.attributes = data.attributes.transactional(true);
+        producers.apply(&data, NOW);
+        let marker = |producer_epoch, coordinator_epoch, transaction_version| Marker {
+            producer_id: 9,
+            producer_epoch,
+            coordinator_epoch,
+            committed: true,
+            transaction_version,
+        };
+        let code = |producers: &Producers, marker: Marker| {
+            producers.decide_marker(&marker).err().map(|error| error.code())
+        };
+        assert_eq!(code(&producers, marker(3, 0, 0)), None);
+        assert_eq!(code(&producers, marker(2, 0, 0)), Some(ErrorCode::InvalidProducerEpoch));
+        assert_eq!(code(&producers, marker(3, 0, 2)), Some(ErrorCode::InvalidProducerEpoch));
+        assert_eq!(code(&producers, marker(4, 0, 2)), None);
+        let txn = producers.apply_marker(&header(4, NO_SEQUENCE, 1, 52), 7, false, NOW).unwrap();
+        producers.complete(&txn);
+        assert_eq!(code(&producers, marker(4, 7, 2)), None, "sent again");
+        let zombie = code(&producers, marker(5, 6, 2));
+        assert_eq!(zombie, Some(ErrorCode::TransactionCoordinatorFenced));
     }
 
     #[test]

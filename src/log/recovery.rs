@@ -29,6 +29,7 @@ use super::log::{EPOCHS_FILE, Log, LogShared};
 use super::producers::Producers;
 use super::producers_file;
 use super::segment::Segment;
+use super::verification::Verifications;
 use super::view::LogView;
 use crate::record::control::{ControlType, coordinator_epoch};
 use crate::record::{BatchView, HEADER_LEN, Records};
@@ -143,6 +144,7 @@ impl Log {
             epochs: Arc::new(epochs),
             epochs_dirty: false,
             producers: Producers::default(),
+            verifications: Verifications::default(),
             snapshots,
             flushed,
             recovery_point: flushed,

@@ -103,6 +103,59 @@ messages! {
         /// Whether it is a copy that moves here.
         is_future_key: bool = 0..;
     }
+    /// WriteTxnMarkers. Version 2 says by which version a transaction ends (KIP-1228).
+    pub struct WriteTxnMarkersRequest: 1..=2, flexible 1..; {
+        /// The markers.
+        markers: Vec<WritableTxnMarker> = 1..;
+    }
+    /// One marker, for many partitions.
+    pub struct WritableTxnMarker: 1..=2, flexible 1..; {
+        /// Whose transaction ends.
+        producer_id: i64 = 1..;
+        /// The producer's epoch.
+        producer_epoch: i16 = 1..;
+        /// Whether it is committed.
+        transaction_result: bool = 1..;
+        /// Where.
+        topics: Vec<WritableTxnMarkerTopic> = 1..;
+        /// The epoch of the coordinator.
+        coordinator_epoch: i32 = 1..;
+        /// By which version it ends.
+        transaction_version: i8 = 2.., [ignorable];
+    }
+    /// One topic of a marker.
+    pub struct WritableTxnMarkerTopic: 1..=2, flexible 1..; {
+        /// Its name.
+        name: String = 1..;
+        /// Its partitions.
+        partition_indexes: Vec<i32> = 1..;
+    }
+    /// What became of the markers.
+    pub struct WriteTxnMarkersResponse: 1..=2, flexible 1..; {
+        /// By producer.
+        markers: Vec<WritableTxnMarkerResult> = 1..;
+    }
+    /// What became of one producer's.
+    pub struct WritableTxnMarkerResult: 1..=2, flexible 1..; {
+        /// Whose.
+        producer_id: i64 = 1..;
+        /// By topic.
+        topics: Vec<WritableTxnMarkerTopicResult> = 1..;
+    }
+    /// What became of one topic's.
+    pub struct WritableTxnMarkerTopicResult: 1..=2, flexible 1..; {
+        /// Its name.
+        name: String = 1..;
+        /// By partition.
+        partitions: Vec<WritableTxnMarkerPartitionResult> = 1..;
+    }
+    /// What became of one partition's.
+    pub struct WritableTxnMarkerPartitionResult: 1..=2, flexible 1..; {
+        /// Its number.
+        partition_index: i32 = 1..;
+        /// What happened.
+        error_code: i16 = 1..;
+    }
 }
 
 macro_rules! response_bodies {
@@ -125,4 +178,5 @@ response_bodies! {
     // A client that does not know the broker yet must be able to read its header.
     ApiVersionsResponse header 1..1;
     DescribeLogDirsResponse header 2..;
+    WriteTxnMarkersResponse header 1..;
 }

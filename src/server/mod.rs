@@ -17,3 +17,4 @@ pub mod listener;
 pub mod live_config;
 pub mod producer_ids;
 pub mod services;
+pub mod transactions;

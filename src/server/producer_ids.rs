@@ -29,6 +29,11 @@ impl ProducerIds {
         }
     }
 
+    /// The broker is registered under another epoch.
+    pub fn set_broker_epoch(&self, epoch: i64) {
+        self.broker_epoch.store(epoch, Ordering::Release);
+    }
+
     fn take(&self) -> Option<ProducerId> {
         self.left.lock().next()
     }

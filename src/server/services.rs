@@ -14,10 +14,12 @@ use super::fetch_sessions::FetchSessions;
 use super::listener::Connections;
 use super::live_config::LiveConfig;
 use super::producer_ids::ProducerIds;
+use super::transactions::Transactions;
 use crate::controller::driver::ControllerHandle;
+use crate::coordinator::groups::Groups;
 use crate::env::Env;
 use crate::metadata::MetadataImage;
-use crate::store::{Flusher, Partitions};
+use crate::store::{Coordinators, Flusher, Partitions};
 use crate::types::BrokerId;
 
 /// Settings of the network side.
@@ -81,12 +83,16 @@ pub struct Services {
     pub controller: ControllerHandle,
     /// The partitions of this broker.
     pub partitions: Arc<Partitions>,
+    /// The coordinators of groups.
+    pub groups: Arc<Coordinators<Groups>>,
     /// Group commit.
     pub flusher: Arc<Flusher>,
     /// The log directories.
     pub log_dirs: Vec<PathBuf>,
     /// Ids for idempotent producers.
-    pub producer_ids: ProducerIds,
+    pub producer_ids: Arc<ProducerIds>,
+    /// The transaction coordinators that are here.
+    pub transactions: Arc<Transactions>,
     /// Memory for requests.
     pub budget: Budget,
     /// Open connections.

@@ -9,6 +9,7 @@
 //! the clock).
 
 pub mod cleaner;
+pub mod coordinators;
 pub mod error;
 pub mod fetch_watch;
 pub mod flusher;
@@ -18,6 +19,7 @@ pub mod partition;
 pub mod partitions;
 pub mod placement;
 
+pub use coordinators::Coordinators;
 pub use error::StoreError;
 pub use fetch_watch::{FetchWatch, FetchWatches};
 pub use flusher::Flusher;

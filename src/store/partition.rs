@@ -16,12 +16,16 @@ use super::fetch_watch::FetchWatches;
 use crate::log::cleaner::choose::{Bounds, filth};
 use crate::log::cleaner::{Budget, CleanError, Extent, Filth, Pass, Replacement};
 use crate::log::segment::Segment;
-use crate::log::{Appended, Deletable, FlushJob, FlushKind, Log, LogConfig, LogView};
+use crate::log::{
+    AppendError, Appended, Deletable, FlushJob, FlushKind, Log, LogConfig, LogView, Marker,
+    Verification,
+};
 use crate::metadata;
-use crate::record::Validated;
+use crate::record::{BatchHeader, Validated};
 use crate::replica::Leader;
 use crate::types::{
-    BrokerId, LeaderEpoch, NO_LEADER_EPOCH, NO_TIMESTAMP, Offset, Timestamp, TopicPartition,
+    BrokerId, LeaderEpoch, NO_LEADER_EPOCH, NO_TIMESTAMP, Offset, ProducerEpoch, ProducerId,
+    Timestamp, TopicPartition,
 };
 
 /// What a producer waits for.
@@ -211,6 +215,84 @@ impl Partition {
         acks: Acks,
         now: Timestamp,
     ) -> Result<Accepted, StoreError> {
+        let batch = match &mut valid.rewritten {
+            Some(rewritten) => &mut rewritten[..],
+            None => bytes,
+        };
+        let header = &valid.header;
+        self.append_with(acks, |log, epoch| log.append_as_leader(batch, header, epoch, now))
+    }
+
+    /// As [`Partition::append`], for a batch in a transaction.
+    pub fn append_in_transaction(
+        &self,
+        bytes: &mut [u8],
+        valid: &mut Validated,
+        verification: Verification,
+        acks: Acks,
+        now: Timestamp,
+    ) -> Result<Accepted, StoreError> {
+        let batch = match &mut valid.rewritten {
+            Some(rewritten) => &mut rewritten[..],
+            None => bytes,
+        };
+        let header = &valid.header;
+        self.append_with(acks, |log, epoch| {
+            log.append_in_transaction(batch, header, verification, epoch, now)
+        })
+    }
+
+    /// What a batch in a transaction must bring along; see [`Log::begin_verification`].
+    pub fn begin_verification(
+        &self,
+        header: &BatchHeader,
+        bumps_epoch: bool,
+        now: Timestamp,
+    ) -> Result<Verification, StoreError> {
+        let guard = self.monitor.lock().log.begin_verification(header, bumps_epoch, now)?;
+        Ok(guard.map_or(Verification::Ongoing, Verification::Guarded))
+    }
+
+    /// See [`Log::begin_own_verification`].
+    pub fn begin_own_verification(
+        &self,
+        id: ProducerId,
+        epoch: ProducerEpoch,
+        now: Timestamp,
+    ) -> bool {
+        self.monitor.lock().log.begin_own_verification(id, epoch, now)
+    }
+
+    /// Appends the marker that ends a transaction, with acks=all.
+    ///
+    /// Errors: nothing was appended.
+    pub fn append_marker(&self, marker: &Marker, now: Timestamp) -> Result<Accepted, StoreError> {
+        let accepted =
+            self.append_with(Acks::All, |log, epoch| log.append_marker(marker, epoch, now))?;
+        // Readers of what is committed get more than the marker.
+        self.watches.on_event();
+        Ok(accepted)
+    }
+
+    /// Appends a whole batch that a coordinator of this broker made, with acks=all.
+    ///
+    /// Errors: nothing was appended.
+    pub fn append_as_coordinator(
+        &self,
+        batch: &mut [u8],
+        header: &BatchHeader,
+        now: Timestamp,
+    ) -> Result<Accepted, StoreError> {
+        self.append_with(Acks::All, |log, epoch| {
+            log.append_as_coordinator(batch, header, epoch, now)
+        })
+    }
+
+    fn append_with(
+        &self,
+        acks: Acks,
+        append: impl FnOnce(&mut Log, LeaderEpoch) -> Result<Appended, AppendError>,
+    ) -> Result<Accepted, StoreError> {
         let mut monitor = self.monitor.lock();
         let Some(leader) = &monitor.leader else {
             return Err(match monitor.log.offline() {
@@ -222,11 +304,7 @@ impl Partition {
         if acks == Acks::All {
             leader.check_in_sync(monitor.log.config().min_insync_replicas)?;
         }
-        let batch = match &mut valid.rewritten {
-            Some(rewritten) => &mut rewritten[..],
-            None => bytes,
-        };
-        let appended = match monitor.log.append_as_leader(batch, &valid.header, epoch, now) {
+        let appended = match append(&mut monitor.log, epoch) {
             Ok(appended) => appended,
             Err(error) => {
                 self.note_offline(&mut monitor);

@@ -8,10 +8,15 @@
 //! Differs from Kafka: the acknowledgement of acks=1 waits for a flush that is due, together with
 //! others, instead of flushing under the partition's lock.
 
+mod transactional;
+
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::BytesMut;
 
+use self::transactional::Looked;
+use crate::log::Verification;
 use crate::protocol::produce::{
     Fault, PartitionAnswer, ProduceRequest, TopicAnswer, TopicRef, encode_response,
 };
@@ -26,8 +31,8 @@ use crate::types::{ErrorCode, PartitionIndex, TopicPartition, Uuid};
 const ADMIN_CLIENT_ID: &str = "__admin_client";
 
 /// Answers.
-pub(in crate::server) fn handle(context: RequestContext, mut body: BytesMut) -> Handled {
-    let mut request = match ProduceRequest::scan(&body, context.version) {
+pub(in crate::server) fn handle(context: RequestContext, body: BytesMut) -> Handled {
+    let request = match ProduceRequest::scan(&body, context.version) {
         Ok(request) => request,
         Err(error) => return Handled::Now(super::malformed(error)),
     };
@@ -43,11 +48,56 @@ pub(in crate::server) fn handle(context: RequestContext, mut body: BytesMut) -> 
             return Handled::Now(respond(&context, &request, &body, &answers));
         }
     };
+    match transactional::look(&context, &request, &body) {
+        Ok(Looked::Ready(verified)) => append_all(context, request, body, acks, Verified(verified)),
+        Ok(Looked::Asks(question)) => Handled::LaterAlone(Box::pin(async move {
+            let verified = transactional::ask(&context, question).await;
+            match append_all(context, request, body, acks, Verified(verified)) {
+                Handled::Now(reply) => reply,
+                Handled::Later(reply) | Handled::LaterAlone(reply) => reply.await,
+            }
+        })),
+        Err(code) => {
+            let refused = |partition: &crate::protocol::produce::PartitionRecords| {
+                PartitionAnswer::refused(partition.index, code)
+            };
+            let answers: Vec<_> = request.partitions.iter().map(refused).collect();
+            if acks == Acks::None {
+                return Handled::Now(no_answer(&context, &answers));
+            }
+            Handled::Now(respond(&context, &request, &body, &answers))
+        }
+    }
+}
+
+/// What was found out of batches in transactions, by their place in the request.
+struct Verified(BTreeMap<usize, Result<Verification, ErrorCode>>);
+
+impl Verified {
+    fn of(&self, at: usize) -> Result<Verification, Refusal> {
+        match self.0.get(&at) {
+            Some(Ok(verification)) => Ok(*verification),
+            Some(Err(code)) => Err(Refusal::Transaction(*code)),
+            None => Ok(Verification::NotNeeded),
+        }
+    }
+}
+
+fn append_all(
+    context: RequestContext,
+    mut request: ProduceRequest,
+    mut body: BytesMut,
+    acks: Acks,
+    verified: Verified,
+) -> Handled {
     let mut answers = Vec::with_capacity(request.partitions.len());
     let mut waits: Vec<(usize, Acknowledged)> = Vec::new();
     for at in 0..request.partitions.len() {
         let index = request.partitions[at].index;
-        match append(&context, &request, at, acks, &mut body) {
+        let appended = verified
+            .of(at)
+            .and_then(|verified| append(&context, &request, at, (acks, verified), &mut body));
+        match appended {
             Ok(accepted) => {
                 answers.push(accepted_answer(index, &accepted));
                 waits.extend(accepted.wait.map(|wait| (at, wait)));
@@ -105,8 +155,8 @@ enum Refusal {
     UnknownTopicId,
     #[error("{0} is internal")]
     Internal(String),
-    #[error("the producer is in no transaction that the coordinator knows")]
-    NoTransaction,
+    #[error("the transaction coordinator says {}", .0.name())]
+    Transaction(ErrorCode),
     #[error(transparent)]
     Batch(#[from] InvalidBatch),
     #[error(transparent)]
@@ -119,7 +169,7 @@ impl Refusal {
             Self::UnknownTopicOrPartition => ErrorCode::UnknownTopicOrPartition,
             Self::UnknownTopicId => ErrorCode::UnknownTopicId,
             Self::Internal(_) => ErrorCode::InvalidTopicException,
-            Self::NoTransaction => ErrorCode::InvalidTxnState,
+            Self::Transaction(code) => *code,
             Self::Batch(error) => error.code(),
             Self::Store(error) => error.code(),
         }
@@ -141,7 +191,7 @@ fn append(
     context: &RequestContext,
     request: &ProduceRequest,
     at: usize,
-    acks: Acks,
+    (acks, verified): (Acks, Verification),
     body: &mut BytesMut,
 ) -> Result<Accepted, Refusal> {
     let wanted = &request.partitions[at];
@@ -165,10 +215,11 @@ fn append(
     let now = context.broker.env.clock.wall();
     let bytes = &mut body[wanted.records.start..wanted.records.start + len];
     let mut valid = validate(bytes, &partition.config().rules, context.version, now)?;
-    if valid.header.attributes.is_transactional() {
-        return Err(Refusal::NoTransaction);
-    }
-    let accepted = partition.append(bytes, &mut valid, acks, now)?;
+    let accepted = if valid.header.attributes.is_transactional() {
+        partition.append_in_transaction(bytes, &mut valid, verified, acks, now)?
+    } else {
+        partition.append(bytes, &mut valid, acks, now)?
+    };
     if let Some(kind) = accepted.flush {
         context.broker.flusher.request(&partition, kind);
     }

@@ -1,0 +1,264 @@
+//! The group coordinator of one partition of `__consumer_offsets` (Kafka 4.4
+//! `GroupCoordinatorShard`): groups of the classic protocol, and the offsets of all groups.
+//!
+//! `command.rs` says what it is asked, `classic.rs` what a group is, `classic_events.rs` what it
+//! does, `offset_events.rs` and `offsets.rs` what becomes of commits. Records of groups of other
+//! kinds are passed over; the log keeps them.
+
+mod classic;
+mod classic_events;
+pub mod command;
+mod offset_events;
+mod offsets;
+mod timers;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+
+use self::classic::{ClassicGroup, State};
+use self::command::{GroupCommand, GroupReply, ListedGroup};
+use self::offsets::Offsets;
+use self::timers::{Due, Timers};
+use super::records::classic::{GroupMetadataKey, OffsetCommitKey, OffsetCommitValue};
+use super::records::{GroupRecord, RecordError};
+use super::shard::{Decision, Moment, Outcome, Producer, Shard, Ticket};
+use crate::codec::CodecError;
+use crate::types::{ErrorCode, Mono, Offset};
+
+/// A member that joins for the first time, and is kept waiting, is held for so long at most.
+const NEW_MEMBER_TIMEOUT: Duration = Duration::from_mins(5);
+
+/// Settings of group coordinators.
+#[derive(Clone, Debug)]
+pub struct GroupsConfig {
+    /// `group.min.session.timeout.ms`.
+    pub session_timeout_min_ms: i32,
+    /// `group.max.session.timeout.ms`.
+    pub session_timeout_max_ms: i32,
+    /// `group.initial.rebalance.delay.ms`.
+    pub initial_rebalance_delay: Duration,
+    /// `group.max.size`.
+    pub members_max: usize,
+    /// `offset.metadata.max.bytes`.
+    pub metadata_max_bytes: usize,
+    /// `offsets.retention.minutes`, in milliseconds.
+    pub offsets_retention_ms: i64,
+    /// `offsets.retention.check.interval.ms`.
+    pub offsets_check_interval: Duration,
+}
+
+/// A group of any kind.
+#[derive(Debug)]
+enum Group {
+    Classic(ClassicGroup),
+}
+
+/// The coordinator of one partition.
+pub struct Groups {
+    config: Arc<GroupsConfig>,
+    groups: BTreeMap<String, Group>,
+    offsets: Offsets,
+    timers: Timers,
+    /// Records are decided here from now on: what a group is at stands in its soft state, and its
+    /// own records add nothing.
+    is_live: bool,
+    /// Groups as the log holds them, until it is read.
+    loading: BTreeMap<String, super::records::classic::GroupMetadataValue>,
+}
+
+/// What takes back a decision.
+#[derive(Debug)]
+pub struct AssignmentTooLarge(String);
+
+type Decided = Decision<Groups>;
+
+impl Groups {
+    /// An empty coordinator.
+    pub fn new(config: Arc<GroupsConfig>) -> Self {
+        Self {
+            config,
+            groups: BTreeMap::new(),
+            offsets: Offsets::default(),
+            timers: Timers::default(),
+            is_live: false,
+            loading: BTreeMap::new(),
+        }
+    }
+
+    fn classic(&mut self, name: &str) -> Option<&mut ClassicGroup> {
+        match self.groups.get_mut(name)? {
+            Group::Classic(group) => Some(group),
+        }
+    }
+
+    fn list(&self) -> Vec<ListedGroup> {
+        let listed = |(name, group): (&String, &Group)| match group {
+            Group::Classic(group) => ListedGroup {
+                group: name.clone(),
+                protocol_type: group.protocol_type.clone().unwrap_or_default(),
+                state: group.state.name(),
+                kind: "classic",
+            },
+        };
+        self.groups.iter().map(listed).collect()
+    }
+
+    fn delete(&mut self, name: &str) -> Result<Vec<GroupRecord>, ErrorCode> {
+        let group = self.classic(name).ok_or(ErrorCode::GroupIdNotFound)?;
+        if group.state != State::Empty {
+            return Err(ErrorCode::NonEmptyGroup);
+        }
+        let mut records = self.offsets.delete_group(name);
+        records.push(group_tombstone(name));
+        Ok(records)
+    }
+}
+
+fn group_tombstone(name: &str) -> GroupRecord {
+    GroupRecord::GroupMetadata(GroupMetadataKey { group: name.to_owned() }, None)
+}
+
+impl Shard for Groups {
+    type Record = GroupRecord;
+    type Command = GroupCommand;
+    type Reply = GroupReply;
+    type Effect = std::convert::Infallible;
+    type Undo = AssignmentTooLarge;
+
+    fn decode(key: &[u8], value: Option<&[u8]>) -> Result<GroupRecord, RecordError> {
+        GroupRecord::decode(key, value).map(|(record, _)| record)
+    }
+
+    fn encode(record: &GroupRecord) -> Result<(BytesMut, Option<BytesMut>), CodecError> {
+        let version = match record {
+            GroupRecord::OffsetCommit(_, Some(value)) if value.expire_timestamp != -1 => 1,
+            GroupRecord::OffsetCommit(..) => 4,
+            GroupRecord::GroupMetadata(..) => 3,
+            _ => 0,
+        };
+        record.encode(version)
+    }
+
+    fn apply(&mut self, offset: Offset, producer: Option<Producer>, record: GroupRecord) {
+        match record {
+            GroupRecord::OffsetCommit(key, value) => {
+                self.offsets.apply(offset, producer, key, value);
+            }
+            GroupRecord::LegacyOffsetCommit(key, value) => {
+                let key = OffsetCommitKey {
+                    group: key.group,
+                    topic: key.topic,
+                    partition: key.partition,
+                };
+                let value = value.map(|old| OffsetCommitValue {
+                    offset: old.offset,
+                    metadata: old.metadata,
+                    commit_timestamp: old.commit_timestamp,
+                    ..OffsetCommitValue::default()
+                });
+                self.offsets.apply(offset, producer, key, value);
+            }
+            GroupRecord::GroupMetadata(key, None) => {
+                self.loading.remove(&key.group);
+                self.groups.remove(&key.group);
+            }
+            GroupRecord::GroupMetadata(key, Some(value)) => {
+                if !self.is_live {
+                    self.loading.insert(key.group, value);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn apply_marker(&mut self, producer: Producer, outcome: Outcome) {
+        self.offsets.apply_marker(producer, outcome);
+    }
+
+    fn loaded(&mut self, moment: &Moment) -> Decided {
+        self.is_live = true;
+        for (name, value) in std::mem::take(&mut self.loading) {
+            let mut group = ClassicGroup::of_record(&name, value, moment.wall);
+            for member in group.members.values_mut() {
+                let timeout = u64::try_from(member.session_timeout_ms).unwrap_or(0);
+                member.expires = moment.now + Duration::from_millis(timeout);
+                let due = Due::Session(Arc::clone(&group.name), Arc::clone(&member.id));
+                self.timers.set(due, member.expires);
+            }
+            self.groups.insert(name, Group::Classic(group));
+        }
+        for name in self.offsets.groups() {
+            let simple = || Group::Classic(ClassicGroup::new(name, moment.wall));
+            self.groups.entry(name.clone()).or_insert_with(simple);
+        }
+        self.timers.set(Due::Expiry, moment.now + self.config.offsets_check_interval);
+        Decision::default()
+    }
+
+    fn decide(&mut self, moment: &Moment, ticket: Ticket, command: GroupCommand) -> Decided {
+        match command {
+            GroupCommand::Join(asked) => self.join(moment, ticket, &asked),
+            GroupCommand::Sync(asked) => self.sync(moment, ticket, asked),
+            GroupCommand::Heartbeat(member) => {
+                let answer = self.heartbeat(moment, &member).map(|()| GroupReply::Done);
+                Decision::answer(ticket, answer)
+            }
+            GroupCommand::Leave(asked) => self.leave(moment, ticket, asked),
+            GroupCommand::Commit(asked) => self.commit(moment, ticket, asked),
+            GroupCommand::Fetch(asked) => {
+                Decision::answer(ticket, Ok(GroupReply::Fetched(self.fetch(moment, &asked))))
+            }
+            GroupCommand::DeleteOffsets(asked) => self.delete_offsets(ticket, &asked),
+            GroupCommand::Describe(name) => {
+                let described = self.classic(&name).map(|group| group.describe());
+                let answer = described.ok_or(ErrorCode::GroupIdNotFound);
+                Decision::answer(ticket, answer.map(GroupReply::Described))
+            }
+            GroupCommand::List => Decision::answer(ticket, Ok(GroupReply::Listed(self.list()))),
+            GroupCommand::Delete(name) => match self.delete(&name) {
+                Ok(records) => Decision::write(records, ticket, Ok(GroupReply::Done)),
+                Err(error) => Decision::answer(ticket, Err(error)),
+            },
+            GroupCommand::TopicsDeleted(names) => {
+                let records = names.iter().flat_map(|name| self.offsets.delete_topic(name));
+                Decision::write(records.collect(), ticket, Ok(GroupReply::Done))
+            }
+        }
+    }
+
+    fn deadline(&self) -> Option<Mono> {
+        self.timers.next()
+    }
+
+    fn on_deadline(&mut self, moment: &Moment) -> Decided {
+        let mut decision = Decision::default();
+        match self.timers.take_due(moment.now) {
+            Some(Due::Session(group, member)) => {
+                self.session_over(moment, &group, &member, &mut decision);
+            }
+            Some(Due::PendingJoin(group, member)) => {
+                if let Some(known) = self.classic(&group) {
+                    known.pending_joins.remove(&member);
+                }
+                self.maybe_complete_join(moment, &group, &mut decision);
+            }
+            Some(Due::Join(group)) => self.join_time_over(moment, &group, &mut decision),
+            Some(Due::Sync(group)) => self.sync_time_over(moment, &group, &mut decision),
+            Some(Due::Expiry) => {
+                self.timers.set(Due::Expiry, moment.now + self.config.offsets_check_interval);
+                decision.records = self.expired(moment);
+            }
+            None => {}
+        }
+        decision
+    }
+
+    fn refused(&mut self, moment: &Moment, undo: AssignmentTooLarge) -> Decided {
+        let mut decision = Decision::default();
+        self.prepare_rebalance(moment, &undo.0, &mut decision);
+        decision
+    }
+}

@@ -1,0 +1,398 @@
+//! A coordinator as its clients meet it: each command, and what follows from it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::*;
+use crate::coordinator::{Answer, Moment, Outcome, Producer, Shard, Ticket};
+use crate::metadata::MetadataImage;
+use crate::metadata::features::TRANSACTION_VERSION;
+use crate::types::{ErrorCode, Mono, ProducerEpoch, ProducerId, Timestamp};
+
+const ID: &str = "tx";
+
+struct Story {
+    shard: TransactionShard,
+    moment: Moment,
+    tickets: u64,
+    ids: ProducerId,
+    effects: Vec<Effect>,
+}
+
+fn settings() -> Settings {
+    Settings {
+        max_timeout_ms: 900_000,
+        id_expiration_ms: 1_000_000,
+        abort_interval: Duration::from_secs(10),
+        expiration_interval: Duration::from_secs(3600),
+    }
+}
+
+fn partitions(indexes: &[i32]) -> Partitions {
+    BTreeMap::from([("t".to_owned(), indexes.iter().copied().collect::<BTreeSet<_>>())])
+}
+
+fn producer(id: ProducerId, epoch: ProducerEpoch) -> Producer {
+    Producer { id, epoch }
+}
+
+impl Story {
+    fn new(version: i16) -> Self {
+        let mut image = MetadataImage::default();
+        image.features = Arc::new(BTreeMap::from([(TRANSACTION_VERSION.to_owned(), version)]));
+        let moment =
+            Moment { now: Mono(0), wall: Timestamp(1_000_000_000), image: Arc::new(image) };
+        let mut shard = TransactionShard::new(settings());
+        shard.loaded(&moment);
+        Self { shard, moment, tickets: 0, ids: 100, effects: Vec::new() }
+    }
+
+    fn absorb(
+        &mut self,
+        decision: crate::coordinator::Decision<TransactionShard>,
+    ) -> Option<Answer<TransactionShard>> {
+        for record in decision.records {
+            let (key, value) = TransactionShard::encode(&record).unwrap();
+            let read = TransactionShard::decode(&key, value.as_deref()).unwrap();
+            self.shard.apply(0, None, read);
+        }
+        self.effects.extend(decision.effects);
+        decision.replies.into_iter().next().map(|(_, answer)| answer)
+    }
+
+    fn ask(&mut self, command: Command) -> Answer<TransactionShard> {
+        self.tickets += 1;
+        let decision = self.shard.decide(&self.moment, Ticket(self.tickets), command);
+        self.absorb(decision).unwrap()
+    }
+
+    fn init(&mut self, expected: Option<Producer>) -> Result<Producer, ErrorCode> {
+        self.ids += 1;
+        let fresh = Some(self.ids);
+        let command =
+            Command::InitProducerId { id: ID.to_owned(), timeout_ms: 60_000, expected, fresh };
+        self.ask(command).map(|reply| match reply {
+            Reply::Producer(producer) => producer,
+            other => panic!("{other:?}"),
+        })
+    }
+
+    fn add(
+        &mut self,
+        producer: Producer,
+        indexes: &[i32],
+        client_version: i16,
+    ) -> Option<ErrorCode> {
+        let (id, partitions) = (ID.to_owned(), partitions(indexes));
+        self.ask(Command::AddPartitions { id, producer, partitions, client_version }).err()
+    }
+
+    fn end(
+        &mut self,
+        producer: Producer,
+        outcome: Outcome,
+        client_version: i16,
+    ) -> Result<Producer, ErrorCode> {
+        self.ids += 1;
+        let (id, fresh) = (ID.to_owned(), Some(self.ids));
+        let command = Command::End { id, producer, outcome, client_version, fresh };
+        self.ask(command).map(|reply| match reply {
+            Reply::Producer(producer) => producer,
+            other => panic!("{other:?}"),
+        })
+    }
+
+    /// All markers that were asked for are written.
+    fn complete(&mut self) {
+        for effect in std::mem::take(&mut self.effects) {
+            let Effect::WriteMarkers { id, producer, .. } = effect else { panic!("{effect:?}") };
+            assert_eq!(self.ask(Command::MarkersWritten { id, producer }), Ok(Reply::Done));
+        }
+    }
+
+    fn known(&self) -> &Transaction {
+        self.shard.get(ID).unwrap()
+    }
+
+    fn wait(&mut self, time: Duration) {
+        self.moment.now = self.moment.now + time;
+        self.moment.wall = Timestamp(self.moment.wall.0 + time.as_millis() as i64);
+        while self.shard.deadline().is_some_and(|at| at <= self.moment.now) {
+            let decision = self.shard.on_deadline(&self.moment);
+            self.absorb(decision);
+        }
+    }
+
+    /// As after a restart: only the record is left.
+    fn set(&mut self, state: State, epoch: ProducerEpoch, client_version: i16) -> Producer {
+        let mut transaction = Transaction::new(7, 60_000, self.moment.wall);
+        (transaction.state, transaction.epoch) = (state, epoch);
+        transaction.client_version = client_version;
+        if state != State::Empty {
+            transaction.started = self.moment.wall;
+        }
+        let record = transaction.to_record(ID, 1);
+        self.shard.apply(0, None, machine::Versioned { record, version: 1 });
+        producer(7, epoch)
+    }
+}
+
+#[test]
+fn a_new_id_gets_a_producer_and_the_next_to_come_fences_it() {
+    let mut story = Story::new(0);
+    let first = story.init(None).unwrap();
+    assert_eq!(first.epoch, 0);
+    let second = story.init(None).unwrap();
+    assert_eq!((second.id, second.epoch), (first.id, 1));
+    assert_eq!(story.add(first, &[0], 0), Some(ErrorCode::ProducerFenced));
+    assert_eq!(story.add(producer(999, 1), &[0], 0), Some(ErrorCode::InvalidProducerIdMapping));
+    assert_eq!(story.add(second, &[0], 0), None);
+}
+
+#[test]
+fn a_timeout_beyond_the_brokers_and_an_empty_id_are_refused() {
+    let mut story = Story::new(0);
+    let mut ask = |id: &str, timeout_ms| {
+        let (id, expected, fresh) = (id.to_owned(), None, Some(1));
+        story.ask(Command::InitProducerId { id, timeout_ms, expected, fresh }).err()
+    };
+    assert_eq!(ask(ID, 900_001), Some(ErrorCode::InvalidTransactionTimeout));
+    assert_eq!(ask(ID, 0), Some(ErrorCode::InvalidTransactionTimeout));
+    assert_eq!(ask("", 1), Some(ErrorCode::InvalidRequest));
+    assert_eq!(ask(ID, 900_000), None);
+}
+
+#[test]
+fn a_transaction_is_committed_by_its_markers() {
+    let mut story = Story::new(0);
+    let p = story.init(None).unwrap();
+    assert_eq!(story.add(p, &[0, 1], 0), None);
+    assert_eq!(story.end(p, Outcome::Committed, 0), Ok(producer(-1, -1)));
+    assert_eq!(story.known().state, State::PrepareCommit);
+    assert_eq!(story.end(p, Outcome::Committed, 0), Err(ErrorCode::ConcurrentTransactions));
+    assert_eq!(story.end(p, Outcome::Aborted, 0), Err(ErrorCode::InvalidTxnState));
+    assert_eq!(story.add(p, &[2], 0), Some(ErrorCode::ConcurrentTransactions));
+    assert_eq!(story.init(None), Err(ErrorCode::ConcurrentTransactions));
+    let Effect::WriteMarkers { partitions: wanted, producer: of, outcome, .. } = &story.effects[0]
+    else {
+        panic!("no markers");
+    };
+    assert_eq!((wanted, *of, *outcome), (&partitions(&[0, 1]), p, Outcome::Committed));
+    story.complete();
+    assert_eq!(story.known().state, State::CompleteCommit);
+    assert!(story.known().partitions.is_empty());
+    assert_eq!(story.end(p, Outcome::Committed, 0), Ok(producer(-1, -1)), "a retry");
+    assert_eq!(story.end(p, Outcome::Aborted, 0), Err(ErrorCode::InvalidTxnState));
+    assert_eq!(story.add(p, &[2], 0), None, "the next transaction, by the same epoch");
+}
+
+#[test]
+fn a_producer_that_begins_anew_aborts_what_it_finds_open() {
+    for version in [0, 1, 2] {
+        let mut story = Story::new(version);
+        let p = story.init(None).unwrap();
+        story.add(p, &[0], version);
+        assert_eq!(story.init(None), Err(ErrorCode::ConcurrentTransactions));
+        assert_eq!(story.known().state, State::PrepareAbort);
+        assert_eq!(story.known().epoch, 1, "nobody has this epoch");
+        assert!(story.end(p, Outcome::Committed, version).is_err());
+        story.complete();
+        assert_eq!(story.init(None), Ok(producer(p.id, 2)));
+    }
+}
+
+#[test]
+fn under_version_two_every_end_bumps_the_epoch_and_a_retry_is_known_by_it() {
+    let mut story = Story::new(2);
+    let p = story.init(None).unwrap();
+    story.add(p, &[0], 2);
+    let next = story.end(p, Outcome::Committed, 2).unwrap();
+    assert_eq!(next, producer(p.id, 1));
+    assert_eq!(story.end(p, Outcome::Committed, 2), Err(ErrorCode::ConcurrentTransactions));
+    story.complete();
+    assert_eq!(story.end(p, Outcome::Committed, 2), Ok(next), "its answer was lost");
+    assert_eq!(story.end(p, Outcome::Aborted, 2), Err(ErrorCode::InvalidTxnState));
+    assert_eq!(story.add(p, &[0], 2), Some(ErrorCode::ProducerFenced));
+    assert_eq!(story.add(next, &[0], 2), None);
+}
+
+/// Kafka 4.4 `TransactionCoordinator.endTransaction` has this table in its comment.
+#[test]
+fn an_end_without_a_transaction_is_answered_as_kafka_answers_it() {
+    use ErrorCode::{InvalidTxnState, ProducerFenced};
+    use Outcome::{Aborted, Committed};
+    let bumped = Ok(producer(7, 6));
+    let done = Ok(producer(7, 5));
+    let none = Ok(producer(-1, -1));
+    // State, version, how it ends, epoch sent (5 is current), answer.
+    let table = [
+        (State::Empty, 2, Aborted, 4, Err(ProducerFenced)),
+        (State::Empty, 2, Aborted, 5, bumped),
+        (State::Empty, 2, Committed, 4, Err(ProducerFenced)),
+        (State::Empty, 2, Committed, 5, Err(InvalidTxnState)),
+        (State::CompleteAbort, 2, Aborted, 4, done),
+        (State::CompleteAbort, 2, Aborted, 5, bumped),
+        (State::CompleteAbort, 2, Committed, 4, Err(InvalidTxnState)),
+        (State::CompleteAbort, 2, Committed, 5, Err(InvalidTxnState)),
+        (State::CompleteCommit, 2, Aborted, 4, Err(InvalidTxnState)),
+        (State::CompleteCommit, 2, Aborted, 5, bumped),
+        (State::CompleteCommit, 2, Committed, 4, done),
+        (State::CompleteCommit, 2, Committed, 5, Err(InvalidTxnState)),
+        (State::PrepareCommit, 2, Committed, 5, Err(ProducerFenced)),
+        (State::PrepareAbort, 2, Committed, 4, Err(InvalidTxnState)),
+        (State::Ongoing, 2, Committed, 4, Err(ProducerFenced)),
+        (State::Ongoing, 2, Committed, 6, Err(ProducerFenced)),
+        (State::Ongoing, 2, Committed, 5, bumped),
+        (State::Empty, 0, Aborted, 5, Err(InvalidTxnState)),
+        (State::Empty, 0, Committed, 5, Err(InvalidTxnState)),
+        (State::CompleteAbort, 0, Aborted, 5, none),
+        (State::CompleteAbort, 0, Committed, 5, Err(InvalidTxnState)),
+        (State::CompleteCommit, 0, Committed, 4, Err(ProducerFenced)),
+        (State::CompleteCommit, 0, Committed, 6, Err(ProducerFenced)),
+        (State::Ongoing, 0, Aborted, 5, none),
+    ];
+    for (state, version, outcome, epoch, expected) in table {
+        let mut story = Story::new(2);
+        story.set(state, 5, version);
+        let answer = story.end(producer(7, epoch), outcome, version);
+        assert_eq!(answer, expected, "{state:?} {version} {outcome:?} {epoch}");
+    }
+}
+
+#[test]
+fn a_producer_whose_epochs_are_used_up_goes_on_under_another_id() {
+    let mut story = Story::new(2);
+    let last = story.set(State::Ongoing, ProducerEpoch::MAX - 1, 2);
+    let next = story.end(last, Outcome::Committed, 2).unwrap();
+    assert_ne!(next.id, last.id);
+    assert_eq!(next.epoch, 0);
+    let Effect::WriteMarkers { producer: of, .. } = &story.effects[0] else { panic!() };
+    assert_eq!(*of, producer(last.id, ProducerEpoch::MAX), "markers are of the old one");
+    story.complete();
+    assert_eq!(story.end(last, Outcome::Committed, 2), Ok(next), "its answer was lost");
+    assert_eq!(story.add(next, &[0], 2), None);
+
+    let mut story = Story::new(1);
+    let last = story.set(State::CompleteCommit, ProducerEpoch::MAX - 1, 0);
+    let next = story.init(Some(last)).unwrap();
+    assert!(next.id != last.id && next.epoch == 0);
+    assert_eq!(story.init(Some(last)), Ok(next), "its answer was lost");
+}
+
+#[test]
+fn without_a_producer_id_at_hand_the_coordinator_asks_for_one_and_changes_nothing() {
+    let mut story = Story::new(2);
+    let last = story.set(State::Ongoing, ProducerEpoch::MAX - 1, 2);
+    let command = Command::End {
+        id: ID.to_owned(),
+        producer: last,
+        outcome: Outcome::Aborted,
+        client_version: 2,
+        fresh: None,
+    };
+    assert_eq!(story.ask(command), Ok(Reply::WantsProducerId));
+    assert_eq!(story.known().state, State::Ongoing);
+    story.wait(Duration::from_secs(80));
+    assert_eq!(story.effects, [Effect::Expel { id: ID.to_owned(), producer: last }]);
+}
+
+#[test]
+fn a_producer_may_bump_its_own_epoch_and_ask_twice() {
+    let mut story = Story::new(0);
+    let p = story.init(None).unwrap();
+    let bumped = story.init(Some(p)).unwrap();
+    assert_eq!(bumped, producer(p.id, 1));
+    assert_eq!(story.init(Some(p)), Ok(bumped));
+    assert_eq!(story.init(Some(producer(p.id, 7))), Err(ErrorCode::ProducerFenced));
+    assert_eq!(story.init(Some(producer(999, 1))), Err(ErrorCode::ProducerFenced));
+}
+
+#[test]
+fn a_transaction_open_for_too_long_is_aborted_with_a_bumped_epoch() {
+    let mut story = Story::new(2);
+    let p = story.init(None).unwrap();
+    story.add(p, &[3], 2);
+    story.wait(Duration::from_secs(60));
+    assert_eq!(story.known().state, State::Ongoing);
+    story.wait(Duration::from_secs(10));
+    assert_eq!(story.known().state, State::PrepareAbort);
+    assert_eq!(story.end(p, Outcome::Committed, 2), Err(ErrorCode::InvalidTxnState));
+    story.complete();
+    assert_eq!(story.add(p, &[3], 2), Some(ErrorCode::ProducerFenced));
+}
+
+#[test]
+fn an_id_that_is_not_used_is_forgotten_unless_a_transaction_is_open() {
+    let mut story = Story::new(0);
+    story.set(State::Ongoing, 0, 0);
+    story.shard.apply(
+        0,
+        None,
+        machine::Versioned {
+            record: Transaction::new(8, 60_000, story.moment.wall).to_record("other", 0),
+            version: 0,
+        },
+    );
+    story.wait(Duration::from_secs(3600));
+    assert!(story.shard.get("other").is_none());
+    assert!(story.shard.get(ID).is_some());
+}
+
+#[test]
+fn after_a_restart_unfinished_transactions_get_their_markers() {
+    for (state, outcome) in
+        [(State::PrepareCommit, Outcome::Committed), (State::PrepareAbort, Outcome::Aborted)]
+    {
+        let mut story = Story::new(2);
+        let p = story.set(state, 3, 2);
+        let decision = story.shard.loaded(&story.moment);
+        let [Effect::WriteMarkers { producer: of, outcome: how, version: 2, .. }] =
+            &decision.effects[..]
+        else {
+            panic!("{:?}", decision.effects);
+        };
+        assert_eq!((*of, *how), (p, outcome));
+    }
+}
+
+#[test]
+fn a_partition_that_is_not_in_the_transaction_does_not_verify() {
+    let mut story = Story::new(1);
+    let p = story.init(None).unwrap();
+    story.add(p, &[0], 0);
+    let ask =
+        |producer| Command::Verify { id: ID.to_owned(), producer, partitions: partitions(&[0, 1]) };
+    let t = || "t".to_owned();
+    assert_eq!(
+        story.ask(ask(p)),
+        Ok(Reply::Verified(vec![
+            (t(), 0, ErrorCode::None),
+            (t(), 1, ErrorCode::TransactionAbortable)
+        ]))
+    );
+    assert_eq!(story.ask(ask(producer(p.id, 9))), Err(ErrorCode::ProducerFenced));
+    story.end(p, Outcome::Committed, 0).unwrap();
+    assert_eq!(story.ask(ask(p)), Err(ErrorCode::ConcurrentTransactions));
+}
+
+#[test]
+fn ids_are_described_and_listed_by_what_they_are() {
+    let mut story = Story::new(2);
+    let p = story.init(None).unwrap();
+    story.add(p, &[0], 2);
+    let described = story.ask(Command::Describe { id: ID.to_owned() });
+    let Ok(Reply::Described(description)) = described else { panic!("{described:?}") };
+    assert_eq!((description.state, description.producer_id), (State::Ongoing, p.id));
+    let missing = story.ask(Command::Describe { id: "other".to_owned() });
+    assert_eq!(missing, Err(ErrorCode::TransactionalIdNotFound));
+    let mut count = |filter| match story.ask(Command::List { filter }) {
+        Ok(Reply::Listed(listed)) => listed.len(),
+        other => panic!("{other:?}"),
+    };
+    let all = Filter { longer_than_ms: -1, ..Filter::default() };
+    assert_eq!(count(all.clone()), 1);
+    assert_eq!(count(Filter { states: Some(vec![State::Empty]), ..all.clone() }), 0);
+    assert_eq!(count(Filter { producer_ids: BTreeSet::from([1]), ..all.clone() }), 0);
+    assert_eq!(count(Filter { longer_than_ms: 10, ..all }), 0);
+}

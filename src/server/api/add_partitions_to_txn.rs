@@ -1,0 +1,120 @@
+//! AddPartitionsToTxn: v0-5.
+//!
+//! Partitions join a producer's transaction. v2: PRODUCER_FENCED. v3: flexible. v4: for brokers;
+//! many transactions at once, or only asked whether partitions are in them (KIP-890). v5:
+//! TRANSACTION_ABORTABLE.
+
+use crate::coordinator::Producer;
+use crate::coordinator::transactions::{Command, Partitions, Reply};
+use crate::protocol::messages::{
+    AddPartitionsToTxnRequest, AddPartitionsToTxnResponse, TopicName,
+    add_partitions_to_txn_request::AddPartitionsToTxnTransaction,
+    add_partitions_to_txn_response::{
+        AddPartitionsToTxnPartitionResult, AddPartitionsToTxnResult, AddPartitionsToTxnTopicResult,
+    },
+    text,
+};
+use crate::server::context::RequestContext;
+use crate::types::{ErrorCode, PartitionIndex};
+
+type Codes = Vec<(String, PartitionIndex, ErrorCode)>;
+
+/// Answers.
+pub(in crate::server) async fn handle(
+    context: &RequestContext,
+    request: AddPartitionsToTxnRequest,
+) -> AddPartitionsToTxnResponse {
+    let response = AddPartitionsToTxnResponse::default();
+    if context.version < 4 {
+        let transaction = AddPartitionsToTxnTransaction::default()
+            .with_transactional_id(request.v3_and_below_transactional_id)
+            .with_producer_id(request.v3_and_below_producer_id)
+            .with_producer_epoch(request.v3_and_below_producer_epoch)
+            .with_topics(request.v3_and_below_topics);
+        let codes = one(context, &transaction).await;
+        return response.with_results_by_topic_v3_and_below(by_topic(codes));
+    }
+    let mut results = Vec::new();
+    for transaction in request.transactions {
+        let codes = one(context, &transaction).await;
+        results.push(
+            AddPartitionsToTxnResult::default()
+                .with_transactional_id(transaction.transactional_id)
+                .with_topic_results(by_topic(codes)),
+        );
+    }
+    response.with_results_by_transaction(results)
+}
+
+async fn one(context: &RequestContext, transaction: &AddPartitionsToTxnTransaction) -> Codes {
+    let mut partitions = Partitions::new();
+    for topic in &transaction.topics {
+        partitions.entry(topic.name.0.to_string()).or_default().extend(&topic.partitions);
+    }
+    let topics = &context.image.topics;
+    let exists = |topic: &str, index: PartitionIndex| {
+        topics.by_name(topic).is_some_and(|topic| topic.partition(index).is_some())
+    };
+    let unknown: Codes = each(&partitions, |topic, index| {
+        // One that does not exist keeps the others out.
+        if exists(topic, index) {
+            ErrorCode::OperationNotAttempted
+        } else {
+            ErrorCode::UnknownTopicOrPartition
+        }
+    });
+    if unknown.iter().any(|(_, _, code)| *code == ErrorCode::UnknownTopicOrPartition) {
+        return unknown;
+    }
+    let id = &*transaction.transactional_id.0;
+    let producer = Producer { id: transaction.producer_id.0, epoch: transaction.producer_epoch };
+    let transactions = &context.broker.transactions;
+    let answer = if id.is_empty() {
+        Err(ErrorCode::InvalidRequest)
+    } else if transaction.verify_only {
+        transactions.verify(id, producer, &partitions).await.map(Reply::Verified)
+    } else {
+        let client_version = if context.version >= 4 { 2 } else { 0 };
+        let command = |_| Command::AddPartitions {
+            id: id.to_owned(),
+            producer,
+            partitions: partitions.clone(),
+            client_version,
+        };
+        transactions.ask(id, command).await
+    };
+    match answer {
+        Ok(Reply::Verified(codes)) => codes,
+        Ok(_) => each(&partitions, |_, _| ErrorCode::None),
+        Err(ErrorCode::ProducerFenced) if context.version < 2 => {
+            each(&partitions, |_, _| ErrorCode::InvalidProducerEpoch)
+        }
+        Err(code) => each(&partitions, |_, _| code),
+    }
+}
+
+fn each(partitions: &Partitions, code: impl Fn(&str, PartitionIndex) -> ErrorCode) -> Codes {
+    let mut codes = Codes::new();
+    for (topic, indexes) in partitions {
+        codes.extend(indexes.iter().map(|index| (topic.clone(), *index, code(topic, *index))));
+    }
+    codes
+}
+
+/// Codes in the order of their topics.
+fn by_topic(codes: Codes) -> Vec<AddPartitionsToTxnTopicResult> {
+    let mut topics: Vec<AddPartitionsToTxnTopicResult> = Vec::new();
+    for (topic, index, code) in codes {
+        if topics.last().is_none_or(|last| *last.name.0 != *topic) {
+            let name = TopicName(text(topic));
+            topics.push(AddPartitionsToTxnTopicResult::default().with_name(name));
+        }
+        let result = AddPartitionsToTxnPartitionResult::default()
+            .with_partition_index(index)
+            .with_partition_error_code(code.code());
+        topics.last_mut().into_iter().for_each(|last| {
+            last.results_by_partition.push(result.clone());
+        });
+    }
+    topics
+}

@@ -1,0 +1,48 @@
+//! DescribeTransactions: v0.
+//!
+//! What the coordinator knows of transactional ids (KIP-664).
+
+use crate::coordinator::transactions::{Command, Reply};
+use crate::protocol::messages::{
+    self, DescribeTransactionsRequest, DescribeTransactionsResponse, TopicName,
+    describe_transactions_response::{TopicData, TransactionState},
+    text,
+};
+use crate::server::context::RequestContext;
+use crate::types::ErrorCode;
+
+/// Answers.
+pub(in crate::server) async fn handle(
+    context: &RequestContext,
+    request: DescribeTransactionsRequest,
+) -> DescribeTransactionsResponse {
+    let mut states = Vec::new();
+    for id in request.transactional_ids {
+        let answer = if id.0.is_empty() {
+            Err(ErrorCode::InvalidRequest)
+        } else {
+            let command = |_| Command::Describe { id: id.0.to_string() };
+            context.broker.transactions.ask(&id.0, command).await
+        };
+        let state = TransactionState::default().with_transactional_id(id);
+        states.push(match answer {
+            Ok(Reply::Described(found)) => {
+                let topics = found.partitions.into_iter().map(|(topic, indexes)| {
+                    TopicData::default()
+                        .with_topic(TopicName(text(topic)))
+                        .with_partitions(indexes.into_iter().collect())
+                });
+                state
+                    .with_transaction_state(text(found.state.name()))
+                    .with_transaction_timeout_ms(found.timeout_ms)
+                    .with_transaction_start_time_ms(found.started.0)
+                    .with_producer_id(messages::ProducerId(found.producer_id))
+                    .with_producer_epoch(found.epoch)
+                    .with_topics(topics.collect())
+            }
+            Ok(_) => state.with_error_code(ErrorCode::UnknownServerError.code()),
+            Err(code) => state.with_error_code(code.code()),
+        });
+    }
+    DescribeTransactionsResponse::default().with_transaction_states(states)
+}

@@ -1,0 +1,136 @@
+//! FindCoordinator: v0-6.
+//!
+//! The first question brings the internal topic into being (Kafka 4.4
+//! `DefaultAutoTopicCreationManager`). v1: transactional ids. v3: flexible. v4: several keys
+//! (KIP-699).
+//! Differs from Kafka: whoever brought the topic into being is answered with the coordinator, not
+//! with COORDINATOR_NOT_AVAILABLE.
+
+use crate::controller::command::{CreateTopics, NewTopic};
+use crate::coordinator::partition_for;
+use crate::metadata::Topic;
+use crate::protocol::messages::{
+    BrokerId, FindCoordinatorRequest, FindCoordinatorResponse,
+    find_coordinator_response::Coordinator, text,
+};
+use crate::server::context::RequestContext;
+use crate::types::ErrorCode;
+
+/// What a key is of.
+#[derive(Clone, Copy)]
+enum KeyType {
+    Group,
+    Transaction,
+}
+
+/// Answers.
+pub(in crate::server) async fn handle(
+    context: &RequestContext,
+    request: FindCoordinatorRequest,
+) -> FindCoordinatorResponse {
+    let kind = match request.key_type {
+        0 => Ok(KeyType::Group),
+        1 => Ok(KeyType::Transaction),
+        _ => Err(ErrorCode::InvalidRequest),
+    };
+    let keys = if context.version < 4 { vec![request.key] } else { request.coordinator_keys };
+    let mut found = Vec::with_capacity(keys.len());
+    for key in keys {
+        let coordinator = match kind {
+            Ok(kind) => find(context, kind, &key).await,
+            Err(error) => Err(error),
+        };
+        let told = Coordinator::default().with_key(key);
+        found.push(match coordinator {
+            Ok((id, host, port)) => {
+                told.with_node_id(BrokerId(id)).with_host(text(host)).with_port(port)
+            }
+            Err(error) => told
+                .with_node_id(BrokerId(-1))
+                .with_port(-1)
+                .with_error_code(error.code())
+                .with_error_message(Some(text(error.name()))),
+        });
+    }
+    let response = FindCoordinatorResponse::default();
+    if context.version >= 4 {
+        return response.with_coordinators(found);
+    }
+    let Some(only) = found.pop() else { return response };
+    response
+        .with_error_code(only.error_code)
+        .with_error_message(only.error_message.filter(|_| context.version >= 1))
+        .with_node_id(only.node_id)
+        .with_host(only.host)
+        .with_port(only.port)
+}
+
+async fn find(
+    context: &RequestContext,
+    kind: KeyType,
+    key: &str,
+) -> Result<(i32, String, i32), ErrorCode> {
+    let name = match kind {
+        KeyType::Group => "__consumer_offsets",
+        KeyType::Transaction => "__transaction_state",
+    };
+    if context.broker.image.load().topics.by_name(name).is_none() {
+        create(context, kind, name).await?;
+    }
+    let image = context.broker.image.load_full();
+    let topic: &Topic = image.topics.by_name(name).ok_or(ErrorCode::CoordinatorNotAvailable)?;
+    let at = partition_for(key, i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX));
+    let leader = topic.partition(at).map_or(-1, |partition| partition.leader);
+    let broker = image.cluster.brokers.get(&leader).filter(|_| image.cluster.is_alive(leader));
+    let endpoint = broker
+        .and_then(|broker| broker.endpoint(&context.listener.name))
+        .ok_or(ErrorCode::CoordinatorNotAvailable)?;
+    Ok((leader, endpoint.host.clone(), i32::from(endpoint.port)))
+}
+
+async fn create(context: &RequestContext, kind: KeyType, name: &str) -> Result<(), ErrorCode> {
+    let settings = context.broker.configuration.started_with();
+    let config = |key: &str, value: &str| (key.to_owned(), Some(value.to_owned()));
+    let mut configs = vec![config("cleanup.policy", "compact")];
+    let (partitions, replication_factor) = match kind {
+        KeyType::Group => {
+            let group = &settings.group;
+            configs.push(config("compression.type", "producer"));
+            configs.push(config("segment.bytes", &group.offsets_topic_segment_bytes.to_string()));
+            (group.offsets_topic_num_partitions, group.offsets_topic_replication_factor)
+        }
+        KeyType::Transaction => {
+            let transaction = &settings.transaction;
+            let segment_bytes = transaction.transaction_state_log_segment_bytes.to_string();
+            let min_isr = transaction.transaction_state_log_min_isr.to_string();
+            configs.push(config("compression.type", "uncompressed"));
+            configs.push(config("segment.bytes", &segment_bytes));
+            configs.push(config("min.insync.replicas", &min_isr));
+            configs.push(config("unclean.leader.election.enable", "false"));
+            (
+                transaction.transaction_state_log_num_partitions,
+                transaction.transaction_state_log_replication_factor,
+            )
+        }
+    };
+    let topic = NewTopic {
+        name: name.to_owned(),
+        partitions,
+        replication_factor,
+        assignments: Vec::new(),
+        configs,
+    };
+    let command = CreateTopics { topics: vec![topic], validate_only: false };
+    let results = context.broker.controller.call(command).await;
+    let failed = match &results {
+        Ok(results) => results.iter().find_map(|result| result.result.as_ref().err()),
+        Err(refusal) => Some(refusal),
+    };
+    match failed {
+        Some(refusal) if refusal.code != ErrorCode::TopicAlreadyExists => {
+            tracing::warn!(topic = name, %refusal, "an internal topic cannot be created");
+            Err(ErrorCode::CoordinatorNotAvailable)
+        }
+        _ => Ok(()),
+    }
+}

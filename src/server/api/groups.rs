@@ -1,0 +1,42 @@
+//! What the handlers of groups share: the way to a group's coordinator, and members as requests
+//! name them.
+
+use crate::coordinator::groups::command::{GroupCommand, GroupReply, Member};
+use crate::protocol::messages::{StrBytes, text};
+use crate::server::context::RequestContext;
+use crate::types::ErrorCode;
+
+/// Asks the coordinator of a group.
+pub(super) async fn ask(
+    context: &RequestContext,
+    group: &str,
+    command: GroupCommand,
+) -> Result<GroupReply, ErrorCode> {
+    if group.is_empty() && !matches!(command, GroupCommand::Commit(_) | GroupCommand::Fetch(_)) {
+        return Err(ErrorCode::InvalidGroupId);
+    }
+    let groups = &context.broker.groups;
+    // The newest image: the topic may have come into being after this request was read.
+    let image = context.broker.image.load_full();
+    groups.call_for(&image, group, command).await
+}
+
+/// Who asks.
+pub(super) fn member(
+    group: &str,
+    member_id: &str,
+    instance_id: Option<&StrBytes>,
+    generation: i32,
+) -> Member {
+    Member {
+        group: group.to_owned(),
+        member_id: member_id.to_owned(),
+        instance_id: instance_id.map(ToString::to_string),
+        generation,
+    }
+}
+
+/// A text that may be missing.
+pub(super) fn maybe(value: Option<&String>) -> Option<StrBytes> {
+    value.map(|value| text(value.as_str()))
+}

@@ -1,0 +1,140 @@
+//! TxnOffsetCommit: v0-5.
+//!
+//! Offsets that count once the transaction is committed. v2: leader epochs. v3: members
+//! (KIP-447); flexible. v4: TRANSACTION_ABORTABLE. v5: the partition of the group joins the
+//! transaction (KIP-890).
+//! Differs from Kafka: version 6, with topic ids, is not served yet.
+
+use crate::coordinator::Producer;
+use crate::coordinator::groups::command::{
+    CommitOffsets, GroupCommand, GroupReply, OffsetToCommit,
+};
+use crate::coordinator::transactions::Partitions;
+use crate::protocol::messages::{
+    TxnOffsetCommitRequest, TxnOffsetCommitResponse,
+    txn_offset_commit_response::{TxnOffsetCommitResponsePartition, TxnOffsetCommitResponseTopic},
+};
+use crate::server::context::RequestContext;
+use crate::types::{ErrorCode, TopicPartition};
+
+/// Answers.
+pub(in crate::server) async fn handle(
+    context: &RequestContext,
+    request: TxnOffsetCommitRequest,
+) -> TxnOffsetCommitResponse {
+    let group = request.group_id.0.to_string();
+    let topics = &context.image.topics;
+    let mut offsets = Vec::new();
+    for topic in &request.topics {
+        let Some(image) = topics.by_name(&topic.name.0) else { continue };
+        let known =
+            topic.partitions.iter().filter(|p| image.partition(p.partition_index).is_some());
+        let known: Vec<OffsetToCommit> = known
+            .map(|asked| OffsetToCommit {
+                partition: asked.partition_index,
+                offset: asked.committed_offset,
+                leader_epoch: asked.committed_leader_epoch,
+                metadata: asked.committed_metadata.as_deref().unwrap_or_default().to_owned(),
+            })
+            .collect();
+        if !known.is_empty() {
+            offsets.push((image.name.to_string(), image.id, known));
+        }
+    }
+    let answer = if offsets.is_empty() {
+        Ok(Vec::new())
+    } else {
+        commit(context, &request, &group, offsets).await
+    };
+    let (results, failed) = match answer {
+        Ok(results) => (results, None),
+        Err(code) => (Vec::new(), Some(code)),
+    };
+    let mut committed = results.into_iter().flat_map(|(_, partitions)| partitions);
+    let told = request.topics.iter().map(|topic| {
+        let image = topics.by_name(&topic.name.0);
+        let partitions = topic.partitions.iter().map(|asked| {
+            let code = if image.is_none_or(|i| i.partition(asked.partition_index).is_none()) {
+                ErrorCode::UnknownTopicOrPartition
+            } else {
+                failed.unwrap_or_else(|| committed.next().map_or(ErrorCode::None, |(_, code)| code))
+            };
+            TxnOffsetCommitResponsePartition::default()
+                .with_partition_index(asked.partition_index)
+                .with_error_code(code.code())
+        });
+        TxnOffsetCommitResponseTopic::default()
+            .with_name(topic.name.clone())
+            .with_partitions(partitions.collect())
+    });
+    TxnOffsetCommitResponse::default().with_topics(told.collect())
+}
+
+type Committed = Vec<(String, Vec<(i32, ErrorCode)>)>;
+
+async fn commit(
+    context: &RequestContext,
+    request: &TxnOffsetCommitRequest,
+    group: &str,
+    topics: Vec<(String, crate::types::TopicId, Vec<OffsetToCommit>)>,
+) -> Result<Committed, ErrorCode> {
+    let id = &*request.transactional_id.0;
+    let producer = Producer { id: request.producer_id.0, epoch: request.producer_epoch };
+    enlist(context, id, producer, group).await?;
+    let instance = request.group_instance_id.as_ref();
+    let member = super::groups::member(group, &request.member_id, instance, request.generation_id);
+    let producer = Some(producer);
+    let command =
+        GroupCommand::Commit(CommitOffsets { member, producer, retention_ms: None, topics });
+    match super::groups::ask(context, group, command).await? {
+        GroupReply::Partitions(results) => Ok(results),
+        _ => Err(ErrorCode::UnknownServerError),
+    }
+}
+
+/// Unless its transaction is open there already, the coordinator of the transaction is asked
+/// whether the partition of the group is in it, or told that it is.
+async fn enlist(
+    context: &RequestContext,
+    id: &str,
+    producer: Producer,
+    group: &str,
+) -> Result<(), ErrorCode> {
+    let groups = &context.broker.groups;
+    let image = context.broker.image.load_full();
+    let index = groups.partition_for(&image, group).ok_or(ErrorCode::NotCoordinator)?;
+    let topic = image.topics.by_name(groups.topic()).ok_or(ErrorCode::NotCoordinator)?;
+    let log = TopicPartition { topic: topic.id, partition: index };
+    let log = context.broker.partitions.get(log).ok_or(ErrorCode::NotCoordinator)?;
+    let now = context.broker.env.clock.wall();
+    if log.begin_own_verification(producer.id, producer.epoch, now) {
+        return Ok(());
+    }
+    let transactions = &context.broker.transactions;
+    let partitions = Partitions::from([(groups.topic().to_owned(), [index].into())]);
+    let code = if context.version >= 5 {
+        transactions.add(id, producer, &partitions).await.err()
+    } else if transactions.verifies() {
+        let verified = transactions.verify(id, producer, &partitions).await;
+        match verified {
+            Ok(codes) => codes.first().map(|(_, _, code)| *code).filter(|code| !code.is_none()),
+            Err(code) => Some(code),
+        }
+    } else {
+        None
+    };
+    match code {
+        None => Ok(()),
+        Some(ErrorCode::ProducerFenced) => Err(ErrorCode::InvalidProducerEpoch),
+        Some(ErrorCode::TransactionAbortable) if context.version < 4 => {
+            Err(ErrorCode::InvalidTxnState)
+        }
+        Some(
+            ErrorCode::ConcurrentTransactions
+            | ErrorCode::NetworkException
+            | ErrorCode::NotCoordinator
+            | ErrorCode::CoordinatorNotAvailable,
+        ) => Err(ErrorCode::CoordinatorLoadInProgress),
+        Some(code) => Err(code),
+    }
+}

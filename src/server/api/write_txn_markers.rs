@@ -1,0 +1,97 @@
+//! WriteTxnMarkers: v1-2.
+//!
+//! Ends transactions in partitions that this broker leads: for coordinators of other brokers, and
+//! for `kafka-transactions`, which aborts what was left hanging. v2: by which version a
+//! transaction ends (KIP-1228).
+
+use std::collections::BTreeMap;
+
+use bytes::BytesMut;
+
+use crate::log::Marker;
+use crate::protocol::own::{
+    WritableTxnMarker, WritableTxnMarkerPartitionResult, WritableTxnMarkerResult,
+    WritableTxnMarkerTopicResult, WriteTxnMarkersRequest, WriteTxnMarkersResponse,
+};
+use crate::server::context::{Handled, RequestContext};
+use crate::types::{ErrorCode, PartitionIndex, ProducerId, TopicPartition};
+
+/// Codes by producer, topic and partition.
+type Codes = BTreeMap<ProducerId, BTreeMap<String, BTreeMap<PartitionIndex, ErrorCode>>>;
+
+/// Answers.
+pub(in crate::server) fn handle(context: RequestContext, body: BytesMut) -> Handled {
+    match WriteTxnMarkersRequest::decode(&body, context.version) {
+        Ok(request) => Handled::Later(Box::pin(async move {
+            let codes = write(&context, request).await;
+            context.reply(&response(codes))
+        })),
+        Err(error) => Handled::Now(super::malformed(error)),
+    }
+}
+
+async fn write(context: &RequestContext, request: WriteTxnMarkersRequest) -> Codes {
+    let mut codes = Codes::new();
+    let mut waits = Vec::new();
+    for wanted in &request.markers {
+        let marker = marker(wanted);
+        for topic in &wanted.topics {
+            for index in &topic.partition_indexes {
+                let appended = append(context, &topic.name, *index, &marker);
+                let code = appended.as_ref().err().copied().unwrap_or(ErrorCode::None);
+                let of_producer = codes.entry(wanted.producer_id).or_default();
+                of_producer.entry(topic.name.clone()).or_default().insert(*index, code);
+                if let Ok(Some(wait)) = appended {
+                    waits.push((wait, wanted.producer_id, &topic.name, *index));
+                }
+            }
+        }
+    }
+    for (wait, producer_id, topic, index) in waits {
+        let code = match wait.await {
+            Ok(Ok(())) => continue,
+            Ok(Err(error)) => error.code(),
+            Err(_) => ErrorCode::NotLeaderOrFollower,
+        };
+        let of_producer = codes.entry(producer_id).or_default();
+        of_producer.entry(topic.clone()).or_default().insert(index, code);
+    }
+    codes
+}
+
+fn marker(wanted: &WritableTxnMarker) -> Marker {
+    Marker {
+        producer_id: wanted.producer_id,
+        producer_epoch: wanted.producer_epoch,
+        coordinator_epoch: wanted.coordinator_epoch,
+        committed: wanted.transaction_result,
+        transaction_version: i16::from(wanted.transaction_version),
+    }
+}
+
+fn append(
+    context: &RequestContext,
+    topic: &str,
+    index: PartitionIndex,
+    marker: &Marker,
+) -> Result<Option<crate::store::partition::Acknowledged>, ErrorCode> {
+    let topic = context.image.topics.by_name(topic).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+    topic.partition(index).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+    let id = TopicPartition { topic: topic.id, partition: index };
+    context.broker.transactions.append_marker(id, marker).map(|accepted| accepted.wait)
+}
+
+fn response(codes: Codes) -> WriteTxnMarkersResponse {
+    let partition = |(partition_index, code): (PartitionIndex, ErrorCode)| {
+        WritableTxnMarkerPartitionResult { partition_index, error_code: code.code() }
+    };
+    let topic = |(name, partitions): (String, BTreeMap<_, _>)| WritableTxnMarkerTopicResult {
+        name,
+        partitions: partitions.into_iter().map(partition).collect(),
+    };
+    let markers = codes.into_iter().map(|(producer_id, topics)| WritableTxnMarkerResult {
+        producer_id,
+        topics: topics.into_iter().map(topic).collect(),
+    });
+    WriteTxnMarkersResponse { markers: markers.collect() }
+}

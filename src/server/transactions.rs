@@ -1,0 +1,352 @@
+//! Runs the transaction coordinators of this broker: gives them producer ids, writes the markers
+//! they ask for, and answers whether a partition is in a transaction.
+//!
+//! Source: Kafka 4.4 `TransactionMarkerChannelManager`, `AddPartitionsToTxnManager`.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::live_config::LiveConfig;
+use super::producer_ids::ProducerIds;
+use crate::config::keys::transaction::TransactionSettings;
+use crate::controller::driver::ControllerHandle;
+use crate::coordinator::groups::Groups;
+use crate::coordinator::transactions::{
+    Command, Effect, Partitions as TopicPartitions, Reply, Settings, TransactionShard,
+};
+use crate::coordinator::{Answer, Outcome, Producer};
+use crate::log::Marker;
+use crate::metadata::MetadataImage;
+use crate::metadata::image::Changes;
+use crate::record::CompressionType;
+use crate::store::coordinators::{Coordinators, Surroundings};
+use crate::store::partition::{Accepted, Partition};
+use crate::types::{ErrorCode, NO_LEADER_EPOCH, PartitionIndex, ProducerId, TopicPartition};
+
+/// The topic that transactional ids are kept in.
+const TOPIC: &str = "__transaction_state";
+
+/// The pause before a marker that could not be written is tried again.
+const MARKER_PAUSE: Duration = Duration::from_millis(100);
+
+/// The transaction coordinators of this broker.
+pub struct Transactions {
+    around: Surroundings,
+    controller: ControllerHandle,
+    producer_ids: Arc<ProducerIds>,
+    groups: Arc<Coordinators<Groups>>,
+    configuration: Arc<LiveConfig>,
+    coordinators: Coordinators<TransactionShard>,
+    /// Which task ends the transaction of an id; one that is not named here writes nothing.
+    ending: Mutex<BTreeMap<String, u64>>,
+    next_task: AtomicU64,
+}
+
+fn milliseconds(ms: i32) -> Duration {
+    Duration::from_millis(u64::try_from(ms).unwrap_or(0))
+}
+
+/// Markers that one task writes.
+struct Ending {
+    task: u64,
+    id: String,
+    producer: Producer,
+    outcome: Outcome,
+    version: i16,
+    left: Vec<(String, PartitionIndex)>,
+}
+
+impl Transactions {
+    /// No coordinator is here before the first image.
+    pub fn new(
+        around: Surroundings,
+        controller: ControllerHandle,
+        producer_ids: Arc<ProducerIds>,
+        groups: Arc<Coordinators<Groups>>,
+        configuration: Arc<LiveConfig>,
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|this: &Weak<Self>| {
+            let config = &configuration.started_with().transaction;
+            let settings = Settings {
+                max_timeout_ms: config.transaction_max_timeout_ms,
+                id_expiration_ms: config.transactional_id_expiration_ms.into(),
+                abort_interval: milliseconds(
+                    config.transaction_abort_timed_out_transaction_cleanup_interval_ms,
+                ),
+                expiration_interval: milliseconds(
+                    config.transaction_remove_expired_transaction_cleanup_interval_ms,
+                ),
+            };
+            let this = Weak::clone(this);
+            let coordinators = Coordinators::new(
+                TOPIC,
+                around.clone(),
+                CompressionType::None,
+                Box::new(move |_| TransactionShard::new(settings.clone())),
+                Box::new(move |partition, effect| {
+                    if let Some(this) = this.upgrade() {
+                        this.on_effect(partition, effect);
+                    }
+                }),
+            );
+            Self {
+                around,
+                controller,
+                producer_ids,
+                groups,
+                configuration,
+                coordinators,
+                ending: Mutex::default(),
+                next_task: AtomicU64::new(0),
+            }
+        })
+    }
+
+    /// Acts on a new image, whose partitions are in place.
+    pub fn on_image(&self, image: &MetadataImage, changes: &Changes) {
+        self.coordinators.on_image(image, changes);
+    }
+
+    /// The broker stops.
+    pub fn stop(&self) {
+        self.coordinators.stop();
+        self.ending.lock().clear();
+    }
+
+    fn config(&self) -> TransactionSettings {
+        self.configuration.latest().transaction.clone()
+    }
+
+    /// The partitions whose coordinators are here.
+    pub fn here(&self) -> Vec<PartitionIndex> {
+        self.coordinators.partitions()
+    }
+
+    /// Asks the coordinator of an id; `command` is given a new producer id when it needs one.
+    pub async fn ask(
+        &self,
+        id: &str,
+        command: impl Fn(Option<ProducerId>) -> Command,
+    ) -> Answer<TransactionShard> {
+        let image = self.around.image.load_full();
+        let mut fresh = None;
+        loop {
+            match self.coordinators.call_for(&image, id, command(fresh)).await {
+                Ok(Reply::WantsProducerId) if fresh.is_none() => {
+                    fresh = Some(self.producer_ids.next(self.controller.clone()).await?);
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    /// Asks the coordinator of one partition.
+    pub async fn ask_partition(
+        &self,
+        partition: PartitionIndex,
+        command: Command,
+    ) -> Answer<TransactionShard> {
+        self.coordinators.call(partition, command).await
+    }
+
+    /// Whether transactional appends are checked with their coordinator.
+    pub fn verifies(&self) -> bool {
+        self.config().transaction_partition_verification_enable
+    }
+
+    /// Adds partitions to a producer's transaction, as a Produce of version 12 does. Waits a
+    /// little where the last transaction is still ending.
+    pub async fn add(
+        &self,
+        id: &str,
+        producer: Producer,
+        partitions: &TopicPartitions,
+    ) -> Result<(), ErrorCode> {
+        let (clock, config) = (&self.around.env.clock, self.config());
+        let pause = milliseconds(config.add_partitions_to_txn_retry_backoff_ms);
+        let until = clock.now() + milliseconds(config.add_partitions_to_txn_retry_backoff_max_ms);
+        loop {
+            let command = |_| Command::AddPartitions {
+                id: id.to_owned(),
+                producer,
+                partitions: partitions.clone(),
+                client_version: 2,
+            };
+            match self.ask(id, command).await {
+                Ok(_) => return Ok(()),
+                Err(ErrorCode::ConcurrentTransactions) if clock.now() + pause <= until => {
+                    clock.sleep_until(clock.now() + pause).await;
+                }
+                Err(code) => return Err(code),
+            }
+        }
+    }
+
+    /// Which of these partitions are in a producer's transaction.
+    pub async fn verify(
+        &self,
+        id: &str,
+        producer: Producer,
+        partitions: &TopicPartitions,
+    ) -> Result<Vec<(String, PartitionIndex, ErrorCode)>, ErrorCode> {
+        let command =
+            |_| Command::Verify { id: id.to_owned(), producer, partitions: partitions.clone() };
+        match self.ask(id, command).await? {
+            Reply::Verified(verified) => Ok(verified),
+            _ => Err(ErrorCode::UnknownServerError),
+        }
+    }
+
+    fn on_effect(self: &Arc<Self>, partition: PartitionIndex, effect: Effect) {
+        let this = Arc::clone(self);
+        match effect {
+            Effect::WriteMarkers { id, producer, outcome, version, partitions } => {
+                let task = self.next_task.fetch_add(1, Ordering::Relaxed);
+                self.ending.lock().insert(id.clone(), task);
+                let left = partitions
+                    .into_iter()
+                    .flat_map(|(topic, indexes)| {
+                        indexes.into_iter().map(move |index| (topic.clone(), index))
+                    })
+                    .collect();
+                let ending = Ending { task, id, producer, outcome, version, left };
+                let work = async move { this.write_markers(partition, ending).await };
+                self.around.env.threads.spawn(Box::pin(work));
+            }
+            Effect::Expel { id, producer } => {
+                let work = async move {
+                    let command = |fresh| Command::Expel { id: id.clone(), producer, fresh };
+                    if let Err(code) = this.ask(&id, command).await {
+                        tracing::debug!(transactional_id = id, code = code.name(), "not expelled");
+                    }
+                };
+                self.around.env.threads.spawn(Box::pin(work));
+            }
+        }
+    }
+
+    /// Writes the markers of a transaction, trying again until every partition that still exists
+    /// has its own, and tells the coordinator.
+    async fn write_markers(self: Arc<Self>, partition: PartitionIndex, mut ending: Ending) {
+        let clock = &self.around.env.clock;
+        loop {
+            let mut waits = Vec::new();
+            let mut again = Vec::new();
+            for (topic, index) in std::mem::take(&mut ending.left) {
+                match self.write_marker(partition, &ending, &topic, index) {
+                    Ok(None) => {}
+                    Ok(Some(accepted)) => waits.extend(accepted.wait.map(|w| (w, topic, index))),
+                    Err(ErrorCode::OperationNotAttempted) => return,
+                    Err(
+                        code @ (ErrorCode::InvalidProducerEpoch
+                        | ErrorCode::TransactionCoordinatorFenced),
+                    ) => {
+                        let id = &ending.id;
+                        tracing::warn!(
+                            transactional_id = id,
+                            topic,
+                            partition = index,
+                            code = code.name(),
+                            "a marker is fenced: the transaction is left as it is"
+                        );
+                        return;
+                    }
+                    Err(_) => again.push((topic, index)),
+                }
+            }
+            for (wait, topic, index) in waits {
+                if !matches!(wait.await, Ok(Ok(()))) {
+                    again.push((topic, index));
+                }
+            }
+            if again.is_empty() {
+                break;
+            }
+            ending.left = again;
+            clock.sleep_until(clock.now() + MARKER_PAUSE).await;
+        }
+        {
+            let mut tasks = self.ending.lock();
+            if tasks.get(&ending.id) == Some(&ending.task) {
+                tasks.remove(&ending.id);
+            }
+        }
+        let command = Command::MarkersWritten { id: ending.id.clone(), producer: ending.producer };
+        if let Err(code) = self.coordinators.call(partition, command).await {
+            // A coordinator that is loaded again asks for its markers again.
+            tracing::debug!(transactional_id = ending.id, code = code.name(), "not completed");
+        }
+    }
+
+    /// Appends one marker; nothing for a partition that is no more. OPERATION_NOT_ATTEMPTED when
+    /// another task has taken over, or another broker.
+    fn write_marker(
+        &self,
+        coordinator: PartitionIndex,
+        ending: &Ending,
+        topic: &str,
+        index: PartitionIndex,
+    ) -> Result<Option<Accepted>, ErrorCode> {
+        let image = self.around.image.load_full();
+        let leads = image
+            .topics
+            .by_name(TOPIC)
+            .and_then(|topic| topic.partition(coordinator))
+            .filter(|registration| registration.leader == self.around.this_broker);
+        let Some(coordinator_epoch) = leads.map(|registration| registration.leader_epoch) else {
+            return Err(ErrorCode::OperationNotAttempted);
+        };
+        let Some(known) = image.topics.by_name(topic) else { return Ok(None) };
+        if known.partition(index).is_none() {
+            return Ok(None);
+        }
+        let marker = Marker {
+            producer_id: ending.producer.id,
+            producer_epoch: ending.producer.epoch,
+            coordinator_epoch,
+            committed: ending.outcome == Outcome::Committed,
+            transaction_version: ending.version,
+        };
+        let id = TopicPartition { topic: known.id, partition: index };
+        // Held for one append, so that no task appends after another has taken over.
+        let tasks = self.ending.lock();
+        if tasks.get(&ending.id) != Some(&ending.task) {
+            return Err(ErrorCode::OperationNotAttempted);
+        }
+        self.append_marker(id, &marker).map(Some)
+    }
+
+    /// Appends a marker to a partition that this broker leads.
+    pub fn append_marker(
+        &self,
+        id: TopicPartition,
+        marker: &Marker,
+    ) -> Result<Accepted, ErrorCode> {
+        let partition = self.around.partitions.get(id).ok_or(ErrorCode::NotLeaderOrFollower)?;
+        partition.check_leader(NO_LEADER_EPOCH).map_err(|error| error.code())?;
+        let now = self.around.env.clock.wall();
+        if *partition.topic == *self.groups.topic() {
+            // The coordinator of its groups applies what the marker ends.
+            let producer = Producer { id: marker.producer_id, epoch: marker.producer_epoch };
+            let outcome = if marker.committed { Outcome::Committed } else { Outcome::Aborted };
+            let append = |log: &Partition| log.append_marker(marker, now);
+            return self.groups.end_transaction(id.partition, producer, outcome, append).map_err(
+                |code| match code {
+                    ErrorCode::CoordinatorNotAvailable
+                    | ErrorCode::CoordinatorLoadInProgress
+                    | ErrorCode::NotCoordinator => ErrorCode::NotLeaderOrFollower,
+                    code => code,
+                },
+            );
+        }
+        let accepted = partition.append_marker(marker, now).map_err(|error| error.code())?;
+        if let Some(kind) = accepted.flush {
+            self.around.flusher.request(&partition, kind);
+        }
+        Ok(accepted)
+    }
+}

@@ -1,0 +1,514 @@
+//! One shard with its partition: a monitor that executes what was brought to it in rounds.
+//!
+//! In a round every waiting command is decided, its records are applied, and all records are
+//! appended together. What is to be answered leaves when the last record that was decided before
+//! it is committed; without a replica or a flush to wait for, that is at the end of the round.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use indexmap::IndexMap;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, oneshot};
+
+use super::load::{LoadError, Loaded, load};
+use super::{Shared, code_of};
+use crate::coordinator::{Answer, Decision, Moment, Outcome, Producer, Shard, Ticket};
+use crate::record::{BatchBuilder, BatchView, HEADER_LEN};
+use crate::store::error::StoreError;
+use crate::store::partition::{Accepted, Acknowledged, Partition};
+use crate::types::{ErrorCode, Mono, NO_LEADER_EPOCH, NO_SEQUENCE, Offset};
+
+/// More than a record adds to its key and value: its length, deltas, and the lengths of both.
+const RECORD_OVERHEAD: usize = 32;
+/// At most this many deadlines are handled in a round; whoever brought a command waits no longer.
+const DEADLINES_A_ROUND: usize = 1_000;
+
+type Reply<S> = oneshot::Sender<Answer<S>>;
+
+/// A shard, loading, active or gone.
+pub(super) struct Slot<S: Shard> {
+    shared: Arc<Shared<S>>,
+    partition: Arc<Partition>,
+    /// What was brought, and not yet begun. At most one command a connection.
+    queue: Mutex<Vec<(S::Command, Reply<S>)>>,
+    state: Mutex<State<S>>,
+    /// Wakes the timer: there is an earlier deadline, or none ever again.
+    wake: Notify,
+}
+
+enum State<S: Shard> {
+    Loading,
+    Active(Box<Active<S>>),
+    /// The log could not be read.
+    Failed,
+    Closed,
+}
+
+struct Active<S: Shard> {
+    shard: S,
+    next_ticket: u64,
+    /// Commands that are not answered yet.
+    waiting: IndexMap<Ticket, Reply<S>>,
+    /// What leaves once the log is committed so far, in order.
+    uncommitted: VecDeque<(Offset, Release<S>)>,
+    /// The deadline that the timer knows.
+    armed: Option<Mono>,
+}
+
+/// What leaves the monitor.
+struct Release<S: Shard> {
+    replies: Vec<(Reply<S>, Answer<S>)>,
+    effects: Vec<S::Effect>,
+}
+
+impl<S: Shard> Default for Release<S> {
+    fn default() -> Self {
+        Self { replies: Vec::new(), effects: Vec::new() }
+    }
+}
+
+impl<S: Shard> Release<S> {
+    fn append(&mut self, mut later: Self) {
+        self.replies.append(&mut later.replies);
+        self.effects.append(&mut later.effects);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.replies.is_empty() && self.effects.is_empty()
+    }
+
+    /// The same as a failure: nothing that was decided holds.
+    fn fail(&mut self, code: ErrorCode) {
+        for (_, answer) in &mut self.replies {
+            *answer = Err(code);
+        }
+        self.effects.clear();
+    }
+}
+
+/// One round: what is decided, and not yet written.
+struct Round<S: Shard> {
+    moment: Moment,
+    batch: Option<(Option<Producer>, BatchBuilder)>,
+    /// The offset of the next record.
+    next_offset: Offset,
+    /// The last append that is not committed yet.
+    wait: Option<(Offset, Acknowledged)>,
+    release: Release<S>,
+    failed: Option<ErrorCode>,
+}
+
+impl<S: Shard> Slot<S> {
+    /// A slot that is about to load.
+    pub(super) fn new(shared: Arc<Shared<S>>, partition: Arc<Partition>) -> Arc<Self> {
+        Arc::new(Self {
+            shared,
+            partition,
+            queue: Mutex::new(Vec::new()),
+            state: Mutex::new(State::Loading),
+            wake: Notify::new(),
+        })
+    }
+
+    /// Whether it coordinates over this very log.
+    pub(super) fn is_over(&self, partition: &Arc<Partition>) -> bool {
+        Arc::ptr_eq(&self.partition, partition)
+    }
+
+    /// Whether its log could not be read.
+    pub(super) fn has_failed(&self) -> bool {
+        matches!(*self.state.lock(), State::Failed)
+    }
+
+    /// It coordinates no more: whoever waits is told to look for another coordinator.
+    pub(super) fn close(self: &Arc<Self>) {
+        let old = std::mem::replace(&mut *self.state.lock(), State::Closed);
+        drop(old); // Outside of the monitor: senders wake tasks.
+        self.wake.notify_one();
+        self.run();
+    }
+
+    /// Reads the log, and begins to decide.
+    pub(super) fn load(self: &Arc<Self>) {
+        let view = self.partition.view();
+        let mut shard = (self.shared.make)(self.partition.id.partition);
+        if view.log_start_offset == view.log_end_offset {
+            self.activate(shard);
+            return;
+        }
+        let slot = Arc::clone(self);
+        let env = self.shared.around.env.clone();
+        self.shared.around.env.threads.spawn(Box::pin(async move {
+            let began = env.clock.now();
+            let read = env.threads.run_blocking(move || {
+                let result = load(&view, &mut shard);
+                (shard, result)
+            });
+            let (shard, result) = read.await;
+            let took_ms = env.clock.now().since(began).as_millis() as u64;
+            slot.on_loaded(shard, result, took_ms);
+        }));
+    }
+
+    fn on_loaded(self: &Arc<Self>, shard: S, result: Result<Loaded, LoadError>, took_ms: u64) {
+        let (topic, partition) = (self.shared.topic, self.partition.id.partition);
+        match result {
+            Ok(loaded) => {
+                tracing::info!(
+                    topic,
+                    partition,
+                    records = loaded.records,
+                    passed_over = loaded.passed_over,
+                    bytes = loaded.bytes,
+                    took_ms,
+                    "a coordinator is loaded"
+                );
+                self.activate(shard);
+            }
+            Err(error) => {
+                tracing::error!(topic, partition, %error, "a coordinator cannot be loaded");
+                let mut state = self.state.lock();
+                if matches!(*state, State::Loading) {
+                    *state = State::Failed;
+                }
+            }
+        }
+    }
+
+    fn activate(self: &Arc<Self>, shard: S) {
+        let mut state = self.state.lock();
+        if !matches!(*state, State::Loading) {
+            return;
+        }
+        let mut active = Box::new(Active {
+            shard,
+            next_ticket: 0,
+            waiting: IndexMap::new(),
+            uncommitted: VecDeque::new(),
+            armed: None,
+        });
+        let mut round = self.begin();
+        let decision = active.shard.loaded(&round.moment);
+        self.absorb(&mut active, &mut round, decision);
+        *state = State::Active(active);
+        let release = self.end(&mut state, round);
+        let slot = Arc::clone(self);
+        self.shared.around.env.threads.spawn(Box::pin(async move { slot.keep_time().await }));
+        drop(state);
+        self.let_go(release);
+    }
+
+    /// Brings a command and executes what has been brought.
+    pub(super) fn submit(self: &Arc<Self>, command: S::Command) -> oneshot::Receiver<Answer<S>> {
+        let (reply, answer) = oneshot::channel();
+        self.queue.lock().push((command, reply));
+        self.run();
+        answer
+    }
+
+    /// Executes what has been brought, unless another thread has done so meanwhile.
+    fn run(self: &Arc<Self>) {
+        let mut state = self.state.lock();
+        let brought = std::mem::take(&mut *self.queue.lock());
+        if brought.is_empty() {
+            return;
+        }
+        let release = match &mut *state {
+            State::Active(active) => {
+                let mut round = self.begin();
+                for (command, reply) in brought {
+                    let ticket = Ticket(active.next_ticket);
+                    active.next_ticket += 1;
+                    active.waiting.insert(ticket, reply);
+                    let decision = active.shard.decide(&round.moment, ticket, command);
+                    self.absorb(active, &mut round, decision);
+                }
+                self.end(&mut state, round)
+            }
+            other => {
+                let code = match other {
+                    State::Loading => ErrorCode::CoordinatorLoadInProgress,
+                    _ => ErrorCode::NotCoordinator,
+                };
+                let replies = brought.into_iter().map(|(_, reply)| (reply, Err(code))).collect();
+                Release { replies, effects: Vec::new() }
+            }
+        };
+        drop(state);
+        self.let_go(release);
+    }
+
+    /// Handles deadlines that have passed.
+    fn run_due(self: &Arc<Self>) {
+        let mut state = self.state.lock();
+        let State::Active(active) = &mut *state else { return };
+        let mut round = self.begin();
+        for _ in 0..DEADLINES_A_ROUND {
+            if active.shard.deadline().is_none_or(|deadline| deadline > round.moment.now) {
+                break;
+            }
+            let decision = active.shard.on_deadline(&round.moment);
+            self.absorb(active, &mut round, decision);
+        }
+        let release = self.end(&mut state, round);
+        drop(state);
+        self.let_go(release);
+    }
+
+    /// Wakes the shard at its deadlines, for as long as it is active.
+    async fn keep_time(self: Arc<Self>) {
+        let clock = Arc::clone(&self.shared.around.env.clock);
+        loop {
+            let deadline = {
+                let mut state = self.state.lock();
+                let State::Active(active) = &mut *state else { return };
+                active.armed = active.shard.deadline();
+                active.armed
+            };
+            let Some(deadline) = deadline else {
+                self.wake.notified().await;
+                continue;
+            };
+            tokio::select! {
+                biased;
+                () = self.wake.notified() => {}
+                () = clock.sleep_until(deadline) => self.run_due(),
+            }
+        }
+    }
+
+    /// Appends a transaction marker between two rounds; see
+    /// [`super::Coordinators::end_transaction`].
+    pub(super) fn end_transaction(
+        &self,
+        producer: Producer,
+        outcome: Outcome,
+        append: impl FnOnce(&Partition) -> Result<Accepted, StoreError>,
+    ) -> Result<Accepted, ErrorCode> {
+        let mut state = self.state.lock();
+        let active = match &mut *state {
+            State::Active(active) => active,
+            State::Loading => return Err(ErrorCode::CoordinatorLoadInProgress),
+            State::Failed | State::Closed => return Err(ErrorCode::NotCoordinator),
+        };
+        let accepted = append(&self.partition).map_err(|error| code_of(&error))?;
+        active.shard.apply_marker(producer, outcome);
+        if let Some(kind) = accepted.flush {
+            self.shared.around.flusher.request(&self.partition, kind);
+        }
+        Ok(accepted)
+    }
+
+    fn begin(&self) -> Round<S> {
+        Round {
+            moment: self.shared.around.moment(),
+            batch: None,
+            next_offset: self.partition.view().log_end_offset,
+            wait: None,
+            release: Release::default(),
+            failed: None,
+        }
+    }
+
+    /// Takes a decision over: its records into the batch and into the state, its replies behind
+    /// them.
+    fn absorb(&self, active: &mut Active<S>, round: &mut Round<S>, decision: Decision<S>) {
+        let Decision { records, producer, mut replies, effects, undo } = decision;
+        let mut refused = None;
+        if !records.is_empty() && round.failed.is_none() {
+            let encoded: Result<Vec<_>, _> = records.iter().map(S::encode).collect();
+            match encoded {
+                Ok(encoded) if self.fits(&encoded) => {
+                    self.stage(active, round, producer, records, &encoded);
+                }
+                Ok(_) => refused = Some(ErrorCode::RecordListTooLarge),
+                Err(error) => {
+                    tracing::error!(topic = self.shared.topic, %error, "a record has no form");
+                    refused = Some(ErrorCode::UnknownServerError);
+                }
+            }
+        }
+        if let Some(code) = refused {
+            for (_, answer) in &mut replies {
+                *answer = Err(code);
+            }
+        } else {
+            round.release.effects.extend(effects);
+        }
+        for (ticket, answer) in replies {
+            if let Some(reply) = active.waiting.swap_remove(&ticket) {
+                round.release.replies.push((reply, answer));
+            }
+        }
+        if let (Some(_), Some(undo)) = (refused, undo) {
+            let decision = active.shard.refused(&round.moment, undo);
+            // What takes back is small; if it is not, it is not taken back again.
+            self.absorb(active, round, Decision { undo: None, ..decision });
+        }
+    }
+
+    fn bytes_max(&self) -> usize {
+        self.partition.config().rules.max_message_bytes
+    }
+
+    fn fits(&self, encoded: &[(BytesMut, Option<BytesMut>)]) -> bool {
+        HEADER_LEN + size_of(encoded) <= self.bytes_max()
+    }
+
+    fn stage(
+        &self,
+        active: &mut Active<S>,
+        round: &mut Round<S>,
+        producer: Option<Producer>,
+        records: Vec<S::Record>,
+        encoded: &[(BytesMut, Option<BytesMut>)],
+    ) {
+        let fits = round.batch.as_ref().is_some_and(|(of, batch)| {
+            *of == producer && HEADER_LEN + batch.len() + size_of(encoded) <= self.bytes_max()
+        });
+        if !fits {
+            self.write(round);
+            let mut batch = BatchBuilder::new(0).compression(self.shared.compression, None);
+            if let Some(producer) = producer {
+                batch = batch.producer(producer.id, producer.epoch, NO_SEQUENCE).transactional();
+            }
+            round.batch = Some((producer, batch));
+        }
+        let Some((_, batch)) = &mut round.batch else { return };
+        for (record, (key, value)) in records.into_iter().zip(encoded) {
+            batch.push(round.moment.wall, Some(key), value.as_deref());
+            active.shard.apply(round.next_offset, producer, record);
+            round.next_offset += 1;
+        }
+    }
+
+    /// Appends the batch of the round.
+    fn write(&self, round: &mut Round<S>) {
+        let Some((_, batch)) = round.batch.take() else { return };
+        if round.failed.is_some() {
+            return;
+        }
+        let appended = batch.build().map_err(|error| error.to_string()).and_then(|mut bytes| {
+            let header = *BatchView::first(&bytes).map_err(|error| error.to_string())?.header();
+            Ok(self.partition.append_as_coordinator(&mut bytes, &header, round.moment.wall))
+        });
+        let (topic, partition) = (self.shared.topic, self.partition.id.partition);
+        match appended {
+            Ok(Ok(accepted)) => {
+                if let Some(kind) = accepted.flush {
+                    self.shared.around.flusher.request(&self.partition, kind);
+                }
+                let upto = accepted.appended.last_offset + 1;
+                round.wait = accepted.wait.map(|wait| (upto, wait));
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(topic, partition, %error, "records of a coordinator are not written");
+                round.failed = Some(code_of(&error));
+            }
+            Err(error) => {
+                tracing::error!(topic, partition, %error, "a batch cannot be built");
+                round.failed = Some(ErrorCode::UnknownServerError);
+            }
+        }
+    }
+
+    /// Ends a round: what may leave now.
+    fn end(self: &Arc<Self>, state: &mut State<S>, mut round: Round<S>) -> Release<S> {
+        self.write(&mut round);
+        if let Some(code) = round.failed {
+            round.release.fail(code);
+            return self.start_over(state, round.release, code);
+        }
+        let State::Active(active) = state else { return round.release };
+        let deadline = active.shard.deadline();
+        if deadline.is_some_and(|next| active.armed.is_none_or(|armed| next < armed)) {
+            active.armed = deadline;
+            self.wake.notify_one();
+        }
+        if let Some((upto, wait)) = round.wait {
+            active.uncommitted.push_back((upto, round.release));
+            let slot = Arc::clone(self);
+            self.shared.around.env.threads.spawn(Box::pin(async move {
+                let result = wait.await.unwrap_or(Err(StoreError::NotLeader));
+                slot.on_committed(upto, &result);
+            }));
+            return Release::default();
+        }
+        // What is not committed before it holds it up, for it was decided on that.
+        match active.uncommitted.back_mut() {
+            Some((_, before)) if !round.release.is_empty() => {
+                before.append(round.release);
+                Release::default()
+            }
+            _ => round.release,
+        }
+    }
+
+    fn on_committed(self: &Arc<Self>, upto: Offset, result: &Result<(), StoreError>) {
+        let mut state = self.state.lock();
+        let State::Active(active) = &mut *state else { return };
+        let mut release = Release::default();
+        if !active.uncommitted.iter().any(|(offset, _)| *offset == upto) {
+            return; // Of a shard that is gone, or released by a later commit.
+        }
+        match result {
+            Ok(()) => {
+                while active.uncommitted.front().is_some_and(|(offset, _)| *offset <= upto) {
+                    let Some((_, next)) = active.uncommitted.pop_front() else { break };
+                    release.append(next);
+                }
+            }
+            Err(error) => {
+                let code = code_of(error);
+                release = self.start_over(&mut state, release, code);
+            }
+        }
+        drop(state);
+        self.let_go(release);
+    }
+
+    /// Throws the shard away and reads the log again: its state holds what was never written.
+    fn start_over(
+        self: &Arc<Self>,
+        state: &mut State<S>,
+        mut release: Release<S>,
+        code: ErrorCode,
+    ) -> Release<S> {
+        let leads = self.partition.check_leader(NO_LEADER_EPOCH).is_ok();
+        let next = if leads { State::Loading } else { State::Failed };
+        if let State::Active(active) = std::mem::replace(state, next) {
+            for (_, mut held) in active.uncommitted {
+                held.fail(code);
+                release.append(held);
+            }
+            let waiting = active.waiting.into_values();
+            release.replies.extend(waiting.map(|reply| (reply, Err(ErrorCode::NotCoordinator))));
+        }
+        self.wake.notify_one();
+        if leads {
+            let slot = Arc::clone(self);
+            let reload = async move { slot.load() };
+            self.shared.around.env.threads.spawn(Box::pin(reload));
+        }
+        release
+    }
+
+    /// Outside of the monitor: answers, and has done what is to be done.
+    fn let_go(&self, release: Release<S>) {
+        for (reply, answer) in release.replies {
+            let _ = reply.send(answer); // The client may be gone.
+        }
+        for effect in release.effects {
+            (self.shared.on_effect)(self.partition.id.partition, effect);
+        }
+    }
+}
+
+fn size_of(encoded: &[(BytesMut, Option<BytesMut>)]) -> usize {
+    let one = |(key, value): &(BytesMut, Option<BytesMut>)| {
+        RECORD_OVERHEAD + key.len() + value.as_ref().map_or(0, BytesMut::len)
+    };
+    encoded.iter().map(one).sum()
+}
