@@ -10,6 +10,8 @@ mod classic_events;
 pub mod command;
 mod offset_events;
 mod offsets;
+#[cfg(test)]
+mod tests;
 mod timers;
 
 use std::collections::BTreeMap;
