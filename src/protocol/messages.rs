@@ -65,6 +65,18 @@ pub fn decode<T: Decodable>(
     })
 }
 
+/// A message that can be the body of a request.
+pub trait RequestBody: Sized {
+    /// Reads it, whatever the bytes are.
+    fn decode_body(api: &'static ApiFacts, version: i16, body: Bytes) -> Result<Self, DecodeError>;
+}
+
+impl<T: Decodable> RequestBody for T {
+    fn decode_body(api: &'static ApiFacts, version: i16, body: Bytes) -> Result<Self, DecodeError> {
+        decode(api, version, body)
+    }
+}
+
 /// A message that can be the body of a response.
 pub trait ResponseBody {
     /// Whether the response header has tagged fields at this version of the API.

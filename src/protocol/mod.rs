@@ -10,6 +10,7 @@ pub mod fetch;
 pub mod header;
 pub mod messages;
 pub mod own;
+pub mod own_offsets;
 pub mod produce;
 pub mod shape;
 pub mod shapes;

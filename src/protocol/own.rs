@@ -1,9 +1,6 @@
 //! Messages that the message library lacks, or whose newest version it lacks.
 
-use bytes::BytesMut;
-
-use super::messages::ResponseBody;
-use crate::codec::{Writer, messages};
+use crate::codec::messages;
 
 messages! {
     /// ApiVersions. Version 5 says which node the client believes it talks to (KIP-1242).
@@ -158,14 +155,34 @@ messages! {
     }
 }
 
+macro_rules! request_bodies {
+    ($($message:ident),*) => {$(
+        impl $crate::protocol::messages::RequestBody for $message {
+            fn decode_body(
+                api: &'static $crate::protocol::ApiFacts,
+                version: i16,
+                body: bytes::Bytes,
+            ) -> Result<Self, $crate::protocol::messages::DecodeError> {
+                $crate::protocol::shape::check(api, version, &body)?;
+                Ok(Self::decode(&body, version)?)
+            }
+        }
+    )*};
+}
+pub(super) use request_bodies;
+
 macro_rules! response_bodies {
     ($($message:ident header $flexible:expr;)*) => {$(
-        impl ResponseBody for $message {
+        impl $crate::protocol::messages::ResponseBody for $message {
             fn has_flexible_header(version: i16) -> bool {
                 ($flexible).contains(&version)
             }
-            fn encode_body(&self, out: &mut BytesMut, version: i16) -> Result<(), String> {
-                let mut writer = Writer::new();
+            fn encode_body(
+                &self,
+                out: &mut bytes::BytesMut,
+                version: i16,
+            ) -> Result<(), String> {
+                let mut writer = $crate::codec::Writer::new();
                 self.encode(&mut writer, version).map_err(|error| error.to_string())?;
                 out.extend_from_slice(&writer.into_bytes());
                 Ok(())
@@ -173,6 +190,7 @@ macro_rules! response_bodies {
         }
     )*};
 }
+pub(super) use response_bodies;
 
 response_bodies! {
     // A client that does not know the broker yet must be able to read its header.

@@ -108,8 +108,8 @@ apis! {
     Fetch 4-18 Broker OneAtATime api::fetch::handle;
     ListOffsets 1-11 Broker OneAtATime now!(api::list_offsets::handle);
     Metadata 0-13 Broker OneAtATime later!(api::metadata::handle);
-    OffsetCommit 2-9 Broker OneAtATime later!(api::offset_commit::handle);
-    OffsetFetch 1-9 Broker OneAtATime later!(api::offset_fetch::handle);
+    OffsetCommit 2-10 Broker OneAtATime later!(api::offset_commit::handle);
+    OffsetFetch 1-10 Broker OneAtATime later!(api::offset_fetch::handle);
     FindCoordinator 0-6 Broker OneAtATime later!(api::find_coordinator::handle);
     JoinGroup 0-9 Broker OneAtATime later!(api::join_group::handle);
     Heartbeat 0-4 Broker OneAtATime later!(api::heartbeat::handle);
@@ -127,7 +127,7 @@ apis! {
     AddOffsetsToTxn 0-4 Broker OneAtATime later!(api::add_offsets_to_txn::handle);
     EndTxn 0-5 Broker OneAtATime later!(api::end_txn::handle);
     WriteTxnMarkers 1-2 Broker OneAtATime api::write_txn_markers::handle;
-    TxnOffsetCommit 0-5 Broker OneAtATime later!(api::txn_offset_commit::handle);
+    TxnOffsetCommit 0-6 Broker OneAtATime later!(api::txn_offset_commit::handle);
     DescribeAcls 1-3 Both OneAtATime now!(api::describe_acls::handle);
     CreateAcls 1-3 Both OneAtATime now!(api::create_acls::handle);
     DeleteAcls 1-3 Both OneAtATime now!(api::delete_acls::handle);
@@ -135,7 +135,7 @@ apis! {
     AlterConfigs 0-2 Both OneAtATime later!(api::alter_configs::handle);
     DescribeLogDirs 1-5 Broker OneAtATime now!(api::describe_log_dirs::handle);
     CreatePartitions 0-3 Both OneAtATime later!(api::create_partitions::handle);
-    DeleteGroups 0-2 Broker OneAtATime later!(api::delete_groups::handle);
+    DeleteGroups 0-3 Broker OneAtATime later!(api::delete_groups::handle);
     ElectLeaders 0-2 Both OneAtATime later!(api::elect_leaders::handle);
     IncrementalAlterConfigs 0-1 Both OneAtATime later!(api::incremental_alter_configs::handle);
     AlterPartitionReassignments 0-1 Both OneAtATime later!(api::alter_partition_reassignments::handle);

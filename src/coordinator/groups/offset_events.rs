@@ -23,9 +23,10 @@ impl Groups {
         ticket: Ticket,
         asked: CommitOffsets,
     ) -> Decided {
-        let CommitOffsets { member, producer, retention_ms, topics } = asked;
+        let CommitOffsets { member, producer, retention_ms, says_no_group, topics } = asked;
         let name = &member.group;
         let checked = match self.classic(name) {
+            None if member.generation >= 0 && says_no_group => Err(ErrorCode::GroupIdNotFound),
             None if member.generation >= 0 => Err(ErrorCode::IllegalGeneration),
             None => Ok(()),
             Some(group) => check_commit(group, &member, producer.is_some()),

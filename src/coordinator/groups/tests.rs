@@ -158,7 +158,13 @@ impl Story {
             metadata: metadata.to_owned(),
         };
         let topics = vec![("t".to_owned(), Uuid::ZERO, vec![offset])];
-        let command = CommitOffsets { member: who, producer: None, retention_ms: None, topics };
+        let command = CommitOffsets {
+            member: who,
+            producer: None,
+            retention_ms: None,
+            says_no_group: false,
+            topics,
+        };
         match self.ask(GroupCommand::Commit(command))? {
             GroupReply::Partitions(results) => Ok(results[0].1[0].1),
             other => panic!("{other:?}"),

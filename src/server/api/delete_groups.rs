@@ -1,13 +1,11 @@
-//! DeleteGroups: v0-2.
+//! DeleteGroups: v0-3.
 //!
-//! v2: flexible.
-//! Differs from Kafka: version 3, with messages beside the codes, is not served yet.
+//! v2: flexible. v3: messages beside the codes, which Kafka 4.4 has for no group of a kind that is
+//! served here.
 
 use crate::coordinator::groups::command::GroupCommand;
-use crate::protocol::messages::{
-    DeleteGroupsRequest, DeleteGroupsResponse, GroupId,
-    delete_groups_response::DeletableGroupResult, text,
-};
+use crate::protocol::messages::DeleteGroupsRequest;
+use crate::protocol::own_offsets::{DeletableGroupResult, DeleteGroupsResponse};
 use crate::server::context::RequestContext;
 use crate::types::ErrorCode;
 
@@ -24,10 +22,11 @@ pub(in crate::server) async fn handle(
             Err(ErrorCode::RecordListTooLarge) => ErrorCode::UnknownServerError,
             Err(error) => error,
         };
-        let result = DeletableGroupResult::default()
-            .with_group_id(GroupId(text(name.0.as_str())))
-            .with_error_code(error.code());
-        results.push(result);
+        results.push(DeletableGroupResult {
+            group_id: name.0.to_string(),
+            error_code: error.code(),
+            error_message: None,
+        });
     }
-    DeleteGroupsResponse::default().with_results(results)
+    DeleteGroupsResponse { throttle_time_ms: 0, results }
 }

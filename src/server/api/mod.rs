@@ -65,13 +65,13 @@ use crate::types::{BrokerId, ErrorCode};
 const COPIED_LEN_MAX: usize = 4 * 1024;
 
 /// The decoded request of `context`.
-pub(super) fn decode<T: messages::Decodable>(
+pub(super) fn decode<T: messages::RequestBody>(
     context: &RequestContext,
     body: BytesMut,
 ) -> Result<T, DecodeError> {
     let is_small = body.len() <= COPIED_LEN_MAX;
     let body = if is_small { Bytes::copy_from_slice(&body) } else { body.freeze() };
-    messages::decode(context.api, context.version, body)
+    T::decode_body(context.api, context.version, body)
 }
 
 /// A body that is not its request: the connection ends, as in Kafka.

@@ -1,30 +1,44 @@
-//! OffsetCommit: v2-9.
+//! OffsetCommit: v2-10.
 //!
 //! v5: no retention time of its own. v6: leader epochs. v7: static members (KIP-345). v8:
-//! flexible. v9: members of the new protocol too (KIP-848).
-//! Differs from Kafka: version 10, with topic ids, is not served yet.
+//! flexible. v9: members of the new protocol too (KIP-848). v10: topics by their ids.
+
+use std::sync::Arc;
 
 use crate::coordinator::groups::command::{
-    CommitOffsets, GroupCommand, GroupReply, OffsetToCommit,
+    CommitOffsets, GroupCommand, GroupReply, Member, OffsetToCommit,
 };
-use crate::protocol::messages::{
-    OffsetCommitRequest, OffsetCommitResponse,
-    offset_commit_request::OffsetCommitRequestTopic,
-    offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic},
+use crate::metadata::Topic;
+use crate::protocol::own_offsets::{
+    OffsetCommitRequest, OffsetCommitRequestTopic, OffsetCommitResponse,
+    OffsetCommitResponsePartition, OffsetCommitResponseTopic,
 };
 use crate::server::context::RequestContext;
 use crate::types::ErrorCode;
+
+/// The version from which on topics are named by id.
+const TOPIC_IDS_SINCE: i16 = 10;
+/// The version from which on it is told that there is no such group.
+const NO_SUCH_GROUP_SINCE: i16 = 9;
 
 /// Answers.
 pub(in crate::server) async fn handle(
     context: &RequestContext,
     request: OffsetCommitRequest,
 ) -> OffsetCommitResponse {
-    let group = request.group_id.0.to_string();
-    let instance = request.group_instance_id.as_ref();
-    let generation = request.generation_id_or_member_epoch;
-    let member = super::groups::member(&group, &request.member_id, instance, generation);
-    let known = |topic: &OffsetCommitRequestTopic| context.image.topics.by_name(&topic.name.0);
+    let group = &request.group_id;
+    let instance_id = request.group_instance_id.clone();
+    let member = Member {
+        group: group.clone(),
+        member_id: request.member_id.clone(),
+        instance_id,
+        generation: request.generation_id_or_member_epoch,
+    };
+    let by_id = context.version >= TOPIC_IDS_SINCE;
+    let known = |topic: &OffsetCommitRequestTopic| -> Option<&Arc<Topic>> {
+        let topics = &context.image.topics;
+        if by_id { topics.by_id(topic.topic_id) } else { topics.by_name(&topic.name) }
+    };
     let mut topics = Vec::new();
     for topic in &request.topics {
         let Some(image) = known(topic) else { continue };
@@ -35,21 +49,20 @@ pub(in crate::server) async fn handle(
                 partition: asked.partition_index,
                 offset: asked.committed_offset,
                 leader_epoch: asked.committed_leader_epoch,
-                metadata: asked.committed_metadata.as_deref().unwrap_or_default().to_owned(),
+                metadata: asked.committed_metadata.clone().unwrap_or_default(),
             })
             .collect();
         if !offsets.is_empty() {
             topics.push((image.name.to_string(), image.id, offsets));
         }
     }
-    let retention_ms = Some(request.retention_time_ms)
-        .filter(|ms| (2..=4).contains(&context.version) && *ms != -1);
+    let retention_ms = Some(request.retention_time_ms).filter(|ms| *ms != -1);
     let answer = if topics.is_empty() {
         Ok(GroupReply::Partitions(Vec::new())) // Nothing to commit: nobody is asked.
     } else {
-        let command =
-            GroupCommand::Commit(CommitOffsets { member, producer: None, retention_ms, topics });
-        super::groups::ask(context, &group, command).await
+        let says_no_group = context.version >= NO_SUCH_GROUP_SINCE;
+        let command = CommitOffsets { member, producer: None, retention_ms, says_no_group, topics };
+        super::groups::ask(context, group, GroupCommand::Commit(command)).await
     };
     let (mut results, failed) = match answer {
         Ok(GroupReply::Partitions(results)) => (results, None),
@@ -64,18 +77,23 @@ pub(in crate::server) async fn handle(
             let exists = image.is_some_and(|i| i.partition(asked.partition_index).is_some());
             let error = if exists {
                 failed.unwrap_or_else(|| committed.next().map_or(ErrorCode::None, |(_, e)| e))
+            } else if by_id && image.is_none() {
+                ErrorCode::UnknownTopicId
             } else {
                 ErrorCode::UnknownTopicOrPartition
             };
-            OffsetCommitResponsePartition::default()
-                .with_partition_index(asked.partition_index)
-                .with_error_code(error.code())
+            OffsetCommitResponsePartition {
+                partition_index: asked.partition_index,
+                error_code: error.code(),
+            }
         });
-        OffsetCommitResponseTopic::default()
-            .with_name(topic.name.clone())
-            .with_partitions(partitions.collect())
+        OffsetCommitResponseTopic {
+            name: topic.name.clone(),
+            topic_id: topic.topic_id,
+            partitions: partitions.collect(),
+        }
     });
-    OffsetCommitResponse::default().with_topics(told.collect())
+    OffsetCommitResponse { throttle_time_ms: 0, topics: told.collect() }
 }
 
 /// Kafka 4.4 `OffsetCommitRequest`: what does not fit a batch has a name of its own here.

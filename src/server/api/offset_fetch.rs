@@ -1,20 +1,20 @@
-//! OffsetFetch: v1-9.
+//! OffsetFetch: v1-10.
 //!
 //! v2: all topics of a group. v5: leader epochs. v6: flexible. v7: only stable offsets (KIP-447).
-//! v8: several groups (KIP-709). v9: members of the new protocol (KIP-848).
-//! Differs from Kafka: version 10, with topic ids, is not served yet.
+//! v8: several groups (KIP-709). v9: members of the new protocol (KIP-848). v10: topics by their
+//! ids.
 
 use crate::coordinator::groups::command::{FetchOffsets, FetchedOffset, GroupCommand, GroupReply};
-use crate::protocol::messages::{
-    GroupId, OffsetFetchRequest, OffsetFetchResponse,
-    offset_fetch_response::{
-        OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions,
-        OffsetFetchResponseTopic, OffsetFetchResponseTopics,
-    },
-    text, topic_name,
+use crate::protocol::own_offsets::{
+    OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopics, OffsetFetchResponse,
+    OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions,
+    OffsetFetchResponseTopic, OffsetFetchResponseTopics,
 };
 use crate::server::context::RequestContext;
-use crate::types::{ErrorCode, PartitionIndex};
+use crate::types::{ErrorCode, PartitionIndex, Uuid};
+
+/// The version from which on topics are named by id.
+const TOPIC_IDS_SINCE: i16 = 10;
 
 type Topics = Option<Vec<(String, Vec<PartitionIndex>)>>;
 
@@ -25,25 +25,76 @@ pub(in crate::server) async fn handle(
 ) -> OffsetFetchResponse {
     let require_stable = request.require_stable;
     if context.version < 8 {
-        let topics: Topics = request.topics.as_ref().map(|topics| {
-            topics.iter().map(|t| (t.name.0.to_string(), t.partition_indexes.clone())).collect()
+        let topics: Topics = request.topics.map(|topics| {
+            topics.into_iter().map(|topic| (topic.name, topic.partition_indexes)).collect()
         });
-        let fetched = fetch(context, &request.group_id.0, topics.clone(), require_stable).await;
+        let fetched = fetch(context, &request.group_id, topics.clone(), require_stable).await;
         return before_8(context.version, fetched, topics);
     }
     let mut groups = Vec::with_capacity(request.groups.len());
-    for asked in &request.groups {
-        let topics: Topics = asked.topics.as_ref().map(|topics| {
-            topics.iter().map(|t| (t.name.0.to_string(), t.partition_indexes.clone())).collect()
-        });
-        let told = OffsetFetchResponseGroup::default()
-            .with_group_id(GroupId(text(asked.group_id.0.as_str())));
-        groups.push(match fetch(context, &asked.group_id.0, topics, require_stable).await {
-            Ok(topics) => told.with_topics(topics.into_iter().map(topic).collect()),
-            Err(error) => told.with_error_code(error.code()),
-        });
+    for asked in request.groups {
+        groups.push(fetch_group(context, asked, require_stable).await);
     }
-    OffsetFetchResponse::default().with_groups(groups)
+    OffsetFetchResponse { groups, ..OffsetFetchResponse::default() }
+}
+
+/// One of several groups.
+async fn fetch_group(
+    context: &RequestContext,
+    asked: OffsetFetchRequestGroup,
+    require_stable: bool,
+) -> OffsetFetchResponseGroup {
+    let by_id = context.version >= TOPIC_IDS_SINCE;
+    let image = &context.image.topics;
+    let mut unknown = Vec::new();
+    let topics: Topics = asked.topics.map(|topics| {
+        let mut named = Vec::with_capacity(topics.len());
+        for topic in topics {
+            if !by_id {
+                named.push((topic.name, topic.partition_indexes));
+            } else if let Some(known) = image.by_id(topic.topic_id) {
+                named.push((known.name.to_string(), topic.partition_indexes));
+            } else {
+                unknown.push(topic);
+            }
+        }
+        named
+    });
+    let fetched = match topics {
+        // Nothing is left to ask for; without topics it would be asked for all.
+        Some(topics) if topics.is_empty() && !unknown.is_empty() => Ok(Vec::new()),
+        topics => fetch(context, &asked.group_id, topics, require_stable).await,
+    };
+    let told = OffsetFetchResponseGroup { group_id: asked.group_id, ..Default::default() };
+    match fetched {
+        Ok(topics) => {
+            let named = topics.into_iter().filter_map(|(name, partitions)| {
+                let topic_id = image.by_name(&name).map(|topic| topic.id);
+                // A topic that is gone has no id to tell it by.
+                (topic_id.is_some() || !by_id)
+                    .then(|| topic(name, topic_id.unwrap_or(Uuid::ZERO), partitions))
+            });
+            let topics = named.chain(unknown.into_iter().map(unknown_topic)).collect();
+            OffsetFetchResponseGroup { topics, ..told }
+        }
+        Err(error) => OffsetFetchResponseGroup { error_code: error.code(), ..told },
+    }
+}
+
+fn unknown_topic(asked: OffsetFetchRequestTopics) -> OffsetFetchResponseTopics {
+    let partitions =
+        asked.partition_indexes.into_iter().map(|partition_index| OffsetFetchResponsePartitions {
+            partition_index,
+            committed_offset: -1,
+            metadata: Some(String::new()),
+            error_code: ErrorCode::UnknownTopicId.code(),
+            ..OffsetFetchResponsePartitions::default()
+        });
+    OffsetFetchResponseTopics {
+        name: asked.name,
+        topic_id: asked.topic_id,
+        partitions: partitions.collect(),
+    }
 }
 
 async fn fetch(
@@ -60,18 +111,15 @@ async fn fetch(
     }
 }
 
-fn topic((name, partitions): (String, Vec<FetchedOffset>)) -> OffsetFetchResponseTopics {
-    let partitions = partitions.into_iter().map(|fetched| {
-        OffsetFetchResponsePartitions::default()
-            .with_partition_index(fetched.partition)
-            .with_committed_offset(fetched.offset)
-            .with_committed_leader_epoch(fetched.leader_epoch)
-            .with_metadata(Some(text(fetched.metadata)))
-            .with_error_code(fetched.error.code())
+fn topic(name: String, topic_id: Uuid, fetched: Vec<FetchedOffset>) -> OffsetFetchResponseTopics {
+    let partitions = fetched.into_iter().map(|fetched| OffsetFetchResponsePartitions {
+        partition_index: fetched.partition,
+        committed_offset: fetched.offset,
+        committed_leader_epoch: fetched.leader_epoch,
+        metadata: Some(fetched.metadata),
+        error_code: fetched.error.code(),
     });
-    OffsetFetchResponseTopics::default()
-        .with_name(topic_name(name))
-        .with_partitions(partitions.collect())
+    OffsetFetchResponseTopics { name, topic_id, partitions: partitions.collect() }
 }
 
 /// One group; version 1 has no place for the group's error but the partitions.
@@ -97,18 +145,18 @@ fn before_8(
         }
     };
     let topics = topics.into_iter().map(|(name, partitions)| {
-        let partitions = partitions.into_iter().map(|fetched| {
-            OffsetFetchResponsePartition::default()
-                .with_partition_index(fetched.partition)
-                .with_committed_offset(fetched.offset)
-                .with_committed_leader_epoch(fetched.leader_epoch)
-                .with_metadata(Some(text(fetched.metadata)))
-                .with_error_code(fetched.error.code())
+        let partitions = partitions.into_iter().map(|fetched| OffsetFetchResponsePartition {
+            partition_index: fetched.partition,
+            committed_offset: fetched.offset,
+            committed_leader_epoch: fetched.leader_epoch,
+            metadata: Some(fetched.metadata),
+            error_code: fetched.error.code(),
         });
-        OffsetFetchResponseTopic::default()
-            .with_name(topic_name(name))
-            .with_partitions(partitions.collect())
+        OffsetFetchResponseTopic { name, partitions: partitions.collect() }
     });
-    let response = OffsetFetchResponse::default().with_topics(topics.collect());
-    if version >= 2 { response.with_error_code(error.code()) } else { response }
+    OffsetFetchResponse {
+        topics: topics.collect(),
+        error_code: error.code(),
+        ..OffsetFetchResponse::default()
+    }
 }

@@ -1,44 +1,53 @@
-//! TxnOffsetCommit: v0-5.
+//! TxnOffsetCommit: v0-6.
 //!
 //! Offsets that count once the transaction is committed. v2: leader epochs. v3: members
 //! (KIP-447); flexible. v4: TRANSACTION_ABORTABLE. v5: the partition of the group joins the
-//! transaction (KIP-890).
-//! Differs from Kafka: version 6, with topic ids, is not served yet.
+//! transaction (KIP-890). v6: topics by their ids.
+
+use std::sync::Arc;
 
 use crate::coordinator::Producer;
 use crate::coordinator::groups::command::{
-    CommitOffsets, GroupCommand, GroupReply, OffsetToCommit,
+    CommitOffsets, GroupCommand, GroupReply, Member, OffsetToCommit,
 };
 use crate::coordinator::transactions::Partitions;
-use crate::protocol::messages::{
-    TxnOffsetCommitRequest, TxnOffsetCommitResponse,
-    txn_offset_commit_response::{TxnOffsetCommitResponsePartition, TxnOffsetCommitResponseTopic},
+use crate::metadata::Topic;
+use crate::protocol::own_offsets::{
+    TxnOffsetCommitRequest, TxnOffsetCommitRequestTopic, TxnOffsetCommitResponse,
+    TxnOffsetCommitResponsePartition, TxnOffsetCommitResponseTopic,
 };
 use crate::server::context::RequestContext;
 use crate::types::{ErrorCode, TopicPartition};
+
+/// The version from which on topics are named by id, and it is told that there is no such group.
+const TOPIC_IDS_SINCE: i16 = 6;
 
 /// Answers.
 pub(in crate::server) async fn handle(
     context: &RequestContext,
     request: TxnOffsetCommitRequest,
 ) -> TxnOffsetCommitResponse {
-    let group = request.group_id.0.to_string();
-    let topics = &context.image.topics;
+    let group = request.group_id.clone();
+    let by_id = context.version >= TOPIC_IDS_SINCE;
+    let known = |topic: &TxnOffsetCommitRequestTopic| -> Option<&Arc<Topic>> {
+        let topics = &context.image.topics;
+        if by_id { topics.by_id(topic.topic_id) } else { topics.by_name(&topic.name) }
+    };
     let mut offsets = Vec::new();
     for topic in &request.topics {
-        let Some(image) = topics.by_name(&topic.name.0) else { continue };
-        let known =
+        let Some(image) = known(topic) else { continue };
+        let there =
             topic.partitions.iter().filter(|p| image.partition(p.partition_index).is_some());
-        let known: Vec<OffsetToCommit> = known
+        let there: Vec<OffsetToCommit> = there
             .map(|asked| OffsetToCommit {
                 partition: asked.partition_index,
                 offset: asked.committed_offset,
                 leader_epoch: asked.committed_leader_epoch,
-                metadata: asked.committed_metadata.as_deref().unwrap_or_default().to_owned(),
+                metadata: asked.committed_metadata.clone().unwrap_or_default(),
             })
             .collect();
-        if !known.is_empty() {
-            offsets.push((image.name.to_string(), image.id, known));
+        if !there.is_empty() {
+            offsets.push((image.name.to_string(), image.id, there));
         }
     }
     let answer = if offsets.is_empty() {
@@ -52,22 +61,27 @@ pub(in crate::server) async fn handle(
     };
     let mut committed = results.into_iter().flat_map(|(_, partitions)| partitions);
     let told = request.topics.iter().map(|topic| {
-        let image = topics.by_name(&topic.name.0);
+        let image = known(topic);
         let partitions = topic.partitions.iter().map(|asked| {
-            let code = if image.is_none_or(|i| i.partition(asked.partition_index).is_none()) {
+            let code = if by_id && image.is_none() {
+                ErrorCode::UnknownTopicId
+            } else if image.is_none_or(|i| i.partition(asked.partition_index).is_none()) {
                 ErrorCode::UnknownTopicOrPartition
             } else {
                 failed.unwrap_or_else(|| committed.next().map_or(ErrorCode::None, |(_, code)| code))
             };
-            TxnOffsetCommitResponsePartition::default()
-                .with_partition_index(asked.partition_index)
-                .with_error_code(code.code())
+            TxnOffsetCommitResponsePartition {
+                partition_index: asked.partition_index,
+                error_code: code.code(),
+            }
         });
-        TxnOffsetCommitResponseTopic::default()
-            .with_name(topic.name.clone())
-            .with_partitions(partitions.collect())
+        TxnOffsetCommitResponseTopic {
+            name: topic.name.clone(),
+            topic_id: topic.topic_id,
+            partitions: partitions.collect(),
+        }
     });
-    TxnOffsetCommitResponse::default().with_topics(told.collect())
+    TxnOffsetCommitResponse { throttle_time_ms: 0, topics: told.collect() }
 }
 
 type Committed = Vec<(String, Vec<(i32, ErrorCode)>)>;
@@ -78,14 +92,21 @@ async fn commit(
     group: &str,
     topics: Vec<(String, crate::types::TopicId, Vec<OffsetToCommit>)>,
 ) -> Result<Committed, ErrorCode> {
-    let id = &*request.transactional_id.0;
-    let producer = Producer { id: request.producer_id.0, epoch: request.producer_epoch };
-    enlist(context, id, producer, group).await?;
-    let instance = request.group_instance_id.as_ref();
-    let member = super::groups::member(group, &request.member_id, instance, request.generation_id);
-    let producer = Some(producer);
-    let command =
-        GroupCommand::Commit(CommitOffsets { member, producer, retention_ms: None, topics });
+    let producer = Producer { id: request.producer_id, epoch: request.producer_epoch };
+    enlist(context, &request.transactional_id, producer, group).await?;
+    let member = Member {
+        group: group.to_owned(),
+        member_id: request.member_id.clone(),
+        instance_id: request.group_instance_id.clone(),
+        generation: request.generation_id_or_member_epoch,
+    };
+    let command = GroupCommand::Commit(CommitOffsets {
+        member,
+        producer: Some(producer),
+        retention_ms: None,
+        says_no_group: context.version >= TOPIC_IDS_SINCE,
+        topics,
+    });
     match super::groups::ask(context, group, command).await? {
         GroupReply::Partitions(results) => Ok(results),
         _ => Err(ErrorCode::UnknownServerError),
