@@ -17,6 +17,7 @@ mod admin;
 mod compaction;
 mod consume;
 mod files;
+mod groups;
 mod kcat;
 mod kills;
 mod produce;
