@@ -10,7 +10,7 @@ use crate::harness::client::{Outgoing, create_topic, produce};
 use crate::harness::{Broker, PATIENCE, transcript};
 
 /// A member of group "g" that has subscribed to "t". It commits when it is told to.
-fn member(broker: &Broker, settings: &[(&str, &str)]) -> BaseConsumer {
+pub(crate) fn member(broker: &Broker, settings: &[(&str, &str)]) -> BaseConsumer {
     let mut config = broker.client();
     config
         .set("group.id", "g")
@@ -36,10 +36,10 @@ fn partitions_of(member: &BaseConsumer) -> BTreeSet<i32> {
 }
 
 /// Values by partition, as members read them.
-type Got = BTreeMap<i32, Vec<String>>;
+pub(crate) type Got = BTreeMap<i32, Vec<String>>;
 
 /// Polls all members until `done` says so of their assignments and of everything they read.
-fn poll_until(
+pub(crate) fn poll_until(
     what: &str,
     members: &[&BaseConsumer],
     got: &mut Got,
@@ -69,7 +69,7 @@ fn is_shared(assigned: &[BTreeSet<i32>], count: usize) -> bool {
     all.len() == count && different.len() == count && assigned.iter().all(|one| !one.is_empty())
 }
 
-fn fill(broker: &Broker, partitions: i32, from: usize, count: usize) {
+pub(crate) fn fill(broker: &Broker, partitions: i32, from: usize, count: usize) {
     for partition in 0..partitions {
         let values: Vec<_> =
             (from..from + count).map(|n| Outgoing::value(format!("{partition}:{n}"))).collect();
@@ -77,16 +77,23 @@ fn fill(broker: &Broker, partitions: i32, from: usize, count: usize) {
     }
 }
 
-fn total(got: &Got) -> usize {
+pub(crate) fn total(got: &Got) -> usize {
     got.values().map(Vec::len).sum()
 }
 
-fn committed(member: &BaseConsumer, partitions: i32) -> Vec<i64> {
+pub(crate) fn committed(member: &BaseConsumer, partitions: i32) -> Vec<i64> {
     let mut list = TopicPartitionList::new();
     (0..partitions).for_each(|partition| {
         list.add_partition("t", partition);
     });
-    let found = member.committed_offsets(list, PATIENCE).unwrap();
+    // A broker that has just started may still be loading its groups, and says so.
+    let deadline = Instant::now() + PATIENCE;
+    let found = loop {
+        match member.committed_offsets(list.clone(), PATIENCE) {
+            Ok(found) => break found,
+            Err(error) => assert!(Instant::now() < deadline, "{error}"),
+        }
+    };
     found
         .elements()
         .iter()

@@ -22,5 +22,6 @@ mod kcat;
 mod kills;
 mod produce;
 mod swap;
+mod swap_state;
 mod tools;
 mod transactions;
