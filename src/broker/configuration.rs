@@ -173,6 +173,11 @@ pub fn settings(config: BrokerConfig, open_files: u64) -> BrokerSettings {
             auto_create_topics: config.log.auto_create_topics_enable,
             max_request_partitions: config.network.max_request_partition_size_limit,
         },
+        moves_at_once: config
+            .replication
+            .num_replica_alter_log_dirs_threads
+            .and_then(|threads| usize::try_from(threads).ok())
+            .unwrap_or(config.log_dirs().len()),
         intervals: Intervals {
             retention: milliseconds(config.log.log_retention_check_interval_ms),
             flush: FLUSH_LOOK

@@ -33,7 +33,7 @@ use crate::format::FormatError;
 use crate::log::{LogShared, OpenFiles};
 use crate::metadata::cluster::FeatureRange;
 use crate::metadata::image::Changes;
-use crate::metadata::{ListenerEndpoint, MetadataImage, features};
+use crate::metadata::{ConfigResource, ListenerEndpoint, MetadataImage, features};
 use crate::raft::log::MetadataLogError;
 use crate::server::budget::Budget;
 use crate::server::context::ListenerInfo;
@@ -45,6 +45,7 @@ use crate::server::transactions::Transactions;
 use crate::store::cleaner::Cleaner;
 use crate::store::coordinators::{Coordinators, Surroundings};
 use crate::store::log_dirs::{self, Checkpoints, LogDir, LogDirError};
+use crate::store::moves::{Mover, Movers};
 use crate::store::{Flusher, Partitions, Placement, housekeeping};
 use crate::types::{BrokerId, TopicPartition};
 
@@ -221,17 +222,39 @@ impl Broker {
         };
         spawn_driver(&env, driver, observer, &failed, &stopping);
         let epoch = register(&env, &settings, &storage, &controller, endpoints).await?;
+        let checkpoints =
+            Arc::new(Checkpoints::new(Arc::clone(&env.disk), settings.log_dirs.clone()));
+        let (images, cleaner_of) = (controller.images(), Arc::clone(&settings.cleaner_of));
+        let cleaner = Arc::new(Cleaner::new(
+            env.clone(),
+            Arc::clone(&partitions),
+            settings.log_dirs.clone(),
+            Arc::new(move || cleaner_of(&images.load())),
+        ));
+        let (images, node_id) = (controller.images(), settings.node_id);
+        let movers = Movers {
+            env: env.clone(),
+            shared: storage.shared.clone(),
+            partitions: Arc::clone(&partitions),
+            log_dirs: storage.log_dirs.clone(),
+            checkpoints: Arc::clone(&checkpoints),
+            cleaner: Arc::clone(&cleaner),
+            controller: controller.clone(),
+            broker: (settings.node_id, epoch),
+            bytes_per_second: Arc::new(move || move_bytes_per_second(&images.load(), node_id)),
+            changed: Arc::clone(&changed),
+        };
+        let mover = Mover::new(movers, settings.moves_at_once);
+        mover.resume(placement.take_unfinished()).await;
         let reporter = Reporter {
             broker_id: settings.node_id,
             broker_epoch: epoch,
             controller: controller.clone(),
             partitions: Arc::clone(&partitions),
             log_dirs: storage.log_dirs.iter().map(|dir| (dir.path.clone(), dir.id)).collect(),
+            mover: Arc::clone(&mover),
         };
         env.threads.spawn(Box::pin(reporter.run(changed, Arc::clone(&stopping))));
-
-        let checkpoints =
-            Arc::new(Checkpoints::new(Arc::clone(&env.disk), settings.log_dirs.clone()));
         producer_ids.set_broker_epoch(epoch);
         let services = Arc::new(Services {
             env: env.clone(),
@@ -245,7 +268,9 @@ impl Broker {
             partitions: Arc::clone(&partitions),
             groups,
             flusher: Arc::clone(&flusher),
-            log_dirs: settings.log_dirs.clone(),
+            log_dirs: storage.log_dirs.clone(),
+            placement: Arc::clone(&placement),
+            mover,
             producer_ids,
             transactions,
             budget: Budget::new(settings.server.queued_max_request_bytes),
@@ -254,14 +279,7 @@ impl Broker {
             stopping,
         });
         env.threads.spawn(Box::pin(Arc::clone(&flusher).run(env.clone())));
-        let (images, cleaner_of) = (controller.images(), Arc::clone(&settings.cleaner_of));
-        let cleaner = Cleaner::new(
-            env.clone(),
-            Arc::clone(&partitions),
-            settings.log_dirs.clone(),
-            Arc::new(move || cleaner_of(&images.load())),
-        );
-        env.threads.spawn(Box::pin(Arc::new(cleaner).run()));
+        env.threads.spawn(Box::pin(cleaner.run()));
         env.threads.spawn(Box::pin(housekeeping::run(
             env.clone(),
             partitions,
@@ -333,7 +351,9 @@ impl Broker {
         self.services.transactions.stop();
         let partitions = Arc::clone(&self.services.partitions);
         let checkpoints = Arc::clone(&self.checkpoints);
+        let mover = Arc::clone(&self.services.mover);
         let closed = self.env.threads.run_blocking(move || {
+            mover.stop();
             let mut whole = true;
             for partition in partitions.all() {
                 if let Err(error) = partition.close() {
@@ -467,6 +487,14 @@ async fn open_controller(
     };
     let inner = env.clone();
     Ok(env.threads.run_blocking(move || driver::open(&inner, start)).await?)
+}
+
+/// How fast partitions may move between log directories: a key that is only set while a broker
+/// runs, and without a bound unless it is.
+fn move_bytes_per_second(image: &MetadataImage, broker: BrokerId) -> i64 {
+    let layers = [ConfigResource::broker(broker), ConfigResource::default_broker()];
+    let of = |layer| image.configs.of(layer)?.get("replica.alter.log.dirs.io.max.bytes.per.second");
+    layers.iter().find_map(of).and_then(|text| text.trim().parse().ok()).unwrap_or(i64::MAX)
 }
 
 /// All that an image holds, as if it were new.

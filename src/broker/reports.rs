@@ -10,7 +10,7 @@ use crate::controller::command::{AlterPartition, AssignReplicasToDirs, ProposedI
 use crate::controller::driver::ControllerHandle;
 use crate::metadata::MetadataImage;
 use crate::server::services::Stopping;
-use crate::store::Partitions;
+use crate::store::{Mover, Partitions};
 use crate::types::{BrokerId, PartitionIndex, TopicId, TopicPartition, Uuid};
 
 /// `LeaderRecoveryState.RECOVERING`: elected although records may be missing.
@@ -24,6 +24,8 @@ pub(super) struct Reporter {
     pub(super) partitions: Arc<Partitions>,
     /// The log directories with their ids.
     pub(super) log_dirs: Vec<(PathBuf, Uuid)>,
+    /// Moves between them, which tell of their ends themselves.
+    pub(super) mover: Arc<Mover>,
 }
 
 impl Reporter {
@@ -49,7 +51,8 @@ impl Reporter {
                 tracing::warn!(%refusal, "recovered partitions were not taken note of");
             }
         }
-        let replicas = self.unassigned(&image);
+        let replicas =
+            if image.release.has_directories() { self.unassigned(&image) } else { Vec::new() };
         if !replicas.is_empty() {
             let (broker_id, broker_epoch) = (self.broker_id, self.broker_epoch);
             let command = AssignReplicasToDirs { broker_id, broker_epoch, replicas };
@@ -77,18 +80,27 @@ impl Reporter {
             .collect()
     }
 
-    /// Replicas here whose directory the metadata does not know.
+    /// Replicas here whose directory the metadata does not know, or believes to be another, also
+    /// after a move that was cancelled late.
     fn unassigned(&self, image: &MetadataImage) -> Vec<(Uuid, TopicId, Vec<PartitionIndex>)> {
         let mut all: Vec<(Uuid, TopicId, Vec<PartitionIndex>)> = Vec::new();
         for (id, registration) in each(image) {
-            if registration.directory_of(self.broker_id) != Some(Uuid::UNASSIGNED_DIRECTORY) {
+            if self.log_dirs.len() == 1
+                && registration.directory_of(self.broker_id) != Some(Uuid::UNASSIGNED_DIRECTORY)
+            {
                 continue;
             }
             let Some(partition) = self.partitions.get(id) else { continue };
+            if self.mover.is_moving(id) {
+                continue;
+            }
             let path = partition.log_dir();
             let Some((_, dir)) = self.log_dirs.iter().find(|(known, _)| *known == path) else {
                 continue;
             };
+            if registration.directory_of(self.broker_id) == Some(*dir) {
+                continue;
+            }
             match all.iter_mut().find(|(known, topic, _)| known == dir && *topic == id.topic) {
                 Some((_, _, partitions)) => partitions.push(id.partition),
                 None => all.push((*dir, id.topic, vec![id.partition])),

@@ -93,6 +93,9 @@ pub struct BrokerSettings {
     pub server: ServerConfig,
     /// How compaction runs.
     pub cleaner_of: CleanerOf,
+    /// `num.replica.alter.log.dirs.threads`: how many chunks are copied at once between log
+    /// directories.
+    pub moves_at_once: usize,
     /// What runs by the clock.
     pub intervals: Intervals,
     /// How many files of logs stay open.

@@ -162,11 +162,16 @@ impl Log {
         }
     }
 
-    fn check_online(&self) -> Result<(), AppendError> {
+    pub(super) fn check_online(&self) -> Result<(), AppendError> {
         match &self.offline {
             Some(why) => Err(AppendError::Offline(why.clone())),
             None => Ok(()),
         }
+    }
+
+    /// Takes the log offline: its log directory failed.
+    pub fn take_offline(&mut self, why: &str) {
+        self.offline.get_or_insert_with(|| why.to_owned());
     }
 
     /// Takes the log offline.
@@ -308,6 +313,7 @@ impl Log {
         epoch: LeaderEpoch,
         now: Timestamp,
     ) -> Result<Appended, AppendError> {
+        self.check_size(batch)?;
         let by_append = self.config.rules.timestamp_type == TimestampType::LogAppendTime;
         let mut header = BatchHeader { base_offset: self.end, leader_epoch: epoch, ..*header };
         if header.next_offset() == i64::MAX {
@@ -343,6 +349,7 @@ impl Log {
         now: Timestamp,
     ) -> Result<Appended, AppendError> {
         self.check_online()?;
+        self.check_size(batch)?;
         let header = BatchHeader { base_offset: self.end, leader_epoch: epoch, ..*header };
         stamp(batch, header.base_offset, epoch);
         let rolled = self.write(batch, &header, now)?;
@@ -358,18 +365,22 @@ impl Log {
         })
     }
 
+    fn check_size(&self, batch: &[u8]) -> Result<(), AppendError> {
+        let (size, segment_bytes) = (batch.len(), self.config.segment_bytes);
+        if size > segment_bytes as usize {
+            return Err(AppendError::LargerThanSegment { size, segment_bytes });
+        }
+        Ok(())
+    }
+
     /// Writes one stamped batch at the end and notes it in indexes and epochs.
-    fn write(
+    pub(super) fn write(
         &mut self,
         batch: &[u8],
         header: &BatchHeader,
         now: Timestamp,
     ) -> Result<bool, AppendError> {
         let size = u32::try_from(batch.len()).unwrap_or(u32::MAX);
-        if size > self.config.segment_bytes {
-            let segment_bytes = self.config.segment_bytes;
-            return Err(AppendError::LargerThanSegment { size: batch.len(), segment_bytes });
-        }
         let rolled = self.should_roll(header, size, now).map_err(|e| self.fail("roll", &e))?;
         if rolled {
             self.roll(now).map_err(|error| self.fail("roll", &error))?;
@@ -442,7 +453,7 @@ impl Log {
             return Ok(header.last_offset() - segment.base_offset > i64::from(i32::MAX));
         }
         let entries = |len: u32| (config.segment_index_bytes / len) as usize;
-        Ok(segment.size() > config.segment_bytes - size
+        Ok(segment.size() > config.segment_bytes.saturating_sub(size)
             || self.waited_ms(segment, header.max_timestamp, now)?
                 > config.segment_ms - self.jitter_ms(segment)
             || segment.index.len() >= entries(8)
@@ -650,6 +661,9 @@ impl Log {
 
     /// Takes the result of a flush. A failed one takes the log offline.
     pub fn finish_flush(&mut self, job: &FlushJob, result: io::Result<()>, now: Timestamp) {
+        if job.dir != self.dir {
+            return; // It was of the copy that this one has replaced, or of a name that is gone.
+        }
         match result {
             Ok(()) => {
                 // A truncation meanwhile may have cut what was flushed.

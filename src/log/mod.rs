@@ -10,6 +10,7 @@
 pub mod checkpoint;
 pub mod cleaner;
 pub mod config;
+pub mod copy;
 pub mod dirs;
 pub mod epochs;
 pub mod error;
@@ -28,6 +29,7 @@ pub mod verification;
 pub mod view;
 
 pub use config::LogConfig;
+pub use copy::CopyError;
 pub use error::{AppendError, OpenError, ReadError};
 pub use files::OpenFiles;
 pub use flush::{FlushJob, FlushKind};

@@ -279,7 +279,7 @@ impl Log {
 }
 
 /// Whether a marker aborts, and the epoch of its coordinator.
-fn marker(bytes: &[u8]) -> Option<(bool, i32)> {
+pub(super) fn marker(bytes: &[u8]) -> Option<(bool, i32)> {
     let view = BatchView::first(bytes).ok()?;
     let records = Records::of(&view).ok()?;
     let record = records.iter().next()?.ok()?;

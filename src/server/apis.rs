@@ -133,6 +133,7 @@ apis! {
     DeleteAcls 1-3 Both OneAtATime now!(api::delete_acls::handle);
     DescribeConfigs 1-4 Both OneAtATime now!(api::describe_configs::handle);
     AlterConfigs 0-2 Both OneAtATime later!(api::alter_configs::handle);
+    AlterReplicaLogDirs 1-2 Broker OneAtATime later!(api::alter_replica_log_dirs::handle);
     DescribeLogDirs 1-5 Broker OneAtATime now!(api::describe_log_dirs::handle);
     CreatePartitions 0-3 Both OneAtATime later!(api::create_partitions::handle);
     DeleteGroups 0-3 Broker OneAtATime later!(api::delete_groups::handle);

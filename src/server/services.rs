@@ -1,6 +1,5 @@
 //! The broker, as its connections and handlers know it.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -19,7 +18,7 @@ use crate::controller::driver::ControllerHandle;
 use crate::coordinator::groups::Groups;
 use crate::env::Env;
 use crate::metadata::MetadataImage;
-use crate::store::{Coordinators, Flusher, Partitions};
+use crate::store::{Coordinators, Flusher, LogDir, Mover, Partitions, Placement};
 use crate::types::BrokerId;
 
 /// Settings of the network side.
@@ -88,7 +87,11 @@ pub struct Services {
     /// Group commit.
     pub flusher: Arc<Flusher>,
     /// The log directories.
-    pub log_dirs: Vec<PathBuf>,
+    pub log_dirs: Vec<Arc<LogDir>>,
+    /// What is here and does not open.
+    pub placement: Arc<Placement>,
+    /// Moves between log directories.
+    pub mover: Arc<Mover>,
     /// Ids for idempotent producers.
     pub producer_ids: Arc<ProducerIds>,
     /// The transaction coordinators that are here.

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 use super::partition::Partition;
 use super::partitions::Partitions;
-use crate::env::{Disk, Env};
+use crate::env::Env;
 use crate::log::checkpoint::{CLEANER_OFFSETS, Offsets, read_offsets, write_offsets};
 use crate::log::cleaner::{Budget, CleanError, Filth, Pass, Replacement, Step};
 use crate::types::{Mono, Offset, TopicPartition};
@@ -58,6 +58,8 @@ pub struct Cleaner {
     log_dirs: Vec<PathBuf>,
     settings: SettingsOf,
     state: Mutex<State>,
+    /// One file is written at a time.
+    writing: Mutex<()>,
     finished: Notify,
 }
 
@@ -95,7 +97,8 @@ impl Cleaner {
             }
         }
         let (state, finished) = (Mutex::new(state), Notify::new());
-        Self { env, partitions, log_dirs, settings, state, finished }
+        let writing = Mutex::default();
+        Self { env, partitions, log_dirs, settings, state, writing, finished }
     }
 
     /// Logs that are not cleaned since damage was met in them.
@@ -173,7 +176,7 @@ impl Cleaner {
         self.state.lock().uncleanable.insert(partition.id);
     }
 
-    async fn clean(&self, partition: Arc<Partition>, filth: Filth) {
+    async fn clean(self: &Arc<Self>, partition: Arc<Partition>, filth: Filth) {
         let budget = (self.settings)().budget();
         let now = self.env.clock.wall();
         let pass = partition.begin_cleaning(&filth, budget, now);
@@ -218,6 +221,10 @@ impl Cleaner {
                 })
                 .await;
             pass = back;
+            if step.is_ok() && partition.is_moving() {
+                pass.abandon();
+                return Err(CleanError::Changed);
+            }
             match step? {
                 Step::Moved(bytes) => {
                     let until = self.throttle(bytes);
@@ -262,13 +269,23 @@ impl Cleaner {
         Ok(())
     }
 
-    async fn remember(&self, partition: &Partition, cleaned_to: Offset) {
+    async fn remember(self: &Arc<Self>, partition: &Partition, cleaned_to: Offset) {
         let dir = partition.log_dir();
-        let cleaned = {
-            let mut state = self.state.lock();
-            state.cleaned_to.insert(partition.id, cleaned_to);
-            state.cleaned_to.clone()
-        };
+        self.state.lock().cleaned_to.insert(partition.id, cleaned_to);
+        let cleaner = Arc::clone(self);
+        let written = self.env.threads.run_blocking(move || cleaner.write_down(&dir)).await;
+        if let Err(error) = written {
+            tracing::error!(%error, "how far logs are compacted cannot be written down");
+        }
+    }
+
+    /// Writes down how far the logs in `dir` are clean.
+    fn write_down(&self, dir: &Path) -> std::io::Result<()> {
+        if !self.log_dirs.iter().any(|known| known == dir) {
+            return Ok(());
+        }
+        let _one = self.writing.lock();
+        let cleaned = self.state.lock().cleaned_to.clone();
         let mut offsets = Offsets::new();
         for partition in self.partitions.all() {
             if let Some(offset) = cleaned.get(&partition.id).filter(|_| partition.log_dir() == dir)
@@ -276,17 +293,16 @@ impl Cleaner {
                 offsets.insert((partition.topic.to_string(), partition.id.partition), *offset);
             }
         }
-        if !self.log_dirs.contains(&dir) {
-            return;
-        }
-        let disk = Arc::clone(&self.env.disk);
-        let written = self.env.threads.run_blocking(move || write(&*disk, &dir, &offsets)).await;
-        if let Err(error) = written {
-            tracing::error!(%error, "how far logs are compacted cannot be written down");
+        write_offsets(&*self.env.disk, &dir.join(CLEANER_OFFSETS), &offsets)
+    }
+
+    /// A partition moved between two log directories, and what is known of it goes along (Kafka 4.4
+    /// `LogCleanerManager.alterCheckpointDir`). Blocks.
+    pub fn note_move(&self, from: &Path, to: &Path) {
+        for dir in [to, from] {
+            if let Err(error) = self.write_down(dir) {
+                tracing::error!(%error, "how far logs are compacted cannot be written down");
+            }
         }
     }
-}
-
-fn write(disk: &dyn Disk, dir: &Path, offsets: &Offsets) -> std::io::Result<()> {
-    write_offsets(disk, &dir.join(CLEANER_OFFSETS), offsets)
 }

@@ -1,6 +1,6 @@
 //! The log directories of this broker: what lies in them, and their checkpoints.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,8 +27,13 @@ pub struct LogDir {
     pub id: Uuid,
     /// Whether the broker stopped cleanly, and the broker epoch it noted then.
     pub clean_shutdown: Option<i64>,
-    /// The partitions in it.
-    pub found: Vec<(String, PartitionIndex)>,
+    /// Copies that were to take a partition's place when the broker before this one ended: topic,
+    /// partition, name of the directory.
+    pub futures: Vec<(String, PartitionIndex, String)>,
+    /// The partitions that were in it at the start, and are known to be gone from nowhere.
+    held: Mutex<BTreeSet<(String, PartitionIndex)>>,
+    /// Why it is used no more.
+    failure: Mutex<Option<String>>,
     recovery_points: Offsets,
     high_watermarks: Offsets,
     log_start_offsets: Offsets,
@@ -69,24 +74,31 @@ impl LogDir {
         let io = |source| LogDirError::Io { path: path.to_owned(), source };
         let clean_shutdown = checkpoint::take_clean_shutdown(disk, path).map_err(io)?;
         let read = |name| read_offsets(disk, &path.join(name)).map_err(io);
-        let mut found = Vec::new();
+        let (mut held, mut futures) = (BTreeSet::new(), Vec::new());
         for entry in disk.list(path).map_err(io)? {
             if !entry.is_dir || entry.name == "__cluster_metadata-0" {
                 continue;
             }
             match dirs::parse(&entry.name) {
-                Some(PartitionDir::Live { topic, partition }) => found.push((topic, partition)),
+                Some(PartitionDir::Live { topic, partition }) => {
+                    held.insert((topic, partition));
+                }
                 Some(PartitionDir::Deleting) => {
                     disk.remove_dir_all(&path.join(&entry.name)).map_err(io)?;
                 }
-                Some(PartitionDir::Future | PartitionDir::Stray) | None => {}
+                Some(PartitionDir::Future { topic, partition }) => {
+                    futures.push((topic, partition, entry.name));
+                }
+                Some(PartitionDir::Stray) | None => {}
             }
         }
         Ok(Self {
             path: path.to_owned(),
             id,
             clean_shutdown,
-            found,
+            futures,
+            held: Mutex::new(held),
+            failure: Mutex::default(),
             recovery_points: read(RECOVERY_POINTS)?,
             high_watermarks: read(HIGH_WATERMARKS)?,
             log_start_offsets: read(LOG_START_OFFSETS)?,
@@ -101,9 +113,37 @@ impl LogDir {
         (of(&self.recovery_points), of(&self.high_watermarks), of(&self.log_start_offsets))
     }
 
-    /// Whether `topic`-`partition` lies here.
+    /// The partitions that lay here at the start, and still do as far as is known.
+    pub fn held(&self) -> Vec<(String, PartitionIndex)> {
+        self.held.lock().iter().cloned().collect()
+    }
+
+    /// Whether `topic`-`partition` is one of them.
     pub fn holds(&self, topic: &str, partition: PartitionIndex) -> bool {
-        self.found.iter().any(|(name, number)| name == topic && *number == partition)
+        self.held.lock().contains(&(topic.to_owned(), partition))
+    }
+
+    /// It is one of them after all.
+    pub(super) fn hold(&self, topic: &str, partition: PartitionIndex) {
+        self.held.lock().insert((topic.to_owned(), partition));
+    }
+
+    /// It is none of them any more: one of the same name would be new.
+    pub(super) fn forget(&self, topic: &str, partition: PartitionIndex) {
+        self.held.lock().remove(&(topic.to_owned(), partition));
+    }
+
+    /// Why it is used no more, if so.
+    pub fn failure(&self) -> Option<String> {
+        self.failure.lock().clone()
+    }
+
+    /// It is used no more; whether that is news.
+    pub fn fail(&self, why: &str) -> bool {
+        let mut failure = self.failure.lock();
+        let is_news = failure.is_none();
+        failure.get_or_insert_with(|| why.to_owned());
+        is_news
     }
 
     /// Marks a clean stop. The last thing a broker does.

@@ -5,7 +5,8 @@
 //!
 //! Read `partition.rs` first (one partition as a monitor), then `partitions.rs` (all of them),
 //! `flusher.rs` (group commit), `fetch_watch.rs` (long polls), `placement.rs` (what a new
-//! metadata image changes), `log_dirs.rs` (what lies where) and `housekeeping.rs` (what runs by
+//! metadata image changes), `log_dirs.rs` (what lies where), `moves.rs` (from one log directory to
+//! another), `leftovers.rs` (what a crash left of that) and `housekeeping.rs` (what runs by
 //! the clock).
 
 pub mod cleaner;
@@ -14,7 +15,9 @@ pub mod error;
 pub mod fetch_watch;
 pub mod flusher;
 pub mod housekeeping;
+mod leftovers;
 pub mod log_dirs;
+pub mod moves;
 pub mod partition;
 pub mod partitions;
 pub mod placement;
@@ -24,6 +27,7 @@ pub use error::StoreError;
 pub use fetch_watch::{FetchWatch, FetchWatches};
 pub use flusher::Flusher;
 pub use log_dirs::LogDir;
+pub use moves::Mover;
 pub use partition::{Accepted, Acks, Partition};
 pub use partitions::Partitions;
 pub use placement::Placement;

@@ -5,7 +5,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -17,8 +17,8 @@ use crate::log::cleaner::choose::{Bounds, filth};
 use crate::log::cleaner::{Budget, CleanError, Extent, Filth, Pass, Replacement};
 use crate::log::segment::Segment;
 use crate::log::{
-    AppendError, Appended, Deletable, FlushJob, FlushKind, Log, LogConfig, LogView, Marker,
-    Verification,
+    AppendError, Appended, CopyError, Deletable, FlushJob, FlushKind, Log, LogConfig, LogView,
+    Marker, Verification,
 };
 use crate::metadata;
 use crate::record::{BatchHeader, Validated};
@@ -68,6 +68,17 @@ pub struct Partition {
     leader_epoch: AtomicI32,
     monitor: Mutex<Monitor>,
     watches: FetchWatches,
+    /// It moves to another log directory.
+    moving: AtomicBool,
+}
+
+/// What an attempt to put a copy in a partition's place came to.
+#[derive(Debug)]
+pub enum ChangeOfPlace {
+    /// It is there; what it replaced is in this directory.
+    Done(std::path::PathBuf),
+    /// Too much is missing in it, or the log is being cleaned.
+    NotYet,
 }
 
 struct Monitor {
@@ -75,6 +86,8 @@ struct Monitor {
     /// There while this broker leads.
     leader: Option<Leader>,
     parked: Vec<Parked>,
+    /// Its directory stays what it is: the broker stops, or the partition is deleted.
+    closed: bool,
 }
 
 /// An acknowledgement that waits.
@@ -135,8 +148,9 @@ impl Partition {
             config: ArcSwap::new(Arc::clone(log.config())),
             views: log.views(),
             leader_epoch: AtomicI32::new(NO_LEADER_EPOCH),
-            monitor: Mutex::new(Monitor { log, leader: None, parked: Vec::new() }),
+            monitor: Mutex::new(Monitor { log, leader: None, parked: Vec::new(), closed: false }),
             watches: FetchWatches::default(),
+            moving: AtomicBool::new(false),
         }
     }
 
@@ -424,7 +438,7 @@ impl Partition {
             let monitor = self.monitor.lock();
             (monitor.log.offline().is_some(), monitor.log.recovery_point())
         };
-        if is_offline {
+        if is_offline || self.is_moving() {
             return Ok(None);
         }
         let (view, config) = (self.view(), self.config());
@@ -513,6 +527,7 @@ impl Partition {
         self.leader_epoch.store(NO_LEADER_EPOCH, Ordering::Release);
         monitor.leader = None;
         monitor.fail_parked(|| StoreError::NotLeader);
+        monitor.closed = true;
         let closed = monitor.log.close();
         drop(monitor);
         self.watches.on_event();
@@ -529,6 +544,7 @@ impl Partition {
         self.leader_epoch.store(NO_LEADER_EPOCH, Ordering::Release);
         monitor.leader = None;
         monitor.fail_parked(|| StoreError::NotLeader);
+        monitor.closed = true;
         let from = monitor.log.dir().to_owned();
         let to = from.with_file_name(name);
         disk.rename(&from, &to)?;
@@ -536,6 +552,67 @@ impl Partition {
         drop(monitor);
         self.watches.on_event();
         Ok(to)
+    }
+
+    /// Whether it moves to another log directory: it is not compacted meanwhile.
+    pub fn is_moving(&self) -> bool {
+        self.moving.load(Ordering::Acquire)
+    }
+
+    /// A move begins or ends.
+    pub fn set_moving(&self, moving: bool) {
+        self.moving.store(moving, Ordering::Release);
+    }
+
+    /// Why its log takes nothing any more, if so.
+    pub fn offline(&self) -> Option<String> {
+        self.monitor.lock().log.offline().map(str::to_owned)
+    }
+
+    /// Its log directory failed: nothing in it is trusted.
+    pub fn fail(&self, why: &str) {
+        let mut monitor = self.monitor.lock();
+        monitor.log.take_offline(why);
+        self.note_offline(&mut monitor);
+        drop(monitor);
+        self.watches.on_event();
+    }
+
+    /// Puts `copy`, which lies in another log directory, in the place of the log, if no more than
+    /// `bytes_max` are missing in it. Blocks, the monitor for one read, one write, and the syncs of
+    /// them and of two names: until then nobody may append.
+    pub fn change_place(
+        &self,
+        copy: &mut Option<Log>,
+        deleted: &str,
+        bytes_max: usize,
+        now: Timestamp,
+    ) -> Result<ChangeOfPlace, CopyError> {
+        let mut monitor = self.monitor.lock();
+        let Some(log) = copy.as_mut() else { return Ok(ChangeOfPlace::NotYet) };
+        if monitor.closed || monitor.log.is_being_cleaned() || monitor.log.offline().is_some() {
+            return Ok(ChangeOfPlace::NotYet);
+        }
+        let view = self.view();
+        log.copy_from(&view, bytes_max, now)?;
+        if log.end() != view.log_end_offset {
+            return Ok(ChangeOfPlace::NotYet);
+        }
+        let deleted = monitor.log.dir().with_file_name(deleted);
+        if let Err(error) = log.take_place_of(&mut monitor.log, &deleted, now) {
+            self.note_offline(&mut monitor);
+            return Err(error.into());
+        }
+        log.set_config(self.config());
+        if let Some(log) = copy.take() {
+            monitor.log = log;
+        }
+        if monitor.advance() {
+            monitor.log.publish();
+        }
+        drop(monitor);
+        self.watches.on_event();
+        Ok(ChangeOfPlace::Done(deleted))
     }
 
     /// The log directory that it lies in.

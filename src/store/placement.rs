@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use super::leftovers;
 use super::log_dirs::LogDir;
+use super::moves::Unfinished;
 use super::partition::Partition;
 use super::partitions::Partitions;
 use crate::env::{Env, OpenMode};
-use crate::log::checkpoint::{PARTITION_METADATA, partition_metadata, topic_id_of};
+use crate::log::checkpoint::{PARTITION_METADATA, partition_metadata};
 use crate::log::{Log, LogConfig, LogShared, OpenContext, OpenError, RecoveryReport, dirs};
 use crate::metadata::configs::ResourceType;
 use crate::metadata::image::Changes;
@@ -30,6 +32,8 @@ pub struct Placement {
     config_of: LogConfigOf,
     /// Partitions that did not open: damage, or a disk that failed.
     offline: Mutex<Vec<(TopicPartition, String)>>,
+    /// Moves of the broker before this one.
+    unfinished: Mutex<Vec<Unfinished>>,
 }
 
 /// A partition to open.
@@ -51,8 +55,8 @@ impl Placement {
         partitions: Arc<Partitions>,
         config_of: LogConfigOf,
     ) -> Self {
-        let offline = Mutex::new(Vec::new());
-        Self { env, this_broker, log_dirs, shared, partitions, config_of, offline }
+        let (offline, unfinished) = (Mutex::default(), Mutex::default());
+        Self { env, this_broker, log_dirs, shared, partitions, config_of, offline, unfinished }
     }
 
     /// The log directories.
@@ -70,18 +74,45 @@ impl Placement {
         self.offline.lock().clone()
     }
 
+    /// Whether a partition is here and does not open.
+    pub fn is_offline(&self, id: TopicPartition) -> bool {
+        self.offline.lock().iter().any(|(offline, _)| *offline == id)
+    }
+
     /// Opens all partitions that `image` places here. Called once, before anything is served;
     /// roles come with [`Placement::apply`].
     pub async fn open_all(&self, image: &MetadataImage) -> RecoveryTotals {
-        self.set_strays_aside(image);
+        *self.unfinished.lock() =
+            leftovers::settle(&self.env, self.this_broker, &self.log_dirs, image);
+        let mut counts = self.counts();
         let mut wanted = Vec::new();
         for topic in image.topics.iter() {
             let config = Arc::new((self.config_of)(image, &topic.name));
             for index in 0..topic.partitions.len() as PartitionIndex {
-                wanted.extend(self.wanted(topic, index, &config));
+                wanted.extend(self.wanted(topic, index, &config, &mut counts));
             }
         }
         self.open(wanted).await
+    }
+
+    /// The moves between log directories that were under way; given once.
+    pub fn take_unfinished(&self) -> Vec<Unfinished> {
+        std::mem::take(&mut *self.unfinished.lock())
+    }
+
+    /// How many partitions are in each log directory that is online.
+    fn counts(&self) -> Vec<(Arc<LogDir>, usize)> {
+        let online = self.log_dirs.iter().filter(|dir| dir.failure().is_none());
+        let mut counts: Vec<_> = online.map(|dir| (Arc::clone(dir), 0)).collect();
+        if counts.len() > 1 {
+            for partition in self.partitions.all() {
+                let dir = partition.log_dir();
+                if let Some((_, count)) = counts.iter_mut().find(|(known, _)| known.path == dir) {
+                    *count += 1;
+                }
+            }
+        }
+        counts
     }
 
     /// Acts on a new image.
@@ -91,9 +122,10 @@ impl Placement {
         }
         let mut wanted = Vec::new();
         let mut config: Option<(Uuid, Arc<LogConfig>)> = None;
+        let mut counts: Option<Vec<(Arc<LogDir>, usize)>> = None;
         for id in &changes.partitions {
             let Some(topic) = image.topics.by_id(id.topic) else { continue };
-            if self.partitions.get(*id).is_some() {
+            if self.partitions.get(*id).is_some() || self.is_offline(*id) {
                 continue;
             }
             let config = match &config {
@@ -104,7 +136,8 @@ impl Placement {
                     made
                 }
             };
-            wanted.extend(self.wanted(topic, id.partition, &config));
+            let counts = counts.get_or_insert_with(|| self.counts());
+            wanted.extend(self.wanted(topic, id.partition, &config, counts));
         }
         self.open(wanted).await;
         self.apply_configs(image, changes);
@@ -136,23 +169,28 @@ impl Placement {
         }
     }
 
-    /// The partition, if it is placed here: in the directory that the metadata names, or the one
-    /// where it lies, or the one with the fewest.
+    /// The partition, if it is placed here: in the directory where it lies, or the one that the
+    /// metadata names, or the one with the fewest (Kafka 4.4 `LogManager.nextLogDirs`).
     fn wanted(
         &self,
         topic: &Topic,
         index: PartitionIndex,
         config: &Arc<LogConfig>,
+        counts: &mut [(Arc<LogDir>, usize)],
     ) -> Option<Wanted> {
         let registration = topic.partition(index)?;
         let named = registration.directory_of(self.this_broker)?;
         let lies_in = self.log_dirs.iter().find(|dir| dir.holds(&topic.name, index));
         let by_name = || self.log_dirs.iter().find(|dir| dir.id == named);
-        let dir = lies_in.or_else(by_name).or_else(|| self.log_dirs.first())?;
+        let fewest = || counts.iter().min_by_key(|(_, count)| *count).map(|(dir, _)| dir);
+        let dir = Arc::clone(lies_in.or_else(by_name).or_else(fewest)?);
+        if let Some((_, count)) = counts.iter_mut().find(|(known, _)| known.path == dir.path) {
+            *count += 1;
+        }
         Some(Wanted {
             id: TopicPartition { topic: topic.id, partition: index },
             topic: Arc::clone(&topic.name),
-            dir: Arc::clone(dir),
+            dir,
             config: Arc::clone(config),
             is_new: lies_in.is_none(),
         })
@@ -205,7 +243,8 @@ impl Placement {
             }
         }
         self.partitions.insert(opened);
-        if let Some(dir) = created.into_iter().next() {
+        let created: std::collections::BTreeSet<PathBuf> = created.into_iter().collect();
+        for dir in created {
             let disk = Arc::clone(&self.env.disk);
             let synced = self.env.threads.run_blocking(move || disk.sync_filesystem(&dir)).await;
             if let Err(error) = synced {
@@ -216,11 +255,17 @@ impl Placement {
     }
 
     fn delete(&self, topic: &Topic) {
+        self.offline.lock().retain(|(id, _)| id.topic != topic.id);
+        for dir in &self.log_dirs {
+            for index in 0..topic.partitions.len() as PartitionIndex {
+                dir.forget(&topic.name, index);
+            }
+        }
         for partition in self.partitions.remove_topic(topic.id) {
             let unique = self.env.random.uuid();
             let name = dirs::delete_name(&topic.name, partition.id.partition, unique);
             match partition.move_away(&*self.env.disk, &name) {
-                Ok(dir) => self.remove_later(&partition, dir),
+                Ok(dir) => remove_later(&self.env, &partition, dir),
                 Err(error) => tracing::error!(
                     topic = %topic.name, partition = partition.id.partition, %error,
                     "the directory of a deleted partition cannot be renamed"
@@ -228,54 +273,25 @@ impl Placement {
             }
         }
     }
+}
 
-    /// Removes a renamed directory after `file.delete.delay.ms`, so that readers finish.
-    fn remove_later(&self, partition: &Arc<Partition>, dir: PathBuf) {
-        let env = self.env.clone();
-        let delay = partition.config().file_delete_delay_ms.max(0).unsigned_abs();
-        self.env.threads.spawn(Box::pin(async move {
-            let until = env.clock.now() + std::time::Duration::from_millis(delay);
-            env.clock.sleep_until(until).await;
-            let disk = Arc::clone(&env.disk);
-            let removed = env.threads.run_blocking({
-                let dir = dir.clone();
-                move || disk.remove_dir_all(&dir)
-            });
-            if let Err(error) = removed.await {
-                tracing::warn!(dir = %dir.display(), %error, "a deleted partition stays on disk");
-            }
-        }));
-    }
-
-    /// Partitions that the metadata does not place here belong to nobody: they are renamed, and
-    /// kept for a person to look at (Kafka 4.4 `LogManager`, KAFKA-14616).
-    fn set_strays_aside(&self, image: &MetadataImage) {
-        for dir in &self.log_dirs {
-            for (topic, index) in &dir.found {
-                let name = dirs::live_name(topic, *index);
-                let path = dir.path.join(&name);
-                let here = image.topics.by_name(topic).filter(|known| {
-                    let replica = known
-                        .partition(*index)
-                        .is_some_and(|p| p.replicas.contains(&self.this_broker));
-                    let text = self.env.disk.read_file(&path.join(PARTITION_METADATA));
-                    let id = text
-                        .ok()
-                        .flatten()
-                        .and_then(|bytes| topic_id_of(std::str::from_utf8(&bytes).ok()?));
-                    replica && id.is_none_or(|id| id == known.id)
-                });
-                if here.is_some() {
-                    continue;
-                }
-                let stray = dirs::stray_name(topic, *index, self.env.random.uuid());
-                tracing::warn!(dir = %path.display(), stray, "a partition of nobody, set aside");
-                if let Err(error) = self.env.disk.rename(&path, &dir.path.join(stray)) {
-                    tracing::error!(dir = %path.display(), %error, "it cannot be renamed");
-                }
-            }
+/// Removes a renamed directory after `file.delete.delay.ms`, so that readers finish.
+pub(super) fn remove_later(env: &Env, partition: &Partition, dir: PathBuf) {
+    let delay = partition.config().file_delete_delay_ms.max(0).unsigned_abs();
+    let inner = env.clone();
+    env.threads.spawn(Box::pin(async move {
+        let env = inner;
+        let until = env.clock.now() + std::time::Duration::from_millis(delay);
+        env.clock.sleep_until(until).await;
+        let disk = Arc::clone(&env.disk);
+        let removed = env.threads.run_blocking({
+            let dir = dir.clone();
+            move || disk.remove_dir_all(&dir)
+        });
+        if let Err(error) = removed.await {
+            tracing::warn!(dir = %dir.display(), %error, "a deleted partition stays on disk");
         }
-    }
+    }));
 }
 
 /// What recovery did over all logs.
@@ -325,7 +341,11 @@ fn open_one(
 }
 
 /// Puts the topic id beside the log, unless it is there.
-fn write_topic_id(shared: &LogShared, dir: &std::path::Path, topic: Uuid) -> io::Result<()> {
+pub(super) fn write_topic_id(
+    shared: &LogShared,
+    dir: &std::path::Path,
+    topic: Uuid,
+) -> io::Result<()> {
     let path = dir.join(PARTITION_METADATA);
     let text = partition_metadata(topic);
     if shared.disk.read_file(&path)?.is_some_and(|bytes| bytes == text.as_bytes()) {

@@ -69,5 +69,5 @@ config_keys! {
         Medium, ClusterWide accepted "Replication is not throttled yet.";
     /// How fast replicas move between directories.
     "replica.alter.log.dirs.io.max.bytes.per.second": Long = "9223372036854775807", AtLeast(0),
-        Medium, ClusterWide accepted "Moves between directories are not throttled yet.";
+        Medium, ClusterWide => replica_alter_log_dirs_io_max_bytes_per_second: i64;
 }

@@ -39,13 +39,30 @@ pub(in crate::server) fn handle(
             offset_lag: (view.high_watermark - view.log_end_offset).max(0),
             is_future_key: false,
         });
+        if let Some(copy) = broker.mover.progress(partition.id) {
+            let topics = by_dir.entry(copy.to).or_default();
+            topics.entry(partition.topic.to_string()).or_default().push(DescribeLogDirsPartition {
+                partition_index: index,
+                partition_size: copy.view.size_bytes() as i64,
+                offset_lag: view.log_end_offset - copy.view.log_end_offset,
+                is_future_key: true,
+            });
+        }
     }
     let results = broker
         .log_dirs
         .iter()
-        .map(|path| {
+        .map(|dir| {
+            let path = &dir.path;
             let disk = &broker.env.disk;
             let absolute = disk.absolute(path).unwrap_or_else(|_| path.clone());
+            if dir.failure().is_some() {
+                return DescribeLogDirsResult {
+                    error_code: ErrorCode::KafkaStorageError.code(),
+                    log_dir: absolute.to_string_lossy().into_owned(),
+                    ..DescribeLogDirsResult::default()
+                };
+            }
             let space = disk.space(path);
             let (total_bytes, usable_bytes) = match &space {
                 Ok((total, usable)) => (*total as i64, *usable as i64),

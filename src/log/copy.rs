@@ -1,0 +1,219 @@
+//! A copy of a log in another directory: filled from the log that it is a copy of, and taking its
+//! place in the end (Kafka 4.4 `ReplicaAlterLogDirsThread`, `LogManager.replaceCurrentWithFutureLog`).
+//!
+//! Batches are taken over as they are, with their offsets and epochs; gaps that compaction left
+//! stay gaps. Where the two logs part, their leader epochs tell.
+//!
+//! The change of places, with the records of both logs the same and all of the copy synced:
+//!
+//! 1. The old directory becomes `-delete`, and that is synced. A crash before: the old log is there
+//!    as it was, and the move goes on.
+//! 2. The copy's directory takes the partition's name, and that is synced. A crash before: no
+//!    directory has the partition's name, and the copy gets it at the start, since the metadata
+//!    names its directory.
+//!
+//! Apache Kafka goes the other way round, and after a crash in between refuses the two directories
+//! that it then finds; what a crash leaves here it takes up as we do.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::error::{AppendError, ReadError};
+use super::files::{SNAPSHOT, file_name};
+use super::flush::FlushKind;
+use super::log::Log;
+use super::recovery::marker;
+use super::view::{LogView, UpTo};
+use crate::record::{BatchError, BatchView};
+use crate::types::{Offset, Timestamp};
+
+/// Why a log cannot be copied.
+#[derive(Debug, thiserror::Error)]
+pub enum CopyError {
+    /// The log that is copied cannot be read.
+    #[error("reading: {0}")]
+    Read(#[from] ReadError),
+    /// The copy cannot be written.
+    #[error("writing: {0}")]
+    Write(#[from] AppendError),
+    /// The copy cannot be cut, flushed or renamed.
+    #[error("writing: {0}")]
+    Io(#[from] io::Error),
+    /// What was read is damaged.
+    #[error("offset {offset}: {source}")]
+    Damaged {
+        /// Where.
+        offset: Offset,
+        /// What is wrong.
+        source: BatchError,
+    },
+    /// The two logs have nothing in common any more: the copy must begin anew.
+    #[error("the copy has nothing in common with the log any more")]
+    Apart,
+}
+
+impl Log {
+    /// Where a copy of the log in `view` begins: with the batch that holds its first offset.
+    pub fn copy_begins_at(view: &LogView) -> Result<Offset, ReadError> {
+        let start = view.log_start_offset;
+        Ok(view.read(start, 1, UpTo::LogEnd, true)?.first_offset.min(start))
+    }
+
+    /// Cuts off what the log in `view` does not have (Kafka 4.4
+    /// `AbstractFetcherThread.getOffsetTruncationState`).
+    fn cut_to_common(&mut self, view: &LogView) -> Result<(), CopyError> {
+        if self.end < view.log_start_offset {
+            return Err(CopyError::Apart); // Retention was faster.
+        }
+        loop {
+            let mut keep = self.end.min(view.log_end_offset);
+            if let Some(latest) = self.epochs.latest() {
+                let (epoch, end) = view.epochs.end_offset_for(latest, view.log_end_offset);
+                let own = self.epochs.end_offset_for(epoch, self.end).1;
+                keep = keep.min(end).min(own);
+            }
+            if keep >= self.end {
+                return Ok(());
+            }
+            if keep < self.log_start_offset {
+                return Err(CopyError::Apart);
+            }
+            self.high_watermark = self.high_watermark.min(keep);
+            let before = self.end;
+            self.truncate_to(keep)?;
+            if self.end >= before {
+                return Err(CopyError::Apart);
+            }
+        }
+    }
+
+    /// Takes over up to `max_bytes`, or one batch, of the log in `view`, with its bounds; how many
+    /// bytes it were. The copy has caught up with `view` when its end is the same.
+    pub fn copy_from(
+        &mut self,
+        view: &LogView,
+        max_bytes: usize,
+        now: Timestamp,
+    ) -> Result<usize, CopyError> {
+        self.check_online()?;
+        self.cut_to_common(view)?;
+        let mut copied = 0;
+        if self.end < view.log_end_offset {
+            let plan = view.read(self.end, max_bytes, UpTo::LogEnd, true)?;
+            match plan.file {
+                Some(file) => {
+                    let mut bytes = vec![0; plan.len];
+                    let got = file.read_at(&mut bytes, plan.position).map_err(ReadError::Io)?;
+                    copied = self.append_copied(&bytes[..got], now)?;
+                }
+                // Nothing lies between here and the end.
+                None => self.end = view.log_end_offset,
+            }
+        }
+        self.set_high_watermark(view.high_watermark.min(self.end));
+        self.increment_log_start_offset(view.log_start_offset)?;
+        self.publish();
+        Ok(copied)
+    }
+
+    /// Appends the whole batches among `bytes` as they are.
+    fn append_copied(&mut self, bytes: &[u8], now: Timestamp) -> Result<usize, CopyError> {
+        let mut rest = bytes;
+        let mut copied = 0;
+        while !rest.is_empty() {
+            let offset = self.end;
+            let damaged = |source| CopyError::Damaged { offset, source };
+            let batch = match BatchView::first(rest) {
+                Ok(batch) => batch,
+                Err(BatchError::Truncated { .. }) if copied > 0 => break,
+                Err(source) => return Err(damaged(source)),
+            };
+            batch.check_crc().map_err(damaged)?;
+            let header = *batch.header();
+            let len = batch.bytes().len();
+            if header.base_offset < self.end {
+                let (batch, end) = (header.base_offset, self.end);
+                return Err(AppendError::OutOfOrder { batch, end }.into());
+            }
+            self.end = header.base_offset;
+            self.write(batch.bytes(), &header, now)?;
+            copied += len;
+            if !header.attributes.is_control() {
+                self.producers.apply(&header, now);
+            } else if let Some((aborted, epoch)) = marker(batch.bytes())
+                && let Some(txn) = self.producers.apply_marker(&header, epoch, aborted, now)
+            {
+                self.finish_txn(&txn)?;
+            }
+            rest = &rest[len..];
+        }
+        Ok(copied)
+    }
+
+    /// Everything to disk, indexes included.
+    pub fn flush_copy(&mut self, now: Timestamp) -> io::Result<()> {
+        let Some(job) = self.begin_flush(FlushKind::RecoveryPoint) else { return Ok(()) };
+        let result = job.sync(&*self.shared.disk);
+        let told = result.as_ref().copied().map_err(|e| io::Error::new(e.kind(), e.to_string()));
+        self.finish_flush(&job, result, now);
+        told
+    }
+
+    /// The copy, which has all that `old` has, takes its place under its name, and `old` is in
+    /// `deleted` afterwards, to be removed. Idempotent producers and transactions about to begin
+    /// are known as before; readers of `old` see the copy from now on.
+    ///
+    /// Errors: nothing has changed, or `old` is offline and a new start decides.
+    pub fn take_place_of(
+        &mut self,
+        old: &mut Log,
+        deleted: &Path,
+        now: Timestamp,
+    ) -> io::Result<()> {
+        // Those of records that retention took are in no batch that was copied.
+        self.producers = old.producers.clone();
+        if let Some(last) = self.snapshots.pop_if(|last| *last == self.end) {
+            self.shared.disk.remove_file(&self.dir.join(file_name(last, SNAPSHOT)))?;
+        }
+        self.write_snapshot()?;
+        self.flush_copy(now)?;
+        let name = old.dir.file_name().map(ToOwned::to_owned).unwrap_or_default();
+        let live = self.dir.with_file_name(name);
+        let disk = Arc::clone(&self.shared.disk);
+        disk.rename(&old.dir, deleted)?;
+        old.moved_to(deleted.to_owned());
+        let synced = sync_parent(&*disk, deleted)
+            .and_then(|()| disk.rename(&self.dir, &live))
+            .inspect(|()| self.moved_to(live.clone()))
+            .and_then(|()| sync_parent(&*disk, &live));
+        if let Err(error) = synced {
+            old.fail("change of the log directory", &error);
+            return Err(error);
+        }
+        self.verifications = std::mem::take(&mut old.verifications);
+        self.views = Arc::clone(&old.views);
+        self.publish();
+        Ok(())
+    }
+
+    /// Shows itself in `views` from now on: whoever looks there sees the copy that began anew.
+    pub fn show_in(&mut self, views: &Arc<arc_swap::ArcSwap<LogView>>) {
+        self.views = Arc::clone(views);
+        self.publish();
+    }
+
+    /// The log directory that it lies in.
+    pub fn log_dir(&self) -> PathBuf {
+        self.dir.parent().map(ToOwned::to_owned).unwrap_or_default()
+    }
+
+    /// Whether a pass of the cleaner is under way.
+    pub fn is_being_cleaned(&self) -> bool {
+        self.is_being_cleaned
+    }
+}
+
+fn sync_parent(disk: &dyn crate::env::Disk, dir: &Path) -> io::Result<()> {
+    dir.parent().map_or(Ok(()), |parent| disk.sync_dir(parent))
+}
