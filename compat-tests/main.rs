@@ -20,6 +20,7 @@ mod files;
 mod groups;
 mod kcat;
 mod kills;
+mod moves;
 mod produce;
 mod swap;
 mod swap_state;

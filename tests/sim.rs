@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
+#[path = "sim/moves.rs"]
+mod moves;
 mod support;
 #[path = "sim/transactions.rs"]
 mod transactions;

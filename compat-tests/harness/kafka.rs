@@ -101,6 +101,7 @@ pub(crate) fn tool(name: &str) -> Command {
         "kafka-log-dirs" => "org.apache.kafka.tools.LogDirsCommand",
         "kafka-metadata-quorum" => "org.apache.kafka.tools.MetadataQuorumCommand",
         "kafka-producer-perf-test" => "org.apache.kafka.tools.ProducerPerformance",
+        "kafka-reassign-partitions" => "org.apache.kafka.tools.reassign.ReassignPartitionsCommand",
         "kafka-topics" => "org.apache.kafka.tools.TopicCommand",
         other => panic!("{other}: add its main class here"),
     };

@@ -44,6 +44,7 @@ use crate::server::services::{Services, Stopping};
 use crate::server::transactions::Transactions;
 use crate::store::cleaner::Cleaner;
 use crate::store::coordinators::{Coordinators, Surroundings};
+use crate::store::failures::{self, Watched};
 use crate::store::log_dirs::{self, Checkpoints, LogDir, LogDirError};
 use crate::store::moves::{Mover, Movers};
 use crate::store::{Flusher, Partitions, Placement, housekeeping};
@@ -84,6 +85,9 @@ pub enum BrokerError {
     /// The metadata log failed while the broker ran.
     #[error(transparent)]
     Metadata(#[from] MetadataLogError),
+    /// No log directory is left, or not the one with the metadata log.
+    #[error("{0}")]
+    LogDirsFailed(String),
     /// A clean stop failed at its end.
     #[error("stopping: {0}")]
     Stop(io::Error),
@@ -100,7 +104,7 @@ pub struct Broker {
     epoch: i64,
     metadata_dir: PathBuf,
     addresses: Vec<(String, SocketAddr)>,
-    failed: Arc<Mutex<Option<MetadataLogError>>>,
+    failed: Arc<Mutex<Option<BrokerError>>>,
     /// The metadata directory, where it is none of the log directories.
     _metadata_lock: Option<Box<dyn crate::env::Lock>>,
 }
@@ -246,6 +250,13 @@ impl Broker {
         };
         let mover = Mover::new(movers, settings.moves_at_once);
         mover.resume(placement.take_unfinished()).await;
+        let watched = Watched {
+            partitions: Arc::clone(&partitions),
+            log_dirs: storage.log_dirs.clone(),
+            metadata_dir: settings.metadata_dir.clone(),
+            mover: Arc::clone(&mover),
+        };
+        spawn_dir_watch(&env, watched, settings.intervals.flush, &failed, &stopping);
         let reporter = Reporter {
             broker_id: settings.node_id,
             broker_epoch: epoch,
@@ -354,25 +365,33 @@ impl Broker {
         let mover = Arc::clone(&self.services.mover);
         let closed = self.env.threads.run_blocking(move || {
             mover.stop();
-            let mut whole = true;
+            let mut unclean = BTreeSet::new();
             for partition in partitions.all() {
+                if partition.offline().is_some() {
+                    unclean.insert(partition.log_dir());
+                }
                 if let Err(error) = partition.close() {
                     tracing::error!(
                         topic = %partition.topic, partition = partition.id.partition, %error,
                         "a log cannot be closed: the next start will recover"
                     );
-                    whole = false;
+                    unclean.insert(partition.log_dir());
                 }
             }
-            checkpoints.write(&partitions).map(|()| whole)
+            (checkpoints.write(&partitions), unclean)
         });
-        let whole = closed.await.map_err(BrokerError::Stop)?;
+        let (written, unclean) = closed.await;
         self.controller.stop().await;
         if let Some(error) = self.failed.lock().take() {
-            return Err(error.into());
+            return Err(error);
         }
-        if whole && self.placement.offline().is_empty() {
-            for dir in self.placement.log_dirs() {
+        if self.placement.offline().is_empty() {
+            let is_whole =
+                |dir: &&Arc<LogDir>| dir.failure().is_none() && !unclean.contains(&dir.path);
+            if unclean.is_empty() {
+                written.map_err(BrokerError::Stop)?;
+            }
+            for dir in self.placement.log_dirs().iter().filter(is_whole) {
                 dir.mark_clean_shutdown(&*self.env.disk, self.epoch).map_err(BrokerError::Stop)?;
             }
         }
@@ -513,7 +532,7 @@ fn spawn_driver(
     env: &Env,
     driver: Driver,
     observer: BrokerObserver,
-    failed: &Arc<Mutex<Option<MetadataLogError>>>,
+    failed: &Arc<Mutex<Option<BrokerError>>>,
     stopping: &Arc<Stopping>,
 ) {
     let observer: Arc<dyn Observer> = Arc::new(observer);
@@ -521,9 +540,27 @@ fn spawn_driver(
     env.threads.spawn(Box::pin(async move {
         if let Err(error) = driver.run(observer).await {
             tracing::error!(%error, "the metadata log failed, the broker stops");
-            *failed.lock() = Some(error);
+            failed.lock().get_or_insert(error.into());
             stopping.set();
         }
+    }));
+}
+
+/// Looks after the log directories, until the broker cannot go on without one that failed.
+fn spawn_dir_watch(
+    env: &Env,
+    watched: Watched,
+    interval: Duration,
+    failed: &Arc<Mutex<Option<BrokerError>>>,
+    stopping: &Arc<Stopping>,
+) {
+    let (failed, stopping) = (Arc::clone(failed), Arc::clone(stopping));
+    let watch = failures::watch(env.clone(), watched, interval);
+    env.threads.spawn(Box::pin(async move {
+        let why = watch.await;
+        tracing::error!(why, "the broker stops");
+        failed.lock().get_or_insert(BrokerError::LogDirsFailed(why));
+        stopping.set();
     }));
 }
 
@@ -614,7 +651,9 @@ fn spawn_heartbeats(services: &Arc<Services>, settings: &BrokerSettings, epoch: 
                 () = services.stopping.wait() => return,
                 () = clock.sleep_until(clock.now() + interval) => {}
             }
-            let beat = heartbeat(services.node_id, epoch, &services.controller);
+            let mut beat = heartbeat(services.node_id, epoch, &services.controller);
+            let offline = services.log_dirs.iter().filter(|dir| dir.failure().is_some());
+            beat.offline_log_dirs = offline.map(|dir| dir.id).collect();
             if let Err(refusal) = services.controller.call(beat).await {
                 tracing::warn!(%refusal, "a heartbeat was refused");
             }

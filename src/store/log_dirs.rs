@@ -191,11 +191,18 @@ impl Checkpoints {
             }
         }
         let disk = &*self.disk;
+        // One directory that fails does not keep the others from theirs.
+        let mut result = Ok(());
         for (dir, files) in by_dir {
-            write_offsets(disk, &dir.join(RECOVERY_POINTS), &files.recovery_points)?;
-            write_offsets(disk, &dir.join(LOG_START_OFFSETS), &files.log_start_offsets)?;
-            write_offsets(disk, &dir.join(HIGH_WATERMARKS), &files.high_watermarks)?;
+            let written = write_offsets(disk, &dir.join(RECOVERY_POINTS), &files.recovery_points)
+                .and_then(|()| {
+                    write_offsets(disk, &dir.join(LOG_START_OFFSETS), &files.log_start_offsets)
+                })
+                .and_then(|()| {
+                    write_offsets(disk, &dir.join(HIGH_WATERMARKS), &files.high_watermarks)
+                });
+            result = result.and(written);
         }
-        Ok(())
+        result
     }
 }

@@ -6,12 +6,14 @@
 //! Read `partition.rs` first (one partition as a monitor), then `partitions.rs` (all of them),
 //! `flusher.rs` (group commit), `fetch_watch.rs` (long polls), `placement.rs` (what a new
 //! metadata image changes), `log_dirs.rs` (what lies where), `moves.rs` (from one log directory to
-//! another), `leftovers.rs` (what a crash left of that) and `housekeeping.rs` (what runs by
+//! another), `leftovers.rs` (what a crash left of that),
+//! `failures.rs` (a log directory that fails) and `housekeeping.rs` (what runs by
 //! the clock).
 
 pub mod cleaner;
 pub mod coordinators;
 pub mod error;
+pub mod failures;
 pub mod fetch_watch;
 pub mod flusher;
 pub mod housekeeping;

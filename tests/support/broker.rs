@@ -131,7 +131,9 @@ async fn run(
 
 /// As a container does it: a directory without `meta.properties` is formatted (again).
 fn format_if_new(env: &Env, settings: &BrokerSettings) -> Result<(), String> {
-    env.disk.create_dir_all(Path::new(DATA)).map_err(|error| error.to_string())?;
+    for dir in &settings.log_dirs {
+        env.disk.create_dir_all(dir).map_err(|error| error.to_string())?;
+    }
     env.disk.sync_dir(Path::new("/")).map_err(|error| error.to_string())?;
     let formatted = env.disk.info(&Path::new(DATA).join("meta.properties"));
     if formatted.map_err(|error| error.to_string())?.is_some() {

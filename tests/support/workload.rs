@@ -117,7 +117,7 @@ impl Session {
     }
 
     /// Sends one batch; its base offset or the broker's error.
-    async fn produce(
+    pub async fn produce(
         &mut self,
         partition: i32,
         batch: Bytes,
