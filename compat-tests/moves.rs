@@ -62,7 +62,7 @@ fn a_partition_moves_under_its_producer_and_apache_kafka_opens_what_came_of_it()
     let plan_file = plan_file.display().to_string();
     let args = ["--reassignment-json-file", &plan_file, "--execute"];
     let said = broker.tool("kafka-reassign-partitions", &args).ok();
-    assert!(said.contains("Successfully started log directory move"), "{said}");
+    assert!(said.contains("Successfully started moving log directory"), "{said}");
     while where_it_is(&broker) != (vec![target.clone()], false) {
         produce(&config, TOPIC, 0, &records(sent, 500));
         sent += 500;

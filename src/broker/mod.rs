@@ -19,6 +19,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -46,7 +47,7 @@ use crate::store::cleaner::Cleaner;
 use crate::store::coordinators::{Coordinators, Surroundings};
 use crate::store::failures::{self, Watched};
 use crate::store::log_dirs::{self, Checkpoints, LogDir, LogDirError};
-use crate::store::moves::{Mover, Movers};
+use crate::store::moves::{BytesPerSecondOf, Mover, Movers};
 use crate::store::{Flusher, Partitions, Placement, housekeeping};
 use crate::types::{BrokerId, TopicPartition};
 
@@ -181,33 +182,19 @@ impl Broker {
         }
         placement.apply(&image, &everything(&image)).await;
         let flusher = Arc::new(Flusher::default());
-        let groups = Arc::new(Coordinators::new(
-            "__consumer_offsets",
-            Surroundings {
-                env: env.clone(),
-                this_broker: settings.node_id,
-                partitions: Arc::clone(&partitions),
-                flusher: Arc::clone(&flusher),
-                image: controller.images(),
-            },
-            settings.offsets_compression,
-            {
-                let config = Arc::clone(&settings.groups);
-                Box::new(move |_| Groups::new(Arc::clone(&config)))
-            },
-            Box::new(|_, effect| match effect {}),
-        ));
+        let surroundings = || Surroundings {
+            env: env.clone(),
+            this_broker: settings.node_id,
+            partitions: Arc::clone(&partitions),
+            flusher: Arc::clone(&flusher),
+            image: controller.images(),
+        };
+        let groups = group_coordinators(&settings, surroundings());
         groups.on_image(&image, &everything(&image));
 
         let producer_ids = Arc::new(ProducerIds::new(settings.node_id, -1));
         let transactions = Transactions::new(
-            Surroundings {
-                env: env.clone(),
-                this_broker: settings.node_id,
-                partitions: Arc::clone(&partitions),
-                flusher: Arc::clone(&flusher),
-                image: controller.images(),
-            },
+            surroundings(),
             controller.clone(),
             Arc::clone(&producer_ids),
             Arc::clone(&groups),
@@ -235,34 +222,27 @@ impl Broker {
             settings.log_dirs.clone(),
             Arc::new(move || cleaner_of(&images.load())),
         ));
-        let (images, node_id) = (controller.images(), settings.node_id);
-        let movers = Movers {
-            env: env.clone(),
-            shared: storage.shared.clone(),
-            partitions: Arc::clone(&partitions),
-            log_dirs: storage.log_dirs.clone(),
-            checkpoints: Arc::clone(&checkpoints),
-            cleaner: Arc::clone(&cleaner),
-            controller: controller.clone(),
-            broker: (settings.node_id, epoch),
-            bytes_per_second: Arc::new(move || move_bytes_per_second(&images.load(), node_id)),
-            changed: Arc::clone(&changed),
-        };
-        let mover = Mover::new(movers, settings.moves_at_once);
+        let mover = Mover::new(
+            Movers {
+                env: env.clone(),
+                shared: storage.shared.clone(),
+                partitions: Arc::clone(&partitions),
+                log_dirs: storage.log_dirs.clone(),
+                checkpoints: Arc::clone(&checkpoints),
+                cleaner: Arc::clone(&cleaner),
+                controller: controller.clone(),
+                broker: (settings.node_id, epoch),
+                bytes_per_second: move_bytes_per_second(controller.images(), settings.node_id),
+                changed: Arc::clone(&changed),
+            },
+            settings.moves_at_once,
+        );
         mover.resume(placement.take_unfinished()).await;
-        let watched = Watched {
-            partitions: Arc::clone(&partitions),
-            log_dirs: storage.log_dirs.clone(),
-            metadata_dir: settings.metadata_dir.clone(),
-            mover: Arc::clone(&mover),
-        };
-        spawn_dir_watch(&env, watched, settings.intervals.flush, &failed, &stopping);
+        spawn_dir_watch(&env, &settings, &mover, &failed, &stopping);
         let reporter = Reporter {
             broker_id: settings.node_id,
             broker_epoch: epoch,
             controller: controller.clone(),
-            partitions: Arc::clone(&partitions),
-            log_dirs: storage.log_dirs.iter().map(|dir| (dir.path.clone(), dir.id)).collect(),
             mover: Arc::clone(&mover),
         };
         env.threads.spawn(Box::pin(reporter.run(changed, Arc::clone(&stopping))));
@@ -510,10 +490,18 @@ async fn open_controller(
 
 /// How fast partitions may move between log directories: a key that is only set while a broker
 /// runs, and without a bound unless it is.
-fn move_bytes_per_second(image: &MetadataImage, broker: BrokerId) -> i64 {
+fn move_bytes_per_second(
+    images: Arc<ArcSwap<MetadataImage>>,
+    broker: BrokerId,
+) -> BytesPerSecondOf {
     let layers = [ConfigResource::broker(broker), ConfigResource::default_broker()];
-    let of = |layer| image.configs.of(layer)?.get("replica.alter.log.dirs.io.max.bytes.per.second");
-    layers.iter().find_map(of).and_then(|text| text.trim().parse().ok()).unwrap_or(i64::MAX)
+    Arc::new(move || {
+        let image = images.load();
+        let of = |layer| {
+            image.configs.of(layer)?.get("replica.alter.log.dirs.io.max.bytes.per.second").cloned()
+        };
+        layers.iter().find_map(of).and_then(|text| text.trim().parse().ok()).unwrap_or(i64::MAX)
+    })
 }
 
 /// All that an image holds, as if it were new.
@@ -546,14 +534,31 @@ fn spawn_driver(
     }));
 }
 
+/// The coordinators of groups, over the partitions of `__consumer_offsets`.
+fn group_coordinators(
+    settings: &BrokerSettings,
+    surroundings: Surroundings,
+) -> Arc<Coordinators<Groups>> {
+    let config = Arc::clone(&settings.groups);
+    Arc::new(Coordinators::new(
+        "__consumer_offsets",
+        surroundings,
+        settings.offsets_compression,
+        Box::new(move |_| Groups::new(Arc::clone(&config))),
+        Box::new(|_, effect| match effect {}),
+    ))
+}
+
 /// Looks after the log directories, until the broker cannot go on without one that failed.
 fn spawn_dir_watch(
     env: &Env,
-    watched: Watched,
-    interval: Duration,
+    settings: &BrokerSettings,
+    mover: &Arc<Mover>,
     failed: &Arc<Mutex<Option<BrokerError>>>,
     stopping: &Arc<Stopping>,
 ) {
+    let watched = Watched { mover: Arc::clone(mover), metadata_dir: settings.metadata_dir.clone() };
+    let interval = settings.intervals.flush;
     let (failed, stopping) = (Arc::clone(failed), Arc::clone(stopping));
     let watch = failures::watch(env.clone(), watched, interval);
     env.threads.spawn(Box::pin(async move {

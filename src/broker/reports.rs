@@ -1,7 +1,6 @@
 //! What a broker tells the controller of its partitions without being asked: that a leader has
 //! recovered, and in which directory a replica was put.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::Notify;
@@ -10,7 +9,7 @@ use crate::controller::command::{AlterPartition, AssignReplicasToDirs, ProposedI
 use crate::controller::driver::ControllerHandle;
 use crate::metadata::MetadataImage;
 use crate::server::services::Stopping;
-use crate::store::{Mover, Partitions};
+use crate::store::Mover;
 use crate::types::{BrokerId, PartitionIndex, TopicId, TopicPartition, Uuid};
 
 /// `LeaderRecoveryState.RECOVERING`: elected although records may be missing.
@@ -21,10 +20,7 @@ pub(super) struct Reporter {
     pub(super) broker_id: BrokerId,
     pub(super) broker_epoch: i64,
     pub(super) controller: ControllerHandle,
-    pub(super) partitions: Arc<Partitions>,
-    /// The log directories with their ids.
-    pub(super) log_dirs: Vec<(PathBuf, Uuid)>,
-    /// Moves between them, which tell of their ends themselves.
+    /// Moves between log directories, which tell of their ends themselves.
     pub(super) mover: Arc<Mover>,
 }
 
@@ -68,7 +64,7 @@ impl Reporter {
             .filter(|(_, partition)| {
                 partition.leader == self.broker_id && partition.leader_recovery_state == RECOVERING
             })
-            .filter(|(id, _)| self.partitions.get(*id).is_some())
+            .filter(|(id, _)| self.mover.partitions().get(*id).is_some())
             .map(|(id, partition)| ProposedIsr {
                 topic: id.topic,
                 partition: id.partition,
@@ -85,25 +81,24 @@ impl Reporter {
     fn unassigned(&self, image: &MetadataImage) -> Vec<(Uuid, TopicId, Vec<PartitionIndex>)> {
         let mut all: Vec<(Uuid, TopicId, Vec<PartitionIndex>)> = Vec::new();
         for (id, registration) in each(image) {
-            if self.log_dirs.len() == 1
+            if self.mover.log_dirs().len() == 1
                 && registration.directory_of(self.broker_id) != Some(Uuid::UNASSIGNED_DIRECTORY)
             {
                 continue;
             }
-            let Some(partition) = self.partitions.get(id) else { continue };
+            let Some(partition) = self.mover.partitions().get(id) else { continue };
             if self.mover.is_moving(id) {
                 continue;
             }
             let path = partition.log_dir();
-            let Some((_, dir)) = self.log_dirs.iter().find(|(known, _)| *known == path) else {
-                continue;
-            };
-            if registration.directory_of(self.broker_id) == Some(*dir) {
+            let dir = self.mover.log_dirs().iter().find(|known| known.path == path);
+            let Some(dir) = dir.map(|dir| dir.id) else { continue };
+            if registration.directory_of(self.broker_id) == Some(dir) {
                 continue;
             }
-            match all.iter_mut().find(|(known, topic, _)| known == dir && *topic == id.topic) {
+            match all.iter_mut().find(|(known, topic, _)| *known == dir && *topic == id.topic) {
                 Some((_, _, partitions)) => partitions.push(id.partition),
-                None => all.push((*dir, id.topic, vec![id.partition])),
+                None => all.push((dir, id.topic, vec![id.partition])),
             }
         }
         all

@@ -7,21 +7,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::log_dirs::LogDir;
 use super::moves::Mover;
-use super::partitions::Partitions;
 use crate::env::Env;
 
 /// What is looked at.
 pub struct Watched {
-    /// The partitions.
-    pub partitions: Arc<Partitions>,
-    /// The log directories.
-    pub log_dirs: Vec<Arc<LogDir>>,
+    /// The moves, with the partitions and the log directories.
+    pub mover: Arc<Mover>,
     /// The directory without which nothing goes on.
     pub metadata_dir: PathBuf,
-    /// The moves.
-    pub mover: Arc<Mover>,
 }
 
 /// Looks for logs whose disk failed, every `interval`. Ready when the broker cannot go on; why.
@@ -37,16 +31,17 @@ pub async fn watch(env: Env, watched: Watched, interval: Duration) -> String {
 impl Watched {
     /// Takes directories offline in which a log failed; why the broker cannot go on, if so.
     fn look(&self) -> Option<String> {
-        for partition in self.partitions.all() {
+        let (partitions, log_dirs) = (self.mover.partitions(), self.mover.log_dirs());
+        for partition in partitions.all() {
             let Some(why) = partition.offline() else { continue };
             let path = partition.log_dir();
-            let Some(dir) = self.log_dirs.iter().find(|dir| dir.path == path) else { continue };
+            let Some(dir) = log_dirs.iter().find(|dir| dir.path == path) else { continue };
             if !dir.fail(&why) {
                 continue;
             }
             tracing::error!(dir = %path.display(), why,
                 "a log directory failed, and its partitions are offline");
-            for other in self.partitions.all().iter().filter(|other| other.log_dir() == path) {
+            for other in partitions.all().iter().filter(|other| other.log_dir() == path) {
                 other.fail(&why);
             }
             self.mover.on_failed_dir(&path);
@@ -54,7 +49,7 @@ impl Watched {
                 return Some(format!("the log directory with the metadata log failed: {why}"));
             }
         }
-        let all_failed = self.log_dirs.iter().all(|dir| dir.failure().is_some());
+        let all_failed = log_dirs.iter().all(|dir| dir.failure().is_some());
         all_failed.then(|| "all log directories failed".to_owned())
     }
 }

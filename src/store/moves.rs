@@ -143,6 +143,16 @@ impl Mover {
         Arc::new(Self { with, moves: Mutex::default(), at_once, free_at: Mutex::default() })
     }
 
+    /// The partitions of this broker.
+    pub fn partitions(&self) -> &Partitions {
+        &self.with.partitions
+    }
+
+    /// Its log directories.
+    pub fn log_dirs(&self) -> &[Arc<LogDir>] {
+        &self.with.log_dirs
+    }
+
     /// Whether a partition moves: what the metadata says of its directory may be ahead.
     pub fn is_moving(&self, id: TopicPartition) -> bool {
         self.moves.lock().contains_key(&id)
