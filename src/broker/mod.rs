@@ -172,14 +172,7 @@ impl Broker {
         ));
         let image = controller.image();
         let totals = placement.open_all(&image).await;
-        if totals.checked_bytes > 0 {
-            tracing::info!(
-                logs = totals.logs,
-                bytes = totals.checked_bytes,
-                cut = totals.cut,
-                "recovered logs after an unclean stop"
-            );
-        }
+        totals.tell();
         placement.apply(&image, &everything(&image)).await;
         let flusher = Arc::new(Flusher::default());
         let surroundings = || Surroundings {

@@ -306,6 +306,18 @@ pub struct RecoveryTotals {
 }
 
 impl RecoveryTotals {
+    /// Tells the operator, if there was anything to recover.
+    pub fn tell(&self) {
+        if self.checked_bytes > 0 {
+            tracing::info!(
+                logs = self.logs,
+                bytes = self.checked_bytes,
+                cut = self.cut,
+                "recovered logs after an unclean stop"
+            );
+        }
+    }
+
     fn add(&mut self, wanted: &Wanted, report: &RecoveryReport) {
         self.logs += 1;
         self.checked_bytes += report.checked_bytes;
