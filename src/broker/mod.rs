@@ -230,7 +230,7 @@ impl Broker {
             },
             settings.moves_at_once,
         );
-        mover.resume(placement.take_unfinished()).await;
+        mover.resume(placement.take_unfinished());
         spawn_dir_watch(&env, &settings, &mover, &failed, &stopping);
         let reporter = Reporter {
             broker_id: settings.node_id,

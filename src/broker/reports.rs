@@ -87,7 +87,8 @@ impl Reporter {
                 continue;
             }
             let Some(partition) = self.mover.partitions().get(id) else { continue };
-            if self.mover.is_moving(id) {
+            // Where a partition will be that is offline, the next start finds out.
+            if self.mover.is_moving(id) || partition.offline().is_some() {
                 continue;
             }
             let path = partition.log_dir();

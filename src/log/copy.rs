@@ -181,13 +181,22 @@ impl Log {
         let name = old.dir.file_name().map(ToOwned::to_owned).unwrap_or_default();
         let live = self.dir.with_file_name(name);
         let disk = Arc::clone(&self.shared.disk);
-        disk.rename(&old.dir, deleted)?;
+        let before = old.dir.clone();
+        disk.rename(&before, deleted)?;
         old.moved_to(deleted.to_owned());
-        let synced = sync_parent(&*disk, deleted)
-            .and_then(|()| disk.rename(&self.dir, &live))
-            .inspect(|()| self.moved_to(live.clone()))
-            .and_then(|()| sync_parent(&*disk, &live));
-        if let Err(error) = synced {
+        if let Err(error) = sync_parent(&*disk, deleted) {
+            old.fail("change of the log directory", &error);
+            return Err(error);
+        }
+        if let Err(error) = disk.rename(&self.dir, &live) {
+            match disk.rename(deleted, &before).and_then(|()| sync_parent(&*disk, &before)) {
+                Ok(()) => old.moved_to(before),
+                Err(worse) => drop(old.fail("change of the log directory", &worse)),
+            }
+            return Err(error);
+        }
+        self.moved_to(live.clone());
+        if let Err(error) = sync_parent(&*disk, &live) {
             old.fail("change of the log directory", &error);
             return Err(error);
         }

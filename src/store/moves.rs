@@ -22,10 +22,11 @@ use super::cleaner::Cleaner;
 use super::log_dirs::{Checkpoints, LogDir};
 use super::partition::{ChangeOfPlace, Partition};
 use super::partitions::Partitions;
-use super::placement::{remove_later, write_topic_id};
+use super::placement::remove_later;
 use crate::controller::command::AssignReplicasToDirs;
 use crate::controller::driver::ControllerHandle;
 use crate::env::Env;
+use crate::log::checkpoint::{PARTITION_METADATA, partition_metadata};
 use crate::log::{CopyError, Log, LogShared, LogView, OpenContext, OpenError, dirs};
 use crate::types::{BrokerId, ErrorCode, Mono, TopicPartition, Uuid};
 
@@ -196,19 +197,26 @@ impl Mover {
         if let Some(why) = self.with.log_dirs.iter().find_map(|dir| dir.failure()) {
             return Err(MoveError::Storage(why));
         }
-        self.begin(partition, to, name).await
+        match self.register(partition, to) {
+            Some(this) => Ok(self.begin(partition, this, name).await?),
+            None => Ok(()), // Another request was faster.
+        }
     }
 
     /// Goes on with copies of a broker before this one.
-    pub async fn resume(self: &Arc<Self>, unfinished: Vec<Unfinished>) {
+    pub fn resume(self: &Arc<Self>, unfinished: Vec<Unfinished>) {
         for Unfinished { id, to, name } in unfinished {
             let Some(partition) = self.with.partitions.get(id) else { continue };
             tracing::info!(topic = %partition.topic, partition = id.partition,
                 to = %to.path.display(), "a move between log directories goes on");
-            if let Err(error) = self.begin(&partition, to, name).await {
-                tracing::error!(topic = %partition.topic, partition = id.partition, %error,
-                    "a move between log directories cannot go on");
-            }
+            let Some(this) = self.register(&partition, to) else { continue };
+            let mover = Arc::clone(self);
+            self.with.env.threads.spawn(Box::pin(async move {
+                if let Err(error) = mover.begin(&partition, this, name).await {
+                    tracing::error!(topic = %partition.topic, partition = id.partition, %error,
+                        "a move between log directories cannot go on");
+                }
+            }));
         }
     }
 
@@ -236,26 +244,29 @@ impl Mover {
         found.ok_or_else(|| MoveError::NoSuchDir(path.to_owned()))
     }
 
-    async fn begin(
-        self: &Arc<Self>,
-        partition: &Arc<Partition>,
-        to: Arc<LogDir>,
-        name: String,
-    ) -> Result<(), MoveError> {
+    /// A move begins, unless another one is under way.
+    fn register(&self, partition: &Partition, to: Arc<LogDir>) -> Option<Arc<Move>> {
         let this = Arc::new(Move {
             to,
             log: Mutex::default(),
             views: ArcSwapOption::empty(),
             over: AtomicBool::new(false),
         });
-        {
-            let mut moves = self.moves.lock();
-            if moves.contains_key(&partition.id) {
-                return Ok(()); // Another request was faster.
-            }
-            moves.insert(partition.id, Arc::clone(&this));
+        let mut moves = self.moves.lock();
+        if moves.contains_key(&partition.id) {
+            return None;
         }
+        moves.insert(partition.id, Arc::clone(&this));
         partition.set_moving(true);
+        Some(this)
+    }
+
+    async fn begin(
+        self: &Arc<Self>,
+        partition: &Arc<Partition>,
+        this: Arc<Move>,
+        name: String,
+    ) -> Result<(), OpenError> {
         let (inner, of) = (Arc::clone(&this), Arc::clone(partition));
         let (shared, now) = (self.with.shared.clone(), self.with.env.clock.wall());
         let opened = self.with.env.threads.run_blocking(move || {
@@ -267,14 +278,17 @@ impl Mover {
         });
         if let Err(error) = opened.await {
             self.end(partition, &this);
-            return Err(error.into());
+            return Err(error);
         }
         let (mover, partition) = (Arc::clone(self), Arc::clone(partition));
         self.with.env.threads.spawn(Box::pin(async move {
             if let Err(error) = mover.run(&partition, &this).await {
                 tracing::error!(topic = %partition.topic, partition = partition.id.partition,
                     to = %this.to.path.display(), %error, "a move between log directories ends");
-                mover.discard(&partition, &this).await;
+                // Of a partition that went offline meanwhile the copy may be all there is.
+                if partition.offline().is_none() {
+                    mover.discard(&partition, &this).await;
+                }
             }
             mover.end(&partition, &this);
         }));
@@ -360,7 +374,8 @@ impl Mover {
 
     /// Copies a chunk; blocks.
     fn step(&self, partition: &Arc<Partition>, this: &Move) -> Result<Step, CopyError> {
-        if this.over.load(Ordering::Acquire) || self.is_gone(partition) {
+        let is_over = this.over.load(Ordering::Acquire) || self.is_gone(partition);
+        if is_over || partition.offline().is_some() {
             return Ok(Step::Over);
         }
         let now = self.with.env.clock.wall();
@@ -521,7 +536,9 @@ fn open(
     };
     let opened = Log::open(shared.clone(), dir, partition.config(), &context)
         .and_then(|(log, _)| {
-            write_topic_id(shared, dir, partition.id.topic).map_err(OpenError::io(dir))?;
+            let path = dir.join(PARTITION_METADATA);
+            let text = partition_metadata(partition.id.topic);
+            disk.replace_file(&path, text.as_bytes()).map_err(OpenError::io(path))?;
             Ok(log)
         })
         .and_then(|mut log| {

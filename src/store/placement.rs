@@ -353,11 +353,7 @@ fn open_one(
 }
 
 /// Puts the topic id beside the log, unless it is there.
-pub(super) fn write_topic_id(
-    shared: &LogShared,
-    dir: &std::path::Path,
-    topic: Uuid,
-) -> io::Result<()> {
+fn write_topic_id(shared: &LogShared, dir: &std::path::Path, topic: Uuid) -> io::Result<()> {
     let path = dir.join(PARTITION_METADATA);
     let text = partition_metadata(topic);
     if shared.disk.read_file(&path)?.is_some_and(|bytes| bytes == text.as_bytes()) {

@@ -91,7 +91,12 @@ fn on_disk(disk: &SimDisk) -> (Vec<String>, Vec<String>) {
 }
 
 /// Whether the power stayed until everything was done.
-async fn moves(world: World, cut: u64, mode: Crash) -> bool {
+async fn moves(
+    world: World,
+    prepare: impl FnOnce(&SimDisk),
+    is_calm: fn(&SimDisk) -> bool,
+    mode: Crash,
+) -> bool {
     let mut broker = SimBroker::new(&world, HOST, TWO_DIRS);
     broker.start_and_serve().await;
     let histories = Histories::default();
@@ -106,7 +111,7 @@ async fn moves(world: World, cut: u64, mode: Crash) -> bool {
     }));
     tokio::time::sleep(Duration::from_millis(60)).await;
     let disk = broker.machine().disk();
-    disk.cut_power_after(cut);
+    prepare(&disk);
     let (moved, mut all_moved) = tokio::sync::mpsc::channel::<()>(1);
     env.threads.clone().spawn(Box::pin(async move {
         to_and_fro(env, 2).await;
@@ -114,13 +119,14 @@ async fn moves(world: World, cut: u64, mode: Crash) -> bool {
     }));
     let mut waited = Duration::ZERO;
     while !disk.is_without_power()
+        && !broker.has_ended()
         && !(all_done.is_closed() && all_moved.is_closed())
         && waited < Duration::from_secs(30)
     {
         tokio::time::sleep(LOOK).await;
         waited += LOOK;
     }
-    let stayed = !disk.is_without_power();
+    let stayed = is_calm(&disk);
     broker.crash(mode);
     let (live, rest) = on_disk(&broker.machine().disk());
     for partition in 0..PARTITIONS {
@@ -160,8 +166,27 @@ fn a_power_cut_after_any_change_of_a_move_leaves_each_partition_whole_in_one_pla
             let name = format!("a_power_cut_after_any_change_of_a_move # after change {cut}");
             let mode = [Crash::PowerLoss, Crash::PowerLossKeepingNothing, Crash::Kill];
             let mode = mode[(cut as usize + seed as usize) % 3];
-            let (_, stayed) = simulate(&name, seed, |world| moves(world, cut, mode));
+            let prepare = |disk: &SimDisk| disk.cut_power_after(cut);
+            let is_calm = |disk: &SimDisk| !disk.is_without_power();
+            let (_, stayed) = simulate(&name, seed, |world| moves(world, prepare, is_calm, mode));
             if stayed {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_call_of_the_disk_that_fails_in_a_move_costs_no_partition() {
+    for seed in seeds(1) {
+        for nth in 0.. {
+            let name = format!("a_call_of_the_disk_that_fails_in_a_move # call {nth}");
+            let fault = if nth % 2 == seed % 2 { Fault::eio() } else { Fault::enospc() };
+            let prepare = |disk: &SimDisk| disk.inject(fault.path(TOPIC).after(nth));
+            let is_calm = |disk: &SimDisk| disk.faults_left() > 0;
+            let life = |world| moves(world, prepare, is_calm, Crash::PowerLoss);
+            let (_, calm) = simulate(&name, seed, life);
+            if calm {
                 break;
             }
         }
