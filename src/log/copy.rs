@@ -226,3 +226,122 @@ impl Log {
 fn sync_parent(disk: &dyn crate::env::Disk, dir: &Path) -> io::Result<()> {
     dir.parent().map_or(Ok(()), |parent| disk.sync_dir(parent))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::env::Disk;
+    use crate::env::sim::SimDisk;
+    use crate::log::{LogConfig, LogShared, Marker, OpenContext, OpenFiles};
+    use crate::record::BatchBuilder;
+
+    const NOW: Timestamp = Timestamp(1_767_225_600_000);
+
+    fn open(disk: &SimDisk, dir: &str, start: Offset) -> Log {
+        let shared = LogShared { disk: Arc::new(disk.clone()), files: OpenFiles::new(16) };
+        let context = OpenContext {
+            clean: false,
+            recovery_point: 0,
+            log_start_offset: start,
+            high_watermark: 0,
+            now: NOW,
+        };
+        let config = LogConfig { segment_bytes: 600, ..LogConfig::default() };
+        disk.create_dir_all(Path::new(dir).parent().unwrap()).unwrap();
+        Log::open(shared, Path::new(dir), Arc::new(config), &context).unwrap().0
+    }
+
+    fn append(log: &mut Log, producer: i64, sequence: i32, epoch: i32) {
+        let mut builder = BatchBuilder::new(0).producer(producer, 0, sequence).transactional();
+        builder.push(NOW, None, Some(&[b'x'; 100]));
+        let mut bytes = builder.build().unwrap();
+        let header = *BatchView::first(&bytes).unwrap().header();
+        log.append_as_leader(&mut bytes, &header, epoch, NOW).unwrap();
+    }
+
+    fn end_txn(log: &mut Log, producer_id: i64, committed: bool, epoch: i32) {
+        let marker = Marker {
+            producer_id,
+            producer_epoch: 0,
+            committed,
+            coordinator_epoch: 0,
+            transaction_version: 1,
+        };
+        log.append_marker(&marker, epoch, NOW).unwrap();
+    }
+
+    fn publish(log: &mut Log) -> Arc<LogView> {
+        log.set_high_watermark(log.end());
+        log.publish();
+        log.views().load_full()
+    }
+
+    fn copy_all(copy: &mut Log, view: &LogView) {
+        while copy.copy_from(view, 250, NOW).unwrap() > 0 {}
+        assert_eq!(copy.end(), view.log_end_offset);
+    }
+
+    #[test]
+    fn a_copy_has_the_bytes_the_epochs_and_the_transactions_of_its_log_and_takes_its_place() {
+        let disk = SimDisk::new(1);
+        let mut log = open(&disk, "/a/t-0", 0);
+        for round in 0..12 {
+            append(&mut log, 7, round, round / 4);
+            append(&mut log, 8, round, round / 4);
+            if round % 3 == 2 {
+                end_txn(&mut log, 7, round % 2 == 0, round / 4);
+            }
+        }
+        let view = publish(&mut log);
+        let mut copy = open(&disk, "/b/t-0.00000000000000000000000000000000-future", 0);
+        copy_all(&mut copy, &view);
+        let shown = copy.views().load_full();
+        assert_eq!(shown.last_stable_offset, view.last_stable_offset);
+        assert_eq!(shown.epochs, view.epochs);
+        let aborted = |view: &LogView| view.aborted_between(0, view.log_end_offset).unwrap();
+        assert!(!aborted(&view).is_empty());
+        assert_eq!(aborted(&shown), aborted(&view));
+        assert_eq!(shown.size_bytes(), view.size_bytes());
+
+        let views = log.views();
+        copy.take_place_of(&mut log, Path::new("/a/t-0.0-delete"), NOW).unwrap();
+        assert_eq!(copy.dir(), Path::new("/b/t-0"));
+        assert!(disk.info(Path::new("/a/t-0")).unwrap().is_none());
+        assert_eq!(views.load().size_bytes(), view.size_bytes());
+        append(&mut copy, 8, 12, 3);
+        assert_eq!(publish(&mut copy).log_end_offset, view.log_end_offset + 1);
+        assert_eq!(views.load().log_end_offset, view.log_end_offset + 1, "readers follow");
+        drop(copy);
+        let again = open(&disk, "/b/t-0", 0);
+        assert_eq!(again.end(), view.log_end_offset + 1);
+    }
+
+    #[test]
+    fn a_copy_is_cut_where_its_log_was_and_begins_anew_where_retention_was_faster() {
+        let disk = SimDisk::new(2);
+        let mut log = open(&disk, "/a/t-0", 0);
+        (0..20).for_each(|n| append(&mut log, 7, n, 0));
+        let view = publish(&mut log);
+        let mut copy = open(&disk, "/b/copy", 0);
+        copy_all(&mut copy, &view);
+        // The log was cut, and grew again under another leader.
+        log.set_high_watermark(5);
+        log.truncate_to(5).unwrap();
+        (5..9).for_each(|n| append(&mut log, 7, n, 1));
+        let view = publish(&mut log);
+        copy_all(&mut copy, &view);
+        assert_eq!((copy.end(), copy.views().load().epochs.clone()), (9, view.epochs.clone()));
+        assert_eq!(copy.views().load().size_bytes(), view.size_bytes());
+
+        let late = open(&disk, "/b/late", 0);
+        let mut late = late;
+        log.take_deletable(2, NOW).unwrap().remove().unwrap();
+        let view = publish(&mut log);
+        assert!(view.log_start_offset > 0);
+        assert!(matches!(late.copy_from(&view, 250, NOW), Err(CopyError::Apart)));
+        let mut anew = open(&disk, "/b/anew", Log::copy_begins_at(&view).unwrap());
+        copy_all(&mut anew, &view);
+        let shown = anew.views().load_full();
+        assert_eq!((shown.log_start_offset, shown.log_end_offset), (view.log_start_offset, 9));
+    }
+}
