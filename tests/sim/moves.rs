@@ -11,7 +11,10 @@ use blumfeld::types::{ErrorCode, Timestamp};
 use kafka_protocol::messages::alter_replica_log_dirs_request::{
     AlterReplicaLogDir, AlterReplicaLogDirTopic,
 };
-use kafka_protocol::messages::{AlterReplicaLogDirsRequest, DescribeLogDirsRequest, TopicName};
+use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
+use kafka_protocol::messages::{
+    AlterReplicaLogDirsRequest, DeleteTopicsRequest, DescribeLogDirsRequest, TopicName,
+};
 use kafka_protocol::protocol::StrBytes;
 
 use crate::support::broker::{DATA, SimBroker};
@@ -22,6 +25,7 @@ use crate::{HOST, LOOK};
 const OTHER: &str = "/other";
 const ALTER_REPLICA_LOG_DIRS: i16 = 2;
 const DESCRIBE_LOG_DIRS: i16 = 4;
+const DELETE_TOPICS: i16 = 6;
 const TWO_DIRS: &[(&str, &str)] = &[
     ("log.flush.interval.messages", "1"),
     ("log.dirs", "/data,/other"),
@@ -218,6 +222,36 @@ fn new_partitions_go_where_the_fewest_are_and_a_move_to_where_one_lies_ends_its_
         assert_eq!((places[0].1, on_the_way), (PARTITIONS as usize, false), "{places:?}");
         broker.stop().await;
     });
+}
+
+#[test]
+fn a_topic_that_is_deleted_while_it_moves_leaves_nothing() {
+    for seed in seeds(10) {
+        simulate("a_topic_that_is_deleted_while_it_moves", seed, |world| async move {
+            world.set_blocking_time(20);
+            let mut broker = SimBroker::new(&world, HOST, TWO_DIRS);
+            broker.start_and_serve().await;
+            let mut session = Session::new(world.machine("client").start(), HOST);
+            session.create_topic().await;
+            for partition in 0..PARTITIONS {
+                assert_eq!(write_one(&mut session, partition).await, ErrorCode::None);
+            }
+            session.call(ALTER_REPLICA_LOG_DIRS, &move_all(OTHER)).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(seed * 20)).await;
+            let name = TopicName(StrBytes::from_static_str(TOPIC));
+            let topic = DeleteTopicState::default().with_name(Some(name));
+            let request =
+                DeleteTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(10_000);
+            let answer = session.call(DELETE_TOPICS, &request).await.unwrap();
+            assert_eq!(answer.responses[0].error_code, 0);
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            assert_eq!(on_disk(&broker.machine().disk()), (Vec::new(), Vec::new()));
+            // One of the same name begins anew.
+            session.create_topic().await;
+            assert_eq!(write_one(&mut session, 0).await, ErrorCode::None);
+            broker.stop().await;
+        });
+    }
 }
 
 #[test]
