@@ -166,12 +166,8 @@ impl Controller {
         let mut told = 0;
         let mut results = Vec::with_capacity(command.filters.len());
         for filter in &command.filters {
-            if filter.resource_type <= 0 || filter.pattern_type <= 0 {
-                results.push(Err(invalid("Unknown patternFilter.")));
-                continue;
-            }
-            if filter.operation <= 0 || filter.permission <= 0 {
-                results.push(Err(invalid("Unknown entryFilter.")));
+            if let Err(refusal) = filter.check() {
+                results.push(Err(refusal));
                 continue;
             }
             let matching = self.image().acls.records().filter(|record| filter.matches(record));
@@ -193,6 +189,17 @@ impl Controller {
 }
 
 impl AclFilter {
+    /// Whether all its numbers are ones that Kafka 4.4 has a word for.
+    pub fn check(&self) -> Result<(), Refusal> {
+        if !(1..=7).contains(&self.resource_type) || !(1..=4).contains(&self.pattern_type) {
+            return Err(invalid("Unknown patternFilter."));
+        }
+        if !(1..=15).contains(&self.operation) || !(1..=3).contains(&self.permission) {
+            return Err(invalid("Unknown entryFilter."));
+        }
+        Ok(())
+    }
+
     /// Whether it picks an entry (Kafka 4.4 `ResourcePatternFilter`, `AccessControlEntryFilter`).
     pub fn matches(&self, acl: &AccessControlEntryRecord) -> bool {
         let fits = |wanted: i8, has: i8| wanted == ANY || wanted == has;
