@@ -13,6 +13,7 @@
 
 mod harness;
 
+mod acls;
 mod admin;
 mod compaction;
 mod consume;

@@ -9,7 +9,7 @@ use super::settings::{Advertised, BrokerSettings, ListenerSettings};
 use crate::config::{BrokerConfig, Props, TopicConfig};
 use crate::coordinator::groups::GroupsConfig;
 use crate::log::LogConfig;
-use crate::metadata::ConfigResource;
+use crate::metadata::{Authorizer, ConfigResource};
 use crate::raft::log::MetadataLogConfig;
 use crate::raft::{ReplicaKey, Voter, VoterEndpoint, VoterSet};
 use crate::record::{CompressionType, Rules};
@@ -172,6 +172,10 @@ pub fn settings(config: BrokerConfig, open_files: u64) -> BrokerSettings {
                 as usize,
             auto_create_topics: config.log.auto_create_topics_enable,
             max_request_partitions: config.network.max_request_partition_size_limit,
+            authorizer: config.authorizer().map(|told| Authorizer {
+                super_users: told.super_users,
+                allows_without_acl: told.allow_everyone_if_no_acl_found,
+            }),
         },
         intervals: Intervals {
             retention: milliseconds(config.log.log_retention_check_interval_ms),

@@ -18,7 +18,7 @@ use super::transactions::Transactions;
 use crate::controller::driver::ControllerHandle;
 use crate::coordinator::groups::Groups;
 use crate::env::Env;
-use crate::metadata::MetadataImage;
+use crate::metadata::{Authorizer, MetadataImage};
 use crate::store::{Coordinators, Flusher, Partitions};
 use crate::types::BrokerId;
 
@@ -43,6 +43,8 @@ pub struct ServerConfig {
     pub auto_create_topics: bool,
     /// `max.request.partition.size.limit`.
     pub max_request_partitions: i32,
+    /// `authorizer.class.name`, with what it is told.
+    pub authorizer: Option<Authorizer>,
 }
 
 #[cfg(test)]
@@ -59,6 +61,7 @@ impl Default for ServerConfig {
             fetch_sessions_max: 1_000,
             auto_create_topics: true,
             max_request_partitions: 2_000,
+            authorizer: None,
         }
     }
 }

@@ -57,6 +57,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::context::{Reply, RequestContext};
 use crate::controller::command::{Refusal, Verdict};
+use crate::metadata::{Resource, ResourceType};
 use crate::protocol::messages::{self, DecodeError, StrBytes, text};
 use crate::types::{BrokerId, ErrorCode};
 
@@ -94,6 +95,18 @@ pub(super) fn verdict(verdict: &Verdict) -> (i16, Option<StrBytes>) {
     match verdict {
         Ok(()) => (ErrorCode::None.code(), None),
         Err(refusal) => error(refusal),
+    }
+}
+
+/// The resource whose rights decide over a configuration (Kafka 4.4 `ConfigHelper`).
+pub(super) fn configured(kind: ResourceType, name: &str) -> Option<Resource<'_>> {
+    match kind {
+        ResourceType::Topic => Some(Resource::Topic(name)),
+        ResourceType::Group => Some(Resource::Group(name)),
+        ResourceType::Broker | ResourceType::BrokerLogger | ResourceType::ClientMetrics => {
+            Some(Resource::Cluster)
+        }
+        ResourceType::Unknown => None,
     }
 }
 

@@ -5,6 +5,7 @@
 //! ids.
 
 use crate::coordinator::groups::command::{FetchOffsets, FetchedOffset, GroupCommand, GroupReply};
+use crate::metadata::{Operation, Resource};
 use crate::protocol::own_offsets::{
     OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopics, OffsetFetchResponse,
     OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions,
@@ -97,18 +98,43 @@ fn unknown_topic(asked: OffsetFetchRequestTopics) -> OffsetFetchResponseTopics {
     }
 }
 
+/// What was committed, of the topics that the client may see; of others that it names, that it may
+/// not.
 async fn fetch(
     context: &RequestContext,
     group: &str,
     topics: Topics,
     require_stable: bool,
 ) -> Result<Vec<(String, Vec<FetchedOffset>)>, ErrorCode> {
-    let asked = FetchOffsets { group: group.to_owned(), require_stable, topics };
-    match super::groups::ask(context, group, GroupCommand::Fetch(asked)).await {
-        Ok(GroupReply::Fetched(topics)) => Ok(topics),
-        Ok(_) => Err(ErrorCode::UnknownServerError),
-        Err(error) => Err(error),
+    context.require(Operation::Describe, Resource::Group(group))?;
+    let may_see = |name: &str| context.may(Operation::Describe, Resource::Topic(name));
+    let is_all = topics.is_none();
+    let (seen, hidden): (Topics, Vec<(String, Vec<PartitionIndex>)>) = match topics {
+        None => (None, Vec::new()),
+        Some(topics) => {
+            let (seen, hidden) = topics.into_iter().partition(|(name, _)| may_see(name));
+            (Some(seen), hidden)
+        }
+    };
+    let asked = FetchOffsets { group: group.to_owned(), require_stable, topics: seen };
+    let mut fetched = match super::groups::ask(context, group, GroupCommand::Fetch(asked)).await? {
+        GroupReply::Fetched(topics) => topics,
+        _ => return Err(ErrorCode::UnknownServerError),
+    };
+    if is_all {
+        fetched.retain(|(name, _)| may_see(name));
     }
+    fetched.extend(hidden.into_iter().map(|(name, partitions)| {
+        let refused = partitions.into_iter().map(|partition| FetchedOffset {
+            partition,
+            offset: -1,
+            leader_epoch: -1,
+            metadata: String::new(),
+            error: ErrorCode::TopicAuthorizationFailed,
+        });
+        (name, refused.collect())
+    }));
+    Ok(fetched)
 }
 
 fn topic(name: String, topic_id: Uuid, fetched: Vec<FetchedOffset>) -> OffsetFetchResponseTopics {
