@@ -226,7 +226,8 @@ impl Shard for Groups {
             },
             GroupCommand::TopicsDeleted(names) => {
                 let records = names.iter().flat_map(|name| self.offsets.delete_topic(name));
-                Decision::write(records.collect(), ticket, Ok(GroupReply::Done))
+                let decision = Decision::write(records.collect(), ticket, Ok(GroupReply::Done));
+                Decision { in_pieces: true, ..decision }
             }
         }
     }
@@ -252,6 +253,7 @@ impl Shard for Groups {
             Some(Due::Expiry) => {
                 self.timers.set(Due::Expiry, moment.now + self.config.offsets_check_interval);
                 decision.records = self.expired(moment);
+                decision.in_pieces = true;
             }
             None => {}
         }

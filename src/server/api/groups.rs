@@ -13,7 +13,15 @@ pub(super) async fn ask(
     group: &str,
     command: GroupCommand,
 ) -> Result<GroupReply, ErrorCode> {
-    if group.is_empty() && !matches!(command, GroupCommand::Commit(_) | GroupCommand::Fetch(_)) {
+    // Old clients committed without a group, and tools may look at what they did.
+    let may_be_nameless = matches!(
+        command,
+        GroupCommand::Commit(_)
+            | GroupCommand::Fetch(_)
+            | GroupCommand::Describe(_)
+            | GroupCommand::Delete(_)
+    );
+    if group.is_empty() && !may_be_nameless {
         return Err(ErrorCode::InvalidGroupId);
     }
     let groups = &context.broker.groups;
