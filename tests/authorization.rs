@@ -304,6 +304,7 @@ async fn refused_on_topics(client: &mut Client, api: i16) -> Option<Vec<i16>> {
             let request = AlterConfigsRequest::default().with_resources(vec![
                 resource(2, "t"),
                 resource(4, "1"),
+                resource(8, "1"),
                 resource(32, "g"),
             ]);
             ask!(client, 2, request, |r| r.responses.iter().map(|r| r.error_code).collect())
