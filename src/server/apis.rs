@@ -153,6 +153,8 @@ apis! {
     DescribeTransactions 0-0 Broker OneAtATime later!(api::describe_transactions::handle);
     ListTransactions 0-2 Broker OneAtATime later!(api::list_transactions::handle);
     AllocateProducerIds 0-0 Controller OneAtATime later!(api::allocate_producer_ids::handle);
+    ConsumerGroupHeartbeat 0-1 Broker OneAtATime later!(api::consumer_group_heartbeat::handle);
+    ConsumerGroupDescribe 0-1 Broker OneAtATime later!(api::consumer_group_describe::handle);
     ListConfigResources 0-1 Broker OneAtATime now!(api::list_config_resources::handle);
     DescribeTopicPartitions 0-0 Broker OneAtATime now!(api::describe_topic_partitions::handle);
 }

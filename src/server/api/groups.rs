@@ -12,7 +12,11 @@ pub(super) async fn ask(
     group: &str,
     command: GroupCommand,
 ) -> Result<GroupReply, ErrorCode> {
-    if group.is_empty() && !matches!(command, GroupCommand::Commit(_) | GroupCommand::Fetch(_)) {
+    let says_itself = matches!(
+        command,
+        GroupCommand::Commit(_) | GroupCommand::Fetch(_) | GroupCommand::ConsumerHeartbeat(_)
+    );
+    if group.is_empty() && !says_itself {
         return Err(ErrorCode::InvalidGroupId);
     }
     let groups = &context.broker.groups;

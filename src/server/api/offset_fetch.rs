@@ -28,7 +28,14 @@ pub(in crate::server) async fn handle(
         let topics: Topics = request.topics.map(|topics| {
             topics.into_iter().map(|topic| (topic.name, topic.partition_indexes)).collect()
         });
-        let fetched = fetch(context, &request.group_id, topics.clone(), require_stable).await;
+        let asked = FetchOffsets {
+            group: request.group_id.clone(),
+            member_id: None,
+            member_epoch: -1,
+            require_stable,
+            topics: topics.clone(),
+        };
+        let fetched = fetch(context, asked).await;
         return before_8(context.version, fetched, topics);
     }
     let mut groups = Vec::with_capacity(request.groups.len());
@@ -63,7 +70,16 @@ async fn fetch_group(
     let fetched = match topics {
         // Nothing is left to ask for; without topics it would be asked for all.
         Some(topics) if topics.is_empty() && !unknown.is_empty() => Ok(Vec::new()),
-        topics => fetch(context, &asked.group_id, topics, require_stable).await,
+        topics => {
+            let asked = FetchOffsets {
+                group: asked.group_id.clone(),
+                member_id: asked.member_id.clone(),
+                member_epoch: asked.member_epoch,
+                require_stable,
+                topics,
+            };
+            fetch(context, asked).await
+        }
     };
     let told = OffsetFetchResponseGroup { group_id: asked.group_id, ..Default::default() };
     match fetched {
@@ -99,12 +115,10 @@ fn unknown_topic(asked: OffsetFetchRequestTopics) -> OffsetFetchResponseTopics {
 
 async fn fetch(
     context: &RequestContext,
-    group: &str,
-    topics: Topics,
-    require_stable: bool,
+    asked: FetchOffsets,
 ) -> Result<Vec<(String, Vec<FetchedOffset>)>, ErrorCode> {
-    let asked = FetchOffsets { group: group.to_owned(), require_stable, topics };
-    match super::groups::ask(context, group, GroupCommand::Fetch(asked)).await {
+    let group = asked.group.clone();
+    match super::groups::ask(context, &group, GroupCommand::Fetch(asked)).await {
         Ok(GroupReply::Fetched(topics)) => Ok(topics),
         Ok(_) => Err(ErrorCode::UnknownServerError),
         Err(error) => Err(error),
