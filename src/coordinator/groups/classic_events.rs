@@ -295,8 +295,10 @@ impl Groups {
 
     /// LeaveGroup.
     pub(super) fn leave(&mut self, moment: &Moment, ticket: Ticket, asked: LeaveGroup) -> Decided {
-        if self.classic(&asked.group).is_none() {
-            return Decision::answer(ticket, Err(ErrorCode::UnknownMemberId));
+        match self.groups.get(&asked.group) {
+            Some(Group::Classic(_)) => {}
+            Some(Group::Consumer(_)) => return self.remove_named(moment, ticket, asked),
+            None => return Decision::answer(ticket, Err(ErrorCode::UnknownMemberId)),
         }
         let mut decision = Decision::default();
         let mut left = Vec::with_capacity(asked.members.len());

@@ -1,5 +1,6 @@
 //! Consumer groups as a part of the shard: their records, commands and deadlines.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use super::heartbeat::{
 };
 use super::member::MemberState;
 use crate::coordinator::groups::classic::State;
-use crate::coordinator::groups::command::GroupReply;
+use crate::coordinator::groups::command::{GroupReply, LeaveGroup};
 use crate::coordinator::groups::timers::Due;
 use crate::coordinator::groups::{Decided, Group, Groups, group_tombstone};
 use crate::coordinator::records::GroupRecord;
@@ -140,15 +141,66 @@ impl Groups {
 
     /// The records by which a member is no more.
     fn remove_member(&mut self, moment: &Moment, name: &str, id: &Arc<str>) -> Vec<GroupRecord> {
+        self.remove_members(moment, name, &BTreeSet::from([Arc::clone(id)]))
+    }
+
+    fn remove_members(
+        &mut self,
+        moment: &Moment,
+        name: &str,
+        ids: &BTreeSet<Arc<str>>,
+    ) -> Vec<GroupRecord> {
         let Some(Group::Consumer(group)) = self.groups.get(name) else { return Vec::new() };
-        let Some(member) = group.members.get(id) else { return Vec::new() };
+        let members: Vec<_> = ids.iter().filter_map(|id| group.members.get(id)).collect();
+        if members.is_empty() {
+            return Vec::new();
+        }
         let config = &self.config.consumer;
         let times = config.times_of(name, &moment.image);
         let world = World { moment, config, times, newest_topic_at: self.newest_topic_at };
-        let records = remove(group, &mut self.topic_hashes, &world, &[member]);
+        let records = remove(group, &mut self.topic_hashes, &world, &members);
         let group_name = Arc::clone(&group.name);
-        self.forget_member(&group_name, id);
+        ids.iter().for_each(|id| self.forget_member(&group_name, id));
         records
+    }
+
+    /// LeaveGroup of a consumer group: a tool removes members, or a client of the classic protocol
+    /// leaves (Kafka 4.4 `GroupMetadataManager.classicGroupLeaveToConsumerGroup`).
+    pub(in crate::coordinator::groups) fn remove_named(
+        &mut self,
+        moment: &Moment,
+        ticket: Ticket,
+        asked: LeaveGroup,
+    ) -> Decided {
+        let mut leaving = BTreeSet::new();
+        let mut left = Vec::with_capacity(asked.members.len());
+        let Some(group) = self.consumer_mut(&asked.group) else {
+            return Decision::answer(ticket, Err(ErrorCode::UnknownMemberId));
+        };
+        for member in asked.members {
+            let found = match &member.instance_id {
+                None => group.members.get(&*member.member_id).ok_or(ErrorCode::UnknownMemberId),
+                Some(instance) => match group.static_member(instance) {
+                    None => Err(ErrorCode::UnknownMemberId),
+                    Some(owner)
+                        if !member.member_id.is_empty() && *owner.id != *member.member_id =>
+                    {
+                        Err(ErrorCode::FencedInstanceId)
+                    }
+                    Some(owner) => Ok(owner),
+                },
+            };
+            let error = match found {
+                Ok(found) => {
+                    leaving.insert(Arc::clone(&found.id));
+                    ErrorCode::None
+                }
+                Err(error) => error,
+            };
+            left.push((member, error));
+        }
+        let records = self.remove_members(moment, &asked.group, &leaving);
+        Decision::write(records, ticket, Ok(GroupReply::Left(left)))
     }
 
     /// Nothing is due from a member any more.

@@ -17,6 +17,8 @@ mod member;
 mod reconcile;
 mod regex;
 mod target;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
@@ -87,3 +89,6 @@ impl ConsumerConfig {
         }
     }
 }
+
+#[cfg(test)]
+pub(super) use self::tests::usual_config;

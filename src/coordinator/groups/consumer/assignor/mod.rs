@@ -1,6 +1,8 @@
 //! Assignors: who shall read which partition of a consumer group (KIP-848). Pure functions.
 
 mod range;
+#[cfg(test)]
+mod tests;
 mod uniform;
 mod uniform_mixed;
 
