@@ -11,7 +11,7 @@ use crate::harness::client::{create_topic, read_all};
 use crate::harness::{Broker, PATIENCE, soon};
 
 /// A producer of this transactional id, which fences those before it.
-fn transactional(broker: &Broker, id: &str, timeout: Duration) -> BaseProducer {
+pub(crate) fn transactional(broker: &Broker, id: &str, timeout: Duration) -> BaseProducer {
     let producer: BaseProducer = broker
         .client()
         .set("transactional.id", id)
@@ -23,13 +23,13 @@ fn transactional(broker: &Broker, id: &str, timeout: Duration) -> BaseProducer {
     producer
 }
 
-fn send(producer: &BaseProducer, partition: i32, value: &str) {
+pub(crate) fn send(producer: &BaseProducer, partition: i32, value: &str) {
     let record: BaseRecord<'_, (), str> = BaseRecord::to("t").partition(partition).payload(value);
     producer.send(record).map_err(|(error, _)| error).unwrap();
 }
 
 /// What a reader of this isolation level gets of a partition.
-fn read(broker: &Broker, level: &str, partition: i32) -> Vec<String> {
+pub(crate) fn read(broker: &Broker, level: &str, partition: i32) -> Vec<String> {
     let mut config: ClientConfig = broker.client();
     let records = read_all(config.set("isolation.level", level), "t", partition);
     records.iter().map(|record| record.text().to_owned()).collect()

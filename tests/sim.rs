@@ -4,6 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 mod support;
+#[path = "sim/transactions.rs"]
+mod transactions;
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -54,8 +54,10 @@ pub type Answer<S> = Result<<S as Shard>::Reply, ErrorCode>;
 
 /// What a shard decided.
 pub struct Decision<S: Shard> {
-    /// To be written together, or not at all.
+    /// To be written together, or not at all; unless `in_pieces`.
     pub records: Vec<S::Record>,
+    /// The records have nothing to do with one another, and may be written in several batches.
+    pub in_pieces: bool,
     /// The records are part of this producer's transaction.
     pub producer: Option<Producer>,
     /// Answers, each to this command or to one that has waited. They leave when the records, and
@@ -72,6 +74,7 @@ impl<S: Shard> Default for Decision<S> {
     fn default() -> Self {
         Self {
             records: Vec::new(),
+            in_pieces: false,
             producer: None,
             replies: Vec::new(),
             effects: Vec::new(),

@@ -222,19 +222,19 @@ impl Log {
     }
 
     /// As [`Log::begin_verification`], for what a coordinator of this broker will append, which
-    /// has no sequence. Whether its transaction is open here already.
+    /// has no sequence.
     pub fn begin_own_verification(
         &mut self,
         id: ProducerId,
         epoch: ProducerEpoch,
         now: Timestamp,
-    ) -> bool {
+    ) -> Verification {
         let known = self.producers.get(id);
         if known.is_some_and(|known| known.is_in_transaction(epoch)) {
-            return true;
+            return Verification::Ongoing;
         }
-        self.verifications.begin_at(id, epoch, NO_SEQUENCE, false, now);
-        false
+        let guard = self.verifications.begin_at(id, epoch, NO_SEQUENCE, false, now);
+        Verification::Guarded(guard)
     }
 
     /// As [`Log::append_as_leader`], for a batch in a transaction.

@@ -160,11 +160,17 @@ impl Transactions {
 
     /// Adds partitions to a producer's transaction, as a Produce of version 12 does. Waits a
     /// little where the last transaction is still ending.
+    ///
+    /// `guards_stand` opens the guards of [`crate::log::verification`] again, and says whether all
+    /// of them still stood: the marker of the transaction before may have taken them away since
+    /// they were opened, and then the coordinator is asked once more. None of this transaction
+    /// does so before the producer ends it.
     pub async fn add(
         &self,
         id: &str,
         producer: Producer,
         partitions: &TopicPartitions,
+        mut guards_stand: impl FnMut() -> bool,
     ) -> Result<(), ErrorCode> {
         let (clock, config) = (&self.around.env.clock, self.config());
         let pause = milliseconds(config.add_partitions_to_txn_retry_backoff_ms);
@@ -177,7 +183,8 @@ impl Transactions {
                 client_version: 2,
             };
             match self.ask(id, command).await {
-                Ok(_) => return Ok(()),
+                Ok(_) if guards_stand() => return Ok(()),
+                Ok(_) => {}
                 Err(ErrorCode::ConcurrentTransactions) if clock.now() + pause <= until => {
                     clock.sleep_until(clock.now() + pause).await;
                 }

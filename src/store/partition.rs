@@ -259,7 +259,7 @@ impl Partition {
         id: ProducerId,
         epoch: ProducerEpoch,
         now: Timestamp,
-    ) -> bool {
+    ) -> Verification {
         self.monitor.lock().log.begin_own_verification(id, epoch, now)
     }
 

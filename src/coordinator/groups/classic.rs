@@ -328,16 +328,24 @@ impl ClassicGroup {
         }
     }
 
-    /// Whether a member reads the topic, as far as the consumer protocol tells.
+    /// Whether a member reads the topic, as far as the consumer protocol tells. A consumer whose
+    /// metadata is not understood may read any (Kafka 4.4 `ClassicGroup.isSubscribedToTopic`).
     pub(super) fn is_subscribed(&self, topic: &str) -> bool {
-        let protocol = self.protocol.as_deref();
-        let is_consumer = self.protocol_type.as_deref() == Some("consumer");
-        is_consumer && self.members.values().any(|m| subscribes(&m.metadata(protocol), topic))
+        if self.protocol_type.as_deref() != Some("consumer") {
+            return false;
+        }
+        let reads = |member: &GroupMember| {
+            let protocol = self.protocol.as_deref();
+            let told = protocol.and_then(|_| subscribes(&member.metadata(protocol), topic));
+            told.unwrap_or(true)
+        };
+        self.members.values().any(reads)
     }
 }
 
-/// Whether the metadata of a consumer names the topic: a version, then the topics.
-fn subscribes(metadata: &[u8], topic: &str) -> bool {
+/// Whether the metadata of a consumer names the topic: a version, then the topics. `None` where it
+/// is no such metadata.
+fn subscribes(metadata: &[u8], topic: &str) -> Option<bool> {
     fn take<'a>(from: &mut &'a [u8], len: usize) -> Option<&'a [u8]> {
         let (taken, rest) = from.split_at_checked(len)?;
         *from = rest;
@@ -355,5 +363,5 @@ fn subscribes(metadata: &[u8], topic: &str) -> bool {
         }
         Some(false)
     };
-    search().unwrap_or(false)
+    search()
 }

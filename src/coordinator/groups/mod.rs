@@ -288,7 +288,8 @@ impl Shard for Groups {
             GroupCommand::TopicsDeleted(names) => {
                 names.iter().for_each(|name| self.topic_hashes.forget(name));
                 let records = names.iter().flat_map(|name| self.offsets.delete_topic(name));
-                Decision::write(records.collect(), ticket, Ok(GroupReply::Done))
+                let decision = Decision::write(records.collect(), ticket, Ok(GroupReply::Done));
+                Decision { in_pieces: true, ..decision }
             }
         }
     }
@@ -320,6 +321,7 @@ impl Shard for Groups {
             Some(Due::Expiry) => {
                 self.timers.set(Due::Expiry, moment.now + self.config.offsets_check_interval);
                 decision.records = self.expired(moment);
+                decision.in_pieces = true;
             }
             None => {}
         }

@@ -12,9 +12,6 @@ use crate::coordinator::records::classic::{OffsetCommitKey, OffsetCommitValue};
 use crate::coordinator::{Decision, Moment, Ticket};
 use crate::types::{ErrorCode, TopicId, Uuid};
 
-/// At most so many records of one look for expired offsets; more may not fit a batch.
-const EXPIRED_MAX: usize = 2_000;
-
 impl Groups {
     /// OffsetCommit.
     pub(super) fn commit(
@@ -211,8 +208,6 @@ impl Groups {
                 records.extend(group.tombstones(name));
             }
         }
-        // The others are found by the next look.
-        records.truncate(EXPIRED_MAX);
         records
     }
 }

@@ -42,6 +42,16 @@ pub(in crate::server) async fn handle(
             response.with_members(told.collect())
         }
         Ok(_) => response.with_error_code(ErrorCode::UnknownServerError.code()),
+        // There is no such group, and so none of these members.
+        Err(error @ ErrorCode::UnknownMemberId) if context.version >= 3 => {
+            let told = request.members.into_iter().map(|member| {
+                MemberResponse::default()
+                    .with_member_id(member.member_id)
+                    .with_group_instance_id(member.group_instance_id)
+                    .with_error_code(error.code())
+            });
+            response.with_members(told.collect())
+        }
         Err(error) => response.with_error_code(error.code()),
     }
 }

@@ -11,6 +11,7 @@ use crate::coordinator::groups::command::{
     CommitOffsets, GroupCommand, GroupReply, Member, OffsetToCommit,
 };
 use crate::coordinator::transactions::Partitions;
+use crate::log::Verification;
 use crate::metadata::Topic;
 use crate::protocol::own_offsets::{
     TxnOffsetCommitRequest, TxnOffsetCommitRequestTopic, TxnOffsetCommitResponse,
@@ -127,14 +128,19 @@ async fn enlist(
     let topic = image.topics.by_name(groups.topic()).ok_or(ErrorCode::NotCoordinator)?;
     let log = TopicPartition { topic: topic.id, partition: index };
     let log = context.broker.partitions.get(log).ok_or(ErrorCode::NotCoordinator)?;
-    let now = context.broker.env.clock.wall();
-    if log.begin_own_verification(producer.id, producer.epoch, now) {
+    let begin = || {
+        let now = context.broker.env.clock.wall();
+        log.begin_own_verification(producer.id, producer.epoch, now)
+    };
+    let mut guard = begin();
+    if guard == Verification::Ongoing {
         return Ok(());
     }
     let transactions = &context.broker.transactions;
     let partitions = Partitions::from([(groups.topic().to_owned(), [index].into())]);
     let code = if context.version >= 5 {
-        transactions.add(id, producer, &partitions).await.err()
+        let guards_stand = || std::mem::replace(&mut guard, begin()) == guard;
+        transactions.add(id, producer, &partitions, guards_stand).await.err()
     } else if transactions.verifies() {
         let verified = transactions.verify(id, producer, &partitions).await;
         match verified {

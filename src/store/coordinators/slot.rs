@@ -5,6 +5,7 @@
 //! it is committed; without a replica or a flush to wait for, that is at the end of the round.
 
 use std::collections::VecDeque;
+use std::slice;
 use std::sync::Arc;
 
 use bytes::BytesMut;
@@ -315,13 +316,20 @@ impl<S: Shard> Slot<S> {
     /// Takes a decision over: its records into the batch and into the state, its replies behind
     /// them.
     fn absorb(&self, active: &mut Active<S>, round: &mut Round<S>, decision: Decision<S>) {
-        let Decision { records, producer, mut replies, effects, undo } = decision;
+        let Decision { records, in_pieces, producer, mut replies, effects, undo } = decision;
         let mut refused = None;
         if !records.is_empty() && round.failed.is_none() {
             let encoded: Result<Vec<_>, _> = records.iter().map(S::encode).collect();
             match encoded {
                 Ok(encoded) if self.fits(&encoded) => {
                     self.stage(active, round, producer, records, &encoded);
+                }
+                Ok(encoded)
+                    if in_pieces && encoded.iter().all(|one| self.fits(slice::from_ref(one))) =>
+                {
+                    for (record, one) in records.into_iter().zip(&encoded) {
+                        self.stage(active, round, producer, vec![record], slice::from_ref(one));
+                    }
                 }
                 Ok(_) => refused = Some(ErrorCode::RecordListTooLarge),
                 Err(error) => {

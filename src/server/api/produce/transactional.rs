@@ -4,14 +4,17 @@
 //! Source: Kafka 4.4 `ReplicaManager.handleProduceAppend`, `AddPartitionsToTxnManager`; KIP-890.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::coordinator::Producer;
 use crate::coordinator::transactions::Partitions;
 use crate::log::Verification;
 use crate::protocol::produce::{ProduceRequest, TopicRef};
+use crate::record::BatchHeader;
 use crate::record::validate::single_batch;
 use crate::server::context::RequestContext;
-use crate::types::{ErrorCode, TopicPartition};
+use crate::store::partition::Partition;
+use crate::types::{ErrorCode, PartitionIndex, TopicPartition};
 
 /// By place in the request: what a batch may bring along, or why it is refused.
 pub(super) type Verifications = BTreeMap<usize, Result<Verification, ErrorCode>>;
@@ -28,8 +31,25 @@ pub(super) enum Looked {
 pub(super) struct Question {
     transactional_id: String,
     producer: Producer,
-    wanted: Vec<(usize, String, i32)>,
+    wanted: Vec<Wanted>,
     verified: Verifications,
+}
+
+/// A batch that begins a transaction in its partition.
+struct Wanted {
+    /// Its place in the request.
+    at: usize,
+    topic: String,
+    partition: Arc<Partition>,
+    header: BatchHeader,
+    /// What it was given to bring along.
+    guard: Verification,
+}
+
+impl Wanted {
+    fn key(&self) -> (String, PartitionIndex) {
+        (self.topic.clone(), self.partition.id.partition)
+    }
 }
 
 /// Looks at a request's batches. What is wrong with a batch otherwise is found at its append.
@@ -73,8 +93,9 @@ pub(super) fn look(
         let id = TopicPartition { topic: topic.id, partition: records.index };
         let Some(partition) = context.broker.partitions.get(id) else { continue };
         let begun = partition.begin_verification(header, bumps_epoch, now);
-        if let Ok(Verification::Guarded(_)) = begun {
-            wanted.push((at, topic.name.to_string(), records.index));
+        if let Ok(guard @ Verification::Guarded(_)) = begun {
+            let topic = topic.name.to_string();
+            wanted.push(Wanted { at, topic, partition, header: *header, guard });
         }
         verified.insert(at, begun.map_err(|error| error.code()));
     }
@@ -90,22 +111,37 @@ pub(super) fn look(
 
 /// Asks the coordinator.
 pub(super) async fn ask(context: &RequestContext, question: Question) -> Verifications {
-    let Question { transactional_id: id, producer, wanted, mut verified } = question;
+    let Question { transactional_id: id, producer, mut wanted, mut verified } = question;
     let mut partitions = Partitions::new();
-    for (_, topic, index) in &wanted {
-        partitions.entry(topic.clone()).or_default().insert(*index);
+    for (topic, index) in wanted.iter().map(Wanted::key) {
+        partitions.entry(topic).or_default().insert(index);
     }
     let transactions = &context.broker.transactions;
     let answers: Result<BTreeMap<_, _>, ErrorCode> = if context.version >= 12 {
-        transactions.add(&id, producer, &partitions).await.map(|()| BTreeMap::new())
+        let guards_stand = || {
+            let now = context.broker.env.clock.wall();
+            let mut stood = true;
+            for Wanted { at, partition, header, guard, .. } in &mut wanted {
+                let begun = partition.begin_verification(header, true, now);
+                if let Ok(again) = begun {
+                    stood &= again == *guard;
+                    *guard = again;
+                }
+                verified.insert(*at, begun.map_err(|error| error.code()));
+            }
+            stood
+        };
+        let added = transactions.add(&id, producer, &partitions, guards_stand).await;
+        added.map(|()| BTreeMap::new())
     } else {
         transactions.verify(&id, producer, &partitions).await.map(|answers| {
             answers.into_iter().map(|(topic, index, code)| ((topic, index), code)).collect()
         })
     };
-    for (at, topic, index) in wanted {
+    for wanted in wanted {
+        let at = wanted.at;
         let code = match &answers {
-            Ok(codes) => codes.get(&(topic, index)).copied().unwrap_or(ErrorCode::None),
+            Ok(codes) => codes.get(&wanted.key()).copied().unwrap_or(ErrorCode::None),
             Err(code) => *code,
         };
         if !code.is_none() {

@@ -1,0 +1,81 @@
+//! Groups and transactions in a directory that goes from broker to broker.
+
+use std::time::Duration;
+
+use rdkafka::consumer::{CommitMode, Consumer as _};
+use rdkafka::producer::Producer as _;
+
+use crate::groups::{Got, committed, fill, member, poll_until, total};
+use crate::harness::client::create_topic;
+use crate::harness::kafka::Release;
+use crate::harness::{Broker, Make, PATIENCE, soon};
+use crate::transactions::{read, send, transactional};
+
+/// Whose broker is next: each hands over to the other, and takes back what it gave.
+fn turns() -> [Make; 4] {
+    let theirs = Make::Apache(Release::V4_4_0);
+    [theirs, Make::under_test(), theirs, Make::under_test()]
+}
+
+#[test]
+fn a_group_goes_on_where_it_was_when_kafka_and_we_take_turns() {
+    let mut plan = Broker::plan("swap-groups");
+    let mut got = Got::new();
+    for (turn, make) in turns().into_iter().enumerate() {
+        let broker = plan.run_by(make).start();
+        if turn == 0 {
+            create_topic(&broker, "t", 2, &[]);
+        }
+        fill(&broker, 2, turn * 10, 10);
+        let reader = member(&broker, &[]);
+        assert_eq!(committed(&reader, 2), [if turn == 0 { -1 } else { turn as i64 * 10 }; 2]);
+        poll_until("a turn", &[&reader], &mut got, |_, got| total(got) == (turn + 1) * 20);
+        reader.commit_consumer_state(CommitMode::Sync).unwrap();
+        drop(reader);
+        plan = broker.stop();
+    }
+    for (partition, values) in &got {
+        let all: Vec<_> = (0..40).map(|n| format!("{partition}:{n}")).collect();
+        assert_eq!(values, &all, "each record once and in order");
+    }
+}
+
+#[test]
+fn a_transaction_left_open_by_one_is_finished_under_the_other() {
+    let mut plan = Broker::plan("swap-open");
+    let mut expected: Vec<String> = Vec::new();
+    for (turn, pair) in turns().windows(2).enumerate() {
+        let broker = plan.run_by(pair[0]).start();
+        if turn == 0 {
+            create_topic(&broker, "t", 1, &[]);
+        }
+        let (commits, aborts) = (format!("commits-{turn}"), format!("aborts-{turn}"));
+        let [committing, aborting] =
+            [&commits, &aborts].map(|id| transactional(&broker, id, PATIENCE));
+        for (producer, value) in [(&committing, &commits), (&aborting, &aborts)] {
+            producer.begin_transaction().unwrap();
+            send(producer, 0, value);
+            producer.flush(PATIENCE).unwrap();
+        }
+        // The next one finds both open, and learns from their producers how they end.
+        let broker = broker.kill().run_by(pair[1]).start();
+        committing.commit_transaction(PATIENCE).unwrap();
+        aborting.abort_transaction(PATIENCE).unwrap();
+        expected.push(commits);
+        soon(expected.clone(), || read(&broker, "read_committed", 0));
+        // A third is left to its timeout.
+        let silent = transactional(&broker, &format!("silent-{turn}"), Duration::from_secs(2));
+        silent.begin_transaction().unwrap();
+        send(&silent, 0, "silent");
+        silent.flush(PATIENCE).unwrap();
+        plan = broker.stop();
+        drop(silent);
+    }
+    let broker = plan.run_by(Make::under_test()).start();
+    let after = transactional(&broker, "after", PATIENCE);
+    after.begin_transaction().unwrap();
+    send(&after, 0, "after");
+    after.commit_transaction(PATIENCE).unwrap();
+    expected.push("after".to_owned());
+    soon(expected, || read(&broker, "read_committed", 0));
+}

@@ -1,0 +1,347 @@
+//! Transactions in a simulated world whose broker is killed again and again: whatever state one is
+//! in, it ends in one outcome, and in the same one in every partition. `SEED=n` runs one seed,
+//! `SEEDS=n` so many.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::support::broker::SimBroker;
+use crate::support::workload::{PARTITIONS, Session, TOPIC};
+use crate::support::{seeds, simulate};
+use blumfeld::env::sim::{Crash, Rng, World};
+use blumfeld::record::{BatchBuilder, Records};
+use blumfeld::types::{ErrorCode, Timestamp};
+use bytes::Bytes;
+use kafka_protocol::messages::add_partitions_to_txn_request::AddPartitionsToTxnTopic;
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use kafka_protocol::messages::{
+    AddPartitionsToTxnRequest, EndTxnRequest, FetchRequest, FindCoordinatorRequest,
+    InitProducerIdRequest, ProduceRequest, TopicName, TransactionalId,
+};
+use kafka_protocol::protocol::StrBytes;
+use parking_lot::Mutex;
+
+const HOST: &str = "broker";
+const PRODUCERS: u32 = 2;
+const TRANSACTIONS: u32 = 25;
+const ROUNDS: u32 = 8;
+const RETRY: Duration = Duration::from_millis(30);
+const PROPERTIES: &[(&str, &str)] = &[
+    ("transaction.state.log.replication.factor", "1"),
+    ("transaction.state.log.min.isr", "1"),
+    ("transaction.state.log.num.partitions", "2"),
+];
+
+/// What a producer was told of a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    Committed,
+    Aborted,
+    /// It asked for the commit, and got no answer that says how it went.
+    Unknown,
+}
+
+/// By producer and number.
+type Outcomes = Arc<Mutex<BTreeMap<(u32, u32), Told>>>;
+
+fn text(value: impl Into<String>) -> StrBytes {
+    StrBytes::from_string(value.into())
+}
+
+fn is_retriable(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::ConcurrentTransactions
+            | ErrorCode::CoordinatorLoadInProgress
+            | ErrorCode::CoordinatorNotAvailable
+            | ErrorCode::NotCoordinator
+            | ErrorCode::NotEnoughReplicas
+            | ErrorCode::NotLeaderOrFollower
+            | ErrorCode::UnknownTopicOrPartition
+            | ErrorCode::RequestTimedOut
+    )
+}
+
+fn code(code: i16) -> ErrorCode {
+    ErrorCode::from_code(code).expect("a known error")
+}
+
+/// A producer of the second version of transactions (KIP-890), or of the first.
+struct Producer {
+    session: Session,
+    number: u32,
+    has_version_2: bool,
+    id: i64,
+    epoch: i16,
+    sequences: BTreeMap<i32, i32>,
+}
+
+impl Producer {
+    fn transactional_id(&self) -> TransactionalId {
+        TransactionalId(text(format!("tx-{}", self.number)))
+    }
+
+    /// Asks until there is an answer that is no "try again". An answer that was lost is asked for
+    /// again too.
+    async fn until_answered<R: kafka_protocol::protocol::Request>(
+        &mut self,
+        version: i16,
+        request: &R,
+        error: impl Fn(&R::Response) -> i16,
+    ) -> Result<R::Response, ErrorCode> {
+        loop {
+            match self.session.call(version, request).await {
+                Ok(response) => match code(error(&response)) {
+                    ErrorCode::None => return Ok(response),
+                    again if is_retriable(again) => {}
+                    other => return Err(other),
+                },
+                Err(_) => {}
+            }
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+
+    /// Takes over from whatever this producer did before, which ends its open transaction.
+    async fn init(&mut self) {
+        let find = FindCoordinatorRequest::default()
+            .with_key_type(1)
+            .with_coordinator_keys(vec![self.transactional_id().0]);
+        let found = |response: &kafka_protocol::messages::FindCoordinatorResponse| {
+            response.coordinators[0].error_code
+        };
+        self.until_answered(4, &find, found).await.unwrap();
+        let init = InitProducerIdRequest::default()
+            .with_transactional_id(Some(self.transactional_id()))
+            .with_transaction_timeout_ms(60_000)
+            .with_producer_id((-1).into())
+            .with_producer_epoch(-1);
+        let got = self.until_answered(5, &init, |response| response.error_code).await.unwrap();
+        (self.id, self.epoch) = (got.producer_id.0, got.producer_epoch);
+        self.sequences.clear();
+    }
+
+    async fn write(&mut self, partition: i32, number: u32) -> Result<(), ErrorCode> {
+        let topic = TopicName(text(TOPIC));
+        let transactional_id = self.transactional_id();
+        if !self.has_version_2 {
+            let topic = AddPartitionsToTxnTopic::default()
+                .with_name(topic.clone())
+                .with_partitions(vec![partition]);
+            let add = AddPartitionsToTxnRequest::default()
+                .with_v3_and_below_transactional_id(transactional_id.clone())
+                .with_v3_and_below_producer_id(self.id.into())
+                .with_v3_and_below_producer_epoch(self.epoch)
+                .with_v3_and_below_topics(vec![topic]);
+            let told = |response: &kafka_protocol::messages::AddPartitionsToTxnResponse| {
+                response.results_by_topic_v3_and_below[0].results_by_partition[0]
+                    .partition_error_code
+            };
+            self.until_answered(3, &add, told).await?;
+        }
+        let sequence = self.sequences.entry(partition).or_default();
+        let mut batch = BatchBuilder::new(0).producer(self.id, self.epoch, *sequence);
+        *sequence += 1;
+        batch = batch.transactional();
+        let value = format!("{} {number}", self.number);
+        batch.push(Timestamp(1_767_225_600_000), None, Some(value.as_bytes()));
+        let data = PartitionProduceData::default()
+            .with_index(partition)
+            .with_records(Some(Bytes::from(batch.build().unwrap())));
+        let data = TopicProduceData::default().with_name(topic).with_partition_data(vec![data]);
+        let produce = ProduceRequest::default()
+            .with_transactional_id(Some(transactional_id))
+            .with_acks(-1)
+            .with_timeout_ms(10_000)
+            .with_topic_data(vec![data]);
+        let version = if self.has_version_2 { 12 } else { 11 };
+        let told = |response: &kafka_protocol::messages::ProduceResponse| {
+            response.responses[0].partition_responses[0].error_code
+        };
+        self.until_answered(version, &produce, told).await.map(drop)
+    }
+
+    async fn end(&mut self, commits: bool) -> Result<(), ErrorCode> {
+        let end = EndTxnRequest::default()
+            .with_transactional_id(self.transactional_id())
+            .with_producer_id(self.id.into())
+            .with_producer_epoch(self.epoch)
+            .with_committed(commits);
+        let version = if self.has_version_2 { 5 } else { 3 };
+        let told = self.until_answered(version, &end, |response| response.error_code).await?;
+        if self.has_version_2 {
+            (self.id, self.epoch) = (told.producer_id.0, told.producer_epoch);
+            self.sequences.clear();
+        }
+        Ok(())
+    }
+
+    /// Transactions of one record in each partition; some are given up in the middle.
+    async fn work(mut self, mut rng: Rng, outcomes: Outcomes) {
+        self.session.create_topic().await;
+        self.init().await;
+        for number in 0..TRANSACTIONS {
+            let key = (self.number, number);
+            let commits = rng.below(3) > 0;
+            let gives_up = rng.one_in(6);
+            let mut failed = None;
+            for partition in 0..PARTITIONS {
+                tokio::time::sleep(Duration::from_millis(rng.below(20))).await;
+                if let Err(error) = self.write(partition, number).await {
+                    failed = Some(error);
+                    break;
+                }
+            }
+            if failed.is_some() || gives_up {
+                outcomes.lock().insert(key, Told::Aborted);
+                self.init().await;
+                continue;
+            }
+            let told = match self.end(commits).await {
+                Ok(()) if commits => Told::Committed,
+                Err(_) if commits => Told::Unknown,
+                _ => Told::Aborted,
+            };
+            outcomes.lock().insert(key, told);
+            if rng.one_in(8) {
+                self.init().await;
+            }
+        }
+    }
+}
+
+/// What a read_committed consumer gets of a partition once nothing is open: producer and number of
+/// each record, in order.
+async fn read_committed(session: &mut Session, partition: i32) -> Vec<(u32, u32)> {
+    let mut records = Vec::new();
+    let mut offset = 0;
+    let mut quiet = 0;
+    loop {
+        let wanted = FetchPartition::default()
+            .with_partition(partition)
+            .with_fetch_offset(offset)
+            .with_partition_max_bytes(1 << 20);
+        let wanted =
+            FetchTopic::default().with_topic(TopicName(text(TOPIC))).with_partitions(vec![wanted]);
+        let request = FetchRequest::default()
+            .with_max_wait_ms(100)
+            .with_min_bytes(1)
+            .with_max_bytes(1 << 20)
+            .with_isolation_level(1)
+            .with_session_epoch(-1)
+            .with_topics(vec![wanted]);
+        let Ok(response) = session.call(12, &request).await else { continue };
+        let answer = &response.responses[0].partitions[0];
+        if answer.error_code != 0 {
+            tokio::time::sleep(RETRY).await;
+            continue;
+        }
+        if answer.high_watermark == answer.last_stable_offset && offset == answer.high_watermark {
+            return records;
+        }
+        quiet += 1;
+        assert!(quiet < 10_000, "partition {partition} stays open at {offset}");
+        let mut aborted: Vec<(i64, i64)> = answer
+            .aborted_transactions
+            .iter()
+            .flatten()
+            .map(|txn| (txn.first_offset, txn.producer_id.0))
+            .collect();
+        aborted.sort_unstable();
+        let mut aborting = BTreeSet::new();
+        let bytes = answer.records.clone().unwrap_or_default();
+        for batch in blumfeld::record::batch::batches(&bytes).map_while(Result::ok) {
+            let header = batch.header();
+            let begun = aborted.partition_point(|(first, _)| *first <= header.last_offset());
+            aborting.extend(aborted.drain(..begun).map(|(_, id)| id));
+            let after = header.last_offset() + 1;
+            if header.attributes.is_control() {
+                aborting.remove(&header.producer_id);
+            } else if !aborting.contains(&header.producer_id) && after > offset {
+                for record in Records::of(&batch).unwrap().iter().map(Result::unwrap) {
+                    let value = String::from_utf8(record.value.unwrap().to_vec()).unwrap();
+                    let (producer, number) = value.split_once(' ').unwrap();
+                    records.push((producer.parse().unwrap(), number.parse().unwrap()));
+                }
+            }
+            offset = offset.max(after);
+        }
+    }
+}
+
+async fn killed_again_and_again(world: World) {
+    let mut rng = world.rng("trouble");
+    world.set_latency(1 + rng.below(5));
+    world.set_blocking_time(rng.below(4));
+    let mut broker = SimBroker::new(&world, HOST, PROPERTIES);
+    broker.start_and_serve().await;
+    let outcomes = Outcomes::default();
+    let (done, mut all_done) = tokio::sync::mpsc::channel::<()>(1);
+    for number in 1..=PRODUCERS {
+        let name = format!("producer-{number}");
+        let env = world.machine(&name).start();
+        let producer = Producer {
+            session: Session::new(env.clone(), HOST),
+            number,
+            has_version_2: rng.coin(),
+            id: -1,
+            epoch: -1,
+            sequences: BTreeMap::new(),
+        };
+        let (rng, outcomes, done) = (world.rng(&name), outcomes.clone(), done.clone());
+        env.threads.spawn(Box::pin(async move {
+            producer.work(rng, outcomes).await;
+            drop(done);
+        }));
+    }
+    drop(done);
+    for _ in 0..ROUNDS {
+        tokio::time::sleep(Duration::from_millis(rng.below(400))).await;
+        if rng.one_in(4) {
+            broker.stop().await;
+        } else {
+            broker.crash(Crash::Kill);
+        }
+        tokio::time::sleep(Duration::from_millis(rng.below(200))).await;
+        broker.start_and_serve().await;
+    }
+    let finished = tokio::time::timeout(Duration::from_mins(10), all_done.recv()).await;
+    assert!(finished.is_ok(), "after the last kill everything gets through");
+
+    let mut judge = Session::new(world.machine("judge").start(), HOST);
+    let outcomes = outcomes.lock().clone();
+    let mut seen = Vec::new();
+    for partition in 0..PARTITIONS {
+        let records = read_committed(&mut judge, partition).await;
+        let as_set: BTreeSet<_> = records.iter().copied().collect();
+        assert_eq!(as_set.len(), records.len(), "partition {partition}: something twice");
+        for producer in 1..=PRODUCERS {
+            let own = records.iter().filter(|(of, _)| *of == producer);
+            assert!(own.is_sorted(), "partition {partition}: out of order");
+        }
+        for (key, told) in &outcomes {
+            match told {
+                Told::Committed => assert!(as_set.contains(key), "{key:?} lost in {partition}"),
+                Told::Aborted => assert!(!as_set.contains(key), "{key:?} read in {partition}"),
+                Told::Unknown => {}
+            }
+        }
+        seen.push(as_set);
+    }
+    assert!(seen.windows(2).all(|pair| pair[0] == pair[1]), "one outcome everywhere: {seen:?}");
+    let committed = outcomes.values().filter(|told| **told == Told::Committed).count();
+    assert!(committed > 5, "{committed} committed");
+}
+
+#[test]
+fn a_transaction_ends_in_one_outcome_everywhere_whatever_kills_the_broker() {
+    for seed in seeds(12) {
+        simulate(
+            "a_transaction_ends_in_one_outcome_everywhere_whatever_kills_the_broker",
+            seed,
+            killed_again_and_again,
+        );
+    }
+}
