@@ -16,6 +16,7 @@ mod harness;
 mod admin;
 mod compaction;
 mod consume;
+mod consumer_groups;
 mod files;
 mod groups;
 mod kcat;
