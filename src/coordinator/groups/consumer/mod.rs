@@ -73,17 +73,20 @@ impl ConsumerConfig {
     /// The times of a group: its own, moved into the bounds, or else the broker's.
     fn times_of(&self, group: &str, image: &MetadataImage) -> GroupTimes {
         let resource = ConfigResource { kind: ResourceType::Group, name: group.to_owned() };
-        let own = image.configs.of(&resource);
-        let time = |key: &str, bounds: Bounded| {
-            let own = own.and_then(|own| own.get(key)).and_then(|text| text.parse::<i32>().ok());
+        let configured = image.configs.of(&resource);
+        let own = |key: &str| configured?.get(key)?.parse::<i32>().ok();
+        let time = |own: Option<i32>, bounds: Bounded| {
             own.map_or(bounds.usual_ms, |own| own.min(bounds.max_ms).max(bounds.min_ms))
         };
-        let session = time("consumer.session.timeout.ms", self.session_timeout);
+        let session = time(own("consumer.session.timeout.ms"), self.session_timeout);
         GroupTimes {
             session_timeout: Duration::from_millis(u64::try_from(session).unwrap_or(0)),
-            heartbeat_interval_ms: time("consumer.heartbeat.interval.ms", self.heartbeat_interval),
+            heartbeat_interval_ms: time(
+                own("consumer.heartbeat.interval.ms"),
+                self.heartbeat_interval,
+            ),
             assignment_interval_ms: time(
-                "consumer.assignment.interval.ms",
+                own("consumer.assignment.interval.ms"),
                 self.assignment_interval,
             ),
         }
