@@ -17,6 +17,7 @@ mod acls;
 mod admin;
 mod compaction;
 mod consume;
+mod consumer_groups;
 mod files;
 mod groups;
 mod kcat;

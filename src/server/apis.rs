@@ -160,6 +160,8 @@ apis! {
     DescribeTransactions 0-0 Broker OneAtATime [TransactionalId Describe, Topic Describe] later!(api::describe_transactions::handle);
     ListTransactions 0-2 Broker OneAtATime [TransactionalId Describe] later!(api::list_transactions::handle);
     AllocateProducerIds 0-0 Controller OneAtATime [Cluster ClusterAction] later!(api::allocate_producer_ids::handle);
+    ConsumerGroupHeartbeat 0-1 Broker OneAtATime [Group Read, Topic Describe] later!(api::consumer_group_heartbeat::handle);
+    ConsumerGroupDescribe 0-1 Broker OneAtATime [Group Describe, Topic Describe] later!(api::consumer_group_describe::handle);
     ListConfigResources 0-1 Broker OneAtATime [Cluster DescribeConfigs] now!(api::list_config_resources::handle);
     DescribeTopicPartitions 0-0 Broker OneAtATime [Topic Describe] now!(api::describe_topic_partitions::handle);
 }

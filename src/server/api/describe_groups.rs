@@ -14,7 +14,7 @@ use crate::server::context::RequestContext;
 use crate::types::ErrorCode;
 
 /// Operations were not asked for.
-const NO_OPERATIONS: i32 = i32::MIN;
+pub(super) const NO_OPERATIONS: i32 = i32::MIN;
 
 /// Answers.
 pub(in crate::server) async fn handle(
@@ -44,6 +44,16 @@ pub(in crate::server) async fn handle(
                 } else {
                     dead.with_error_code(ErrorCode::GroupIdNotFound.code())
                         .with_error_message(Some(text(format!("Group {} not found.", name.0))))
+                }
+            }
+            Ok(GroupReply::OfOtherKind) => {
+                let dead = told.with_group_state(text("Dead"));
+                if context.version < 6 {
+                    dead.with_authorized_operations(operations(&name.0))
+                } else {
+                    let message = format!("Group {} is not a classic group.", name.0);
+                    dead.with_error_code(ErrorCode::GroupIdNotFound.code())
+                        .with_error_message(Some(text(message)))
                 }
             }
             Ok(_) => told.with_error_code(ErrorCode::UnknownServerError.code()),

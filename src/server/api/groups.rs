@@ -13,13 +13,15 @@ pub(super) async fn ask(
     group: &str,
     command: GroupCommand,
 ) -> Result<GroupReply, ErrorCode> {
-    // Old clients committed without a group, and tools may look at what they did.
+    // Old clients committed without a group, and tools may look at what they did. Heartbeats of
+    // consumer groups have a code of their own for it.
     let may_be_nameless = matches!(
         command,
         GroupCommand::Commit(_)
             | GroupCommand::Fetch(_)
             | GroupCommand::Describe(_)
             | GroupCommand::Delete(_)
+            | GroupCommand::ConsumerHeartbeat(_)
     );
     if group.is_empty() && !may_be_nameless {
         return Err(ErrorCode::InvalidGroupId);

@@ -73,6 +73,6 @@ pub(in crate::server) async fn handle(
 }
 
 /// An id as Java writes one.
-fn hyphenated(id: crate::types::Uuid) -> String {
+pub(super) fn hyphenated(id: crate::types::Uuid) -> String {
     crate::protocol::messages::wire_uuid(id).to_string()
 }
