@@ -368,6 +368,15 @@ async fn refused_on_groups(client: &mut Client, api: i16) -> Option<Vec<i16>> {
             let request = SyncGroupRequest::default().with_group_id(group());
             ask!(client, 3, request, |r| vec![r.error_code])
         }
+        key::ConsumerGroupHeartbeat => {
+            let request = ConsumerGroupHeartbeatRequest::default().with_group_id(group());
+            vec![client.call(1, &request).await.unwrap().error_code]
+        }
+        key::ConsumerGroupDescribe => {
+            let request = ConsumerGroupDescribeRequest::default().with_group_ids(vec![group()]);
+            let response = client.call(1, &request).await.unwrap();
+            response.groups.iter().map(|group| group.error_code).collect()
+        }
         key::DescribeGroups => {
             let request = DescribeGroupsRequest::default().with_groups(vec![group()]);
             ask!(client, 5, request, |r| vec![r.groups[0].error_code])

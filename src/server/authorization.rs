@@ -1,9 +1,12 @@
 //! What a request may do: the authorizer, if there is one, asked for its client (Kafka 4.4
 //! `AuthHelper`).
 
+use std::sync::Arc;
+
 use super::apis;
 use super::context::RequestContext;
 use crate::controller::command::{self, Refusal};
+use crate::coordinator::groups::consumer::command::Sight;
 use crate::metadata::authorizer::bits;
 use crate::metadata::{Authorizer, Operation, Requester, Resource, ResourceKind};
 use crate::types::ErrorCode;
@@ -80,6 +83,21 @@ impl RequestContext {
             Some(authorizer) => authorizer.operations(&self.image.acls, self.requester(), resource),
             None => bits(resource.kind().operations().iter().copied()),
         }
+    }
+
+    /// Which topics the client may see, for whoever looks through them later; `None` for all.
+    pub fn sight(&self) -> Sight {
+        let Some(_) = self.authorizer() else { return Sight::default() };
+        self.check_stated(Operation::Describe, ResourceKind::Topic);
+        let (broker, image) = (Arc::clone(&self.broker), Arc::clone(&self.image));
+        let (principal, host) = (self.principal.clone(), self.peer.ip().to_canonical());
+        Sight(Some(Arc::new(move |topic| {
+            let who = Requester { principal: &principal, host };
+            let topic = Resource::Topic(topic);
+            broker.config.authorizer.as_ref().is_none_or(|authorizer| {
+                authorizer.allows(&image.acls, who, Operation::Describe, topic)
+            })
+        })))
     }
 
     /// The authorizer, if there is one.

@@ -55,6 +55,7 @@ pub(in crate::server) async fn handle(
         rebalance_timeout_ms: Some(request.rebalance_timeout_ms).filter(|ms| *ms != -1),
         names: names.map(|names| names.iter().map(|name| name.0.to_string()).collect()),
         regex: request.subscribed_topic_regex.as_ref().map(owns),
+        sight: context.sight(),
         assignor: request.server_assignor.as_ref().map(owns),
         owned,
         must_name_itself: context.version >= 1,

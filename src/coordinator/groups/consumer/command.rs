@@ -14,6 +14,22 @@ pub const LEAVE_EPOCH: i32 = -1;
 /// The epoch with which a static member leaves for a while.
 pub const LEAVE_FOR_A_WHILE_EPOCH: i32 = -2;
 
+/// Which topics whoever asks may see, by name; all of them by default.
+#[derive(Clone, Default)]
+pub struct Sight(pub Option<Arc<dyn Fn(&str) -> bool + Send + Sync>>);
+
+impl Sight {
+    pub(super) fn sees(&self, topic: &str) -> bool {
+        self.0.as_ref().is_none_or(|sees| sees(topic))
+    }
+}
+
+impl std::fmt::Debug for Sight {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.is_some() { "Sight(some)" } else { "Sight(all)" })
+    }
+}
+
 /// ConsumerGroupHeartbeat. What is `None` has not changed since the last one.
 #[derive(Clone, Debug, Default)]
 pub struct ConsumerHeartbeat {
@@ -31,6 +47,8 @@ pub struct ConsumerHeartbeat {
     pub names: Option<Vec<String>>,
     /// And by pattern.
     pub regex: Option<String>,
+    /// What a pattern may match.
+    pub sight: Sight,
     /// The assignor that it would have.
     pub assignor: Option<String>,
     /// The partitions that it has.

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::assignment::{Owned, partitions};
-use super::command::{ConsumerHeartbeat, JOIN_EPOCH, LEAVE_FOR_A_WHILE_EPOCH, Refused, Told};
+use super::command::{
+    ConsumerHeartbeat, JOIN_EPOCH, LEAVE_FOR_A_WHILE_EPOCH, Refused, Sight, Told,
+};
 use super::group::{ConsumerGroup, Patterns, epoch_record, pattern_record, target_epoch_record};
 use super::hash::TopicHashes;
 use super::member::{ConsumerMember, MemberState, tombstones};
@@ -80,7 +82,8 @@ pub(super) fn beat(
     if updated != member {
         records.push(updated.metadata_record(&group.name));
     }
-    let matched = match_patterns(group, world, &member, &updated, &counted_list, &mut records)?;
+    let change = (&member, &updated);
+    let matched = match_patterns(group, world, change, &counted_list, &asked.sight, &mut records)?;
     let usual = world.config.usual_assignor();
     let assignor = group.assignor_with(counted, Some(&updated)).unwrap_or(usual);
     let assignor_changed = assignor != group.assignor_with(None, None).unwrap_or(usual);
@@ -293,9 +296,9 @@ struct Matched {
 fn match_patterns(
     group: &ConsumerGroup,
     world: &World<'_>,
-    member: &ConsumerMember,
-    updated: &ConsumerMember,
+    (member, updated): (&ConsumerMember, &ConsumerMember),
     counted: &[&ConsumerMember],
+    sight: &Sight,
     records: &mut Vec<GroupRecord>,
 ) -> Result<Matched, Refused> {
     let (image, now) = (&*world.moment.image, world.moment.wall);
@@ -313,24 +316,25 @@ fn match_patterns(
         if let Some(new) = updated.pattern()
             && !patterns.contains_key(new)
         {
-            let resolved = resolve(new, image, now)?;
+            let resolved = resolve(new, image, sight, now)?;
             records.push(pattern_record(&group.name, new, Some(&resolved)));
             patterns.insert(new.to_owned(), Arc::new(resolved));
         }
     }
     let mut wanted: BTreeSet<&str> = group.patterns_without(counted).into_keys().collect();
     wanted.extend(updated.pattern());
-    let last = group.patterns.values().next();
-    let last_at = last.map_or(i64::MIN, |known| known.at.0);
-    let last_version = last.map_or(0, |known| known.version);
+    // A pattern that came alone was matched alone: the oldest match counts.
+    let known = group.patterns.values();
+    let last_at = known.clone().map(|known| known.at.0).min().unwrap_or(i64::MIN);
+    let last_version = known.map(|known| known.version).min().unwrap_or(0);
     let is_known = wanted.iter().all(|pattern| patterns.contains_key(*pattern));
     let is_stale = last_version < world.newest_topic_at
         || now.0 > last_at.saturating_add(world.config.regex_refresh_interval_ms);
     let may_match = now.0 > last_at.saturating_add(MATCH_INTERVAL_MIN_MS)
         && image.offset >= world.newest_topic_at;
-    if !wanted.is_empty() && (!is_known || last.is_some() && is_stale && may_match) {
+    if !wanted.is_empty() && (!is_known || !group.patterns.is_empty() && is_stale && may_match) {
         for pattern in wanted {
-            let Ok(resolved) = resolve(pattern, image, now) else { continue };
+            let Ok(resolved) = resolve(pattern, image, sight, now) else { continue };
             let before = patterns.get(pattern).map(|known| &known.topics);
             bumps |= before != Some(&resolved.topics);
             records.push(pattern_record(&group.name, pattern, Some(&resolved)));

@@ -24,7 +24,9 @@ pub(super) fn compute(
     patterns: &Patterns,
     (replaced, member): (Option<&ConsumerMember>, &ConsumerMember),
 ) -> (Vec<GroupRecord>, Arc<Assignment>) {
+    // A static member may come back under the id that it had.
     let before = group.members.get(&member.id);
+    let before = before.filter(|before| replaced.is_none_or(|old| old.id != before.id));
     let old: Vec<&ConsumerMember> = before.into_iter().chain(replaced).collect();
     let is_homogeneous = group.is_homogeneous_with(&old, member);
     let others = group.members.values();
