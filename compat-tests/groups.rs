@@ -63,7 +63,7 @@ pub(crate) fn poll_until(
 }
 
 /// Whether every one of `count` partitions has one member, and every member one partition at least.
-fn is_shared(assigned: &[BTreeSet<i32>], count: usize) -> bool {
+pub(crate) fn is_shared(assigned: &[BTreeSet<i32>], count: usize) -> bool {
     let all: Vec<_> = assigned.iter().flatten().collect();
     let different: BTreeSet<_> = all.iter().collect();
     all.len() == count && different.len() == count && assigned.iter().all(|one| !one.is_empty())

@@ -13,9 +13,11 @@
 
 mod harness;
 
+mod acls;
 mod admin;
 mod compaction;
 mod consume;
+mod consumer_groups;
 mod files;
 mod groups;
 mod kcat;

@@ -87,6 +87,7 @@ const TOOL_FLAGS: &[&str] = &["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtL
 /// One of Kafka's command-line tools, by the name of its script, ready for arguments.
 pub(crate) fn tool(name: &str) -> Command {
     let class = match name {
+        "kafka-acls" => "org.apache.kafka.tools.AclCommand",
         "kafka-broker-api-versions" => "org.apache.kafka.tools.BrokerApiVersionsCommand",
         "kafka-cluster" => "org.apache.kafka.tools.ClusterTool",
         "kafka-configs" => "kafka.admin.ConfigCommand",

@@ -8,8 +8,9 @@ use super::rules::Meaning;
 use super::settings::{Advertised, BrokerSettings, ListenerSettings};
 use crate::config::{BrokerConfig, Props, TopicConfig};
 use crate::coordinator::groups::GroupsConfig;
+use crate::coordinator::groups::consumer::{Assignor, Bounded, ConsumerConfig};
 use crate::log::LogConfig;
-use crate::metadata::ConfigResource;
+use crate::metadata::{Authorizer, ConfigResource};
 use crate::raft::log::MetadataLogConfig;
 use crate::raft::{ReplicaKey, Voter, VoterEndpoint, VoterSet};
 use crate::record::{CompressionType, Rules};
@@ -172,6 +173,10 @@ pub fn settings(config: BrokerConfig, open_files: u64) -> BrokerSettings {
                 as usize,
             auto_create_topics: config.log.auto_create_topics_enable,
             max_request_partitions: config.network.max_request_partition_size_limit,
+            authorizer: config.authorizer().map(|told| Authorizer {
+                super_users: told.super_users,
+                allows_without_acl: told.allow_everyone_if_no_acl_found,
+            }),
         },
         moves_at_once: config
             .replication
@@ -208,6 +213,37 @@ fn groups_config(config: &BrokerConfig) -> GroupsConfig {
         metadata_max_bytes: usize::try_from(group.offset_metadata_max_bytes).unwrap_or(0),
         offsets_retention_ms: i64::from(group.offsets_retention_minutes) * 60_000,
         offsets_check_interval: milliseconds(group.offsets_retention_check_interval_ms),
+        consumer: consumer_config(config),
+    }
+}
+
+fn consumer_config(config: &BrokerConfig) -> ConsumerConfig {
+    let group = &config.group;
+    // An assignor may be named by its class; others than Kafka's own do not start.
+    let short = |name: &String| match name.rsplit('.').next().unwrap_or_default() {
+        "UniformAssignor" => Some(Assignor::Uniform),
+        "RangeAssignor" => Some(Assignor::Range),
+        name => Assignor::of_name(name),
+    };
+    ConsumerConfig {
+        session_timeout: Bounded {
+            usual_ms: group.group_consumer_session_timeout_ms,
+            min_ms: group.group_consumer_min_session_timeout_ms,
+            max_ms: group.group_consumer_max_session_timeout_ms,
+        },
+        heartbeat_interval: Bounded {
+            usual_ms: group.group_consumer_heartbeat_interval_ms,
+            min_ms: group.group_consumer_min_heartbeat_interval_ms,
+            max_ms: group.group_consumer_max_heartbeat_interval_ms,
+        },
+        assignment_interval: Bounded {
+            usual_ms: group.group_consumer_assignment_interval_ms,
+            min_ms: group.group_consumer_min_assignment_interval_ms,
+            max_ms: group.group_consumer_max_assignment_interval_ms,
+        },
+        members_max: usize::try_from(group.group_consumer_max_size).unwrap_or(usize::MAX),
+        assignors: group.group_consumer_assignors.iter().filter_map(short).collect(),
+        regex_refresh_interval_ms: i64::from(group.group_consumer_regex_refresh_interval_ms),
     }
 }
 

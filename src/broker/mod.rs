@@ -137,6 +137,12 @@ impl Observer for BrokerObserver {
                     let _ = self.groups.submit(partition, command);
                 }
             }
+            if !changes.topics_created.is_empty() {
+                for partition in self.groups.partitions() {
+                    let command = GroupCommand::TopicsCreated(image.offset);
+                    let _ = self.groups.submit(partition, command);
+                }
+            }
             if !changes.partitions.is_empty() {
                 self.changed.notify_one();
             }

@@ -12,6 +12,7 @@ use super::keys::network::NetworkSettings;
 use super::keys::node::NodeSettings;
 use super::keys::quota::QuotaSettings;
 use super::keys::replication::ReplicationSettings;
+use super::keys::security::SecuritySettings;
 use super::keys::share::ShareSettings;
 use super::keys::transaction::TransactionSettings;
 use super::layers::{Layers, Props, Values};
@@ -43,6 +44,8 @@ pub struct BrokerConfig {
     pub share: ShareSettings,
     /// Quotas.
     pub quota: QuotaSettings,
+    /// Security.
+    pub security: SecuritySettings,
     /// Where to listen, controllers' listeners included.
     pub listeners: Vec<Listener>,
     /// The controllers of a static quorum; none, where it is dynamic.
@@ -301,6 +304,7 @@ impl BrokerConfig {
             group: GroupSettings::from_values(&values),
             share: ShareSettings::from_values(&values),
             quota: QuotaSettings::from_values(&values),
+            security: SecuritySettings::from_values(&values),
             listeners: found.listeners,
             advertised: found.advertised,
             inter_broker: found.inter_broker,

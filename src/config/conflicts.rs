@@ -125,6 +125,7 @@ pub(super) fn find(config: &BrokerConfig) -> Vec<Conflict> {
     roles(config, &mut found);
     listeners(config, &mut found);
     connections(config, &mut found);
+    found.0.extend(config.wrong_super_user());
     found.0
 }
 

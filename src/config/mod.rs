@@ -6,6 +6,7 @@
 //! what the broker was started with, what was altered for all brokers, for this one, for the topic.
 
 mod alter;
+mod authorizer;
 mod broker;
 mod check;
 mod client_metrics;
@@ -27,6 +28,7 @@ mod types;
 mod value;
 mod warning;
 
+pub use authorizer::AuthorizerConfig;
 pub use broker::{BrokerConfig, InterBroker};
 pub use check::Check;
 pub use describe::{DescribedSynonym, Description, Source};

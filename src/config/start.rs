@@ -1,5 +1,6 @@
 //! The configuration that a node is started with: read, checked, remarked on.
 
+use super::authorizer;
 use super::broker::{self, BrokerConfig, Problem};
 use super::error::{Cited, StartError, StartErrors};
 use super::key::{Key, Status};
@@ -33,9 +34,6 @@ const REMOVED: &[&str] = &[
 
 /// Prefixes of keys that Kafka once had.
 const REMOVED_PREFIXES: &[&str] = &["zookeeper.", "password.encoder.", "producer.metrics."];
-
-/// Keys that are not the broker's own but are read by the authorizer, which stops the start.
-const OF_AUTHORIZER: &[&str] = &["super.users", "allow.everyone.if.no.acl.found"];
 
 /// Prefixes of keys that belong to a plug-in.
 const OF_PLUGINS: &[&str] = &["rsm.config.", "rlmm.config.", "remote.log.metadata."];
@@ -135,6 +133,8 @@ fn warnings(settings: &Properties, config: &BrokerConfig) -> Vec<Warning> {
     for (name, setting) in settings.iter() {
         let at = || cited(settings, name);
         match layers::declaration(name) {
+            // The authorizer's own keys.
+            None if authorizer::KEYS.contains(&name) && config.authorizer().is_some() => {}
             None => warnings.push(unknown(name, at)),
             Some(key) if key.name == "broker.id" => {
                 warnings.push(Warning::Deprecated { at: at(), instead: "node.id" });
@@ -172,7 +172,7 @@ fn warnings(settings: &Properties, config: &BrokerConfig) -> Vec<Warning> {
 
 fn unknown(name: &str, at: impl Fn() -> Cited) -> Warning {
     const AUTHORIZER: &str = "It is the authorizer's, and none is configured.";
-    if OF_AUTHORIZER.contains(&name) {
+    if authorizer::KEYS.contains(&name) {
         return Warning::NotActedOn { at: at(), reason: AUTHORIZER };
     }
     if OF_PLUGINS.iter().any(|prefix| name.starts_with(prefix)) {

@@ -111,10 +111,10 @@ fn what_must_be_set_is_missed() {
 #[test]
 fn what_is_not_honoured_yet_and_must_not_be_neglected_stops_the_start() {
     assert_eq!(
-        wrong("authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer"),
-        ["authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer \
-             (server.properties:6): not supported yet, and not ignored: Everyone could do what the \
-             authorizer was to forbid. Remove it to start without it."]
+        wrong("authorizer.class.name=com.example.Authorizer"),
+        ["authorizer.class.name=com.example.Authorizer (server.properties:6): not supported yet, \
+             and not ignored: Classes of others cannot be loaded, and everyone could do what they \
+             were to forbid. Remove it to start without it."]
     );
     for line in [
         "principal.builder.class=com.example.Builder",
@@ -137,6 +137,34 @@ replica.selector.class=org.apache.kafka.common.replica.RackAwareReplicaSelector
 principal.builder.class=org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder
 ";
     assert_eq!(warned(fine), [] as [&str; 0]);
+}
+
+#[test]
+fn kafkas_authorizer_reads_keys_of_its_own() {
+    const STANDARD: &str =
+        "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\n";
+    let authorizer = |lines: &str| {
+        let settings = file(&format!("{COMBINED}{STANDARD}{lines}"));
+        let (config, warnings) = BrokerConfig::start(&settings).unwrap();
+        assert_eq!(warnings, []);
+        config.authorizer().unwrap()
+    };
+    assert_eq!(authorizer(""), AuthorizerConfig::default());
+    assert_eq!(
+        authorizer("super.users= User:a ;;Other:b:c\nallow.everyone.if.no.acl.found= TRUE"),
+        AuthorizerConfig {
+            super_users: ["User:a".to_owned(), "Other:b:c".to_owned()].into(),
+            allow_everyone_if_no_acl_found: true,
+        }
+    );
+    assert_eq!(
+        wrong(&format!("{STANDARD}super.users=User:a;b")),
+        ["super.users=User:a;b (server.properties:7): expected a string in format \
+          principalType:principalName but got b"]
+    );
+    let (config, _) = BrokerConfig::start(&file(COMBINED)).unwrap();
+    assert_eq!(config.authorizer(), None);
+    assert_eq!(warned("super.users=User:a").len(), 1, "nobody reads it");
 }
 
 #[test]

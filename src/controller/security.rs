@@ -11,6 +11,7 @@ use super::command::{
     Verdict,
 };
 use super::machine::{Context, Controller, Decision, RECORDS_MAX};
+use crate::metadata::acls::{LITERAL, PREFIXED, WILDCARD};
 use crate::metadata::record::{
     AccessControlEntryRecord, MetadataRecord, RemoveAccessControlEntryRecord,
     RemoveUserScramCredentialRecord, UserScramCredentialRecord,
@@ -24,8 +25,9 @@ const ITERATIONS_MAX: i32 = 16_384;
 // The numbers of the protocol that filters give a meaning.
 const ANY: i8 = 1;
 const MATCH: i8 = 2;
-const LITERAL: i8 = 3;
-const PREFIXED: i8 = 4;
+
+/// How many entries the answer to one request may tell; every filter tells of all that it fits.
+const TOLD_MAX: usize = 10 * RECORDS_MAX;
 
 fn invalid(message: impl Into<String>) -> Refusal {
     Refusal::new(ErrorCode::InvalidRequest, message)
@@ -141,7 +143,7 @@ impl Controller {
         command: CreateAcls,
     ) -> Result<Decision<Vec<Verdict>>, Refusal> {
         let mut entropy = context.entropy();
-        let mut known: BTreeSet<Acl> = self.image().acls.values().map(acl_of).collect();
+        let mut known: BTreeSet<Acl> = self.image().acls.records().map(acl_of).collect();
         let mut records: Vec<MetadataRecord> = Vec::new();
         let has_ranges = self.image().release.has_cidr_acls();
         let mut results = Vec::with_capacity(command.acls.len());
@@ -161,21 +163,19 @@ impl Controller {
         command: DeleteAcls,
     ) -> Result<Decision<Vec<Deleted>>, Refusal> {
         let mut gone: BTreeSet<Uuid> = BTreeSet::new();
+        let mut told = 0;
         let mut results = Vec::with_capacity(command.filters.len());
         for filter in &command.filters {
-            if filter.resource_type <= 0 || filter.pattern_type <= 0 {
-                results.push(Err(invalid("Unknown patternFilter.")));
+            if let Err(refusal) = filter.check() {
+                results.push(Err(refusal));
                 continue;
             }
-            if filter.operation <= 0 || filter.permission <= 0 {
-                results.push(Err(invalid("Unknown entryFilter.")));
-                continue;
-            }
-            let matching = self.image().acls.iter().map(|(id, record)| (*id, acl_of(record)));
+            let matching = self.image().acls.records().filter(|record| filter.matches(record));
             let (ids, acls): (Vec<Uuid>, Vec<Acl>) =
-                matching.filter(|(_, acl)| filter.matches(acl)).unzip();
+                matching.map(|record| (record.id, acl_of(record))).unzip();
             gone.extend(ids);
-            if gone.len() > RECORDS_MAX {
+            told += acls.len();
+            if gone.len() > RECORDS_MAX || told > TOLD_MAX {
                 return Err(invalid(format!(
                     "Cannot remove more than {RECORDS_MAX} acls in a single delete operation."
                 )));
@@ -189,8 +189,19 @@ impl Controller {
 }
 
 impl AclFilter {
+    /// Whether all its numbers are ones that Kafka 4.4 has a word for.
+    pub fn check(&self) -> Result<(), Refusal> {
+        if !(1..=7).contains(&self.resource_type) || !(1..=4).contains(&self.pattern_type) {
+            return Err(invalid("Unknown patternFilter."));
+        }
+        if !(1..=15).contains(&self.operation) || !(1..=3).contains(&self.permission) {
+            return Err(invalid("Unknown entryFilter."));
+        }
+        Ok(())
+    }
+
     /// Whether it picks an entry (Kafka 4.4 `ResourcePatternFilter`, `AccessControlEntryFilter`).
-    pub fn matches(&self, acl: &Acl) -> bool {
+    pub fn matches(&self, acl: &AccessControlEntryRecord) -> bool {
         let fits = |wanted: i8, has: i8| wanted == ANY || wanted == has;
         let is = |wanted: &Option<String>, has: &str| {
             wanted.as_deref().is_none_or(|wanted| wanted == has)
@@ -199,7 +210,7 @@ impl AclFilter {
             None => true,
             Some(name) if self.pattern_type != MATCH => *name == acl.resource_name,
             Some(name) => match acl.pattern_type {
-                LITERAL => *name == acl.resource_name || acl.resource_name == "*",
+                LITERAL => *name == acl.resource_name || acl.resource_name == WILDCARD,
                 PREFIXED => name.starts_with(&acl.resource_name),
                 _ => false,
             },
@@ -210,7 +221,7 @@ impl AclFilter {
             && is(&self.principal, &acl.principal)
             && is(&self.host, &acl.host)
             && fits(self.operation, acl.operation)
-            && fits(self.permission, acl.permission)
+            && fits(self.permission, acl.permission_type)
     }
 }
 

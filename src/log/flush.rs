@@ -4,9 +4,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::epochs::Epochs;
 use super::log::EPOCHS_FILE;
 use super::segment::Segment;
-use crate::env::Disk;
+use crate::env::{Disk, OpenMode};
 use crate::types::Offset;
 
 /// What a flush is for.
@@ -26,7 +27,8 @@ pub struct FlushJob {
     pub(super) upto: Offset,
     /// So many changes of names will be synced, if any is not.
     pub(super) dir_changes: Option<u64>,
-    pub(super) epochs: Option<String>,
+    /// The epochs as the log has written them down, if that is not durable yet.
+    pub(super) epochs: Option<Arc<Epochs>>,
 }
 
 impl FlushJob {
@@ -43,7 +45,7 @@ impl FlushJob {
 
     /// Syncs file by file, then the directory if names in it are new.
     pub fn sync(&self, disk: &dyn Disk) -> io::Result<()> {
-        self.prepare(disk)?;
+        self.prepare()?;
         for segment in &self.segments {
             segment.log.open(true)?.sync_data()?;
             if self.kind == FlushKind::RecoveryPoint {
@@ -52,21 +54,22 @@ impl FlushJob {
                 segment.txn_index.sync()?;
             }
         }
-        if self.dir_changes.is_some() {
+        if self.epochs.is_some() {
+            // The log has written it; what it writes meanwhile is synced by the next flush.
+            disk.open(&self.dir.join(EPOCHS_FILE), OpenMode::Write)?.sync_data()?;
+        }
+        if self.dir_changes.is_some() || self.epochs.is_some() {
             sync_names(disk, &self.dir)?;
         }
         Ok(())
     }
 
     /// What must be written before a sync of the whole file system can stand for [`Self::sync`].
-    pub fn prepare(&self, disk: &dyn Disk) -> io::Result<()> {
+    pub fn prepare(&self) -> io::Result<()> {
         if self.kind == FlushKind::RecoveryPoint {
             for segment in &self.segments {
                 segment.index.write_out()?;
                 segment.time_index.write_out()?;
-            }
-            if let Some(epochs) = &self.epochs {
-                disk.replace_file(&self.dir.join(EPOCHS_FILE), epochs.as_bytes())?;
             }
         }
         Ok(())

@@ -632,7 +632,11 @@ impl Log {
         if count == 0 {
             return Ok(None);
         }
-        self.take_deletable(count, now).map(Some)
+        // One that fails half-way has taken segments out that readers still see.
+        self.take_deletable(count, now).map(Some).map_err(|error| {
+            self.fail("retention", &error);
+            error
+        })
     }
 
     /// What must be synced so that all that is appended now survives a power loss. The sync may run
@@ -646,17 +650,23 @@ impl Log {
         if self.offline.is_some() || (from >= self.end && self.dir_changes == self.dir_synced) {
             return None;
         }
+        // With the segment that ends where the last flush ended: it may have been closed since, and
+        // with that its indexes got their last entries.
         let first =
-            self.segments.partition_point(|segment| segment.base_offset <= from).saturating_sub(1);
+            self.segments.partition_point(|segment| segment.base_offset < from).saturating_sub(1);
         let job = FlushJob {
             dir: self.dir.clone(),
             segments: self.segments[first..].to_vec(),
             kind,
             upto: self.end,
             dir_changes: (self.dir_changes > self.dir_synced).then_some(self.dir_changes),
-            epochs: self.epochs_dirty.then(|| self.epochs.to_text()),
+            epochs: self.needs_epochs_synced(kind).then(|| Arc::clone(&self.epochs)),
         };
         Some(job)
+    }
+
+    fn needs_epochs_synced(&self, kind: FlushKind) -> bool {
+        self.epochs_dirty && kind == FlushKind::RecoveryPoint
     }
 
     /// Takes the result of a flush. A failed one takes the log offline.
@@ -673,7 +683,7 @@ impl Log {
                 self.dir_synced = self.dir_synced.max(job.dir_changes.unwrap_or(0));
                 if job.kind == FlushKind::RecoveryPoint {
                     self.recovery_point = self.recovery_point.max(upto);
-                    if job.epochs.as_deref() == Some(self.epochs.to_text().as_str()) {
+                    if job.epochs.as_deref() == Some(&*self.epochs) {
                         self.epochs_dirty = false;
                     }
                 }

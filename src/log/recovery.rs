@@ -465,8 +465,10 @@ impl Opening {
     ) -> Result<(), OpenError> {
         let recovery_point = self.context.recovery_point;
         let past = !self.context.clean && next.is_none_or(|next| next > recovery_point);
+        // Flushed while it was the last one: what its indexes got when it was closed was not.
+        let may_lack_entries = !self.context.clean && next == Some(recovery_point);
         let io = |error| OpenError::io(segment.path())(error);
-        if past || !sound {
+        if past || !sound || may_lack_entries {
             let from = self.trusted(segment, sound).map_err(io)?;
             self.check(segment, from, past)?;
             segment.index.close().map_err(io)?;
@@ -527,6 +529,7 @@ impl Opening {
                 let first = (batch.base_offset - segment.base_offset) as u32;
                 segment.index.truncate(|e| e.position < entry.position)?;
                 segment.time_index.retain_trusted(|e| e.relative_offset < first)?;
+                drop_torn_time(segment, entry.position)?;
                 segment.txn_index.truncate(batch.base_offset)?;
                 return Ok((entry.position, batch.base_offset));
             }
@@ -555,6 +558,16 @@ impl Opening {
         let (mut latest, mut latest_at) = last.map_or((NO_TIMESTAMP, segment.base_offset), |e| {
             (e.timestamp, segment.base_offset + i64::from(e.relative_offset))
         });
+        // The index may lack the newest time of what is trusted.
+        segment
+            .scan(offset_of_time(segment, last, from).map_err(io)?, from, |batch| {
+                let header = &batch.header;
+                if header.records_count > 0 && header.max_timestamp > latest {
+                    (latest, latest_at) = (header.max_timestamp, header.last_offset());
+                }
+                false
+            })
+            .map_err(io)?;
         let mut since_index = 0;
         let mut position = from;
         let mut bytes = Vec::new();
@@ -632,6 +645,35 @@ impl Opening {
         }
         Ok(())
     }
+}
+
+/// The byte of the batch that a time entry means; the first byte without one. At most `from`.
+fn offset_of_time(segment: &Segment, entry: Option<TimeEntry>, from: u32) -> io::Result<u32> {
+    let Some(entry) = entry else { return Ok(0) };
+    let offset = segment.base_offset + i64::from(entry.relative_offset);
+    Ok(segment.index.lookup(segment.base_offset, offset)?.min(from))
+}
+
+/// Drops the last time entry if its batch, which lies before byte `from`, has another time.
+///
+/// A time is written down only some batches after the one that has it. So the last entry for what
+/// the recovery point vouches for may itself have come after that flush, and a power loss may have
+/// torn it.
+fn drop_torn_time(segment: &Segment, from: u32) -> io::Result<()> {
+    let Some(entry) = segment.time_index.last() else { return Ok(()) };
+    let offset = segment.base_offset + i64::from(entry.relative_offset);
+    let mut is_true = false;
+    segment.scan(offset_of_time(segment, Some(entry), from)?, from, |batch| {
+        let is_it = batch.header.last_offset() >= offset;
+        is_true = is_it
+            && batch.header.last_offset() == offset
+            && batch.header.max_timestamp == entry.timestamp;
+        is_it
+    })?;
+    if !is_true {
+        segment.time_index.truncate(|e| e.relative_offset < entry.relative_offset)?;
+    }
+    Ok(())
 }
 
 /// The batch at `position`, checked; what is wrong with it otherwise. `bytes` is scratch. A disk

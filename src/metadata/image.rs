@@ -6,12 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::acls::Acls;
 use super::cluster::Cluster;
 use super::configs::{ConfigResource, Configs};
 use super::features::{KRAFT_VERSION, METADATA_VERSION, Release};
 use super::record::{
-    AccessControlEntryRecord, ClientQuotaRecord, DelegationTokenRecord, MetadataRecord,
-    UserScramCredentialRecord,
+    ClientQuotaRecord, DelegationTokenRecord, MetadataRecord, UserScramCredentialRecord,
 };
 use super::shared::SharedMap;
 use super::topics::{Topic, Topics};
@@ -67,8 +67,8 @@ pub struct MetadataImage {
     pub quotas: SharedMap<QuotaEntity, BTreeMap<String, f64>>,
     /// The first producer id that was not given to a broker; -1 when none ever was.
     pub next_producer_id: i64,
-    /// Access control entries by id.
-    pub acls: SharedMap<Uuid, AccessControlEntryRecord>,
+    /// Access control entries.
+    pub acls: Acls,
     /// SCRAM credentials by mechanism and user.
     pub scram: SharedMap<(i8, String), UserScramCredentialRecord>,
     /// Delegation tokens by id.
@@ -87,7 +87,7 @@ impl Default for MetadataImage {
             configs: Configs::default(),
             quotas: SharedMap::default(),
             next_producer_id: -1,
-            acls: SharedMap::default(),
+            acls: Acls::default(),
             scram: SharedMap::default(),
             tokens: SharedMap::default(),
         }
@@ -211,9 +211,7 @@ impl MetadataImage {
             }
             MetadataRecord::ClientQuota(quota) => self.apply_quota(quota),
             MetadataRecord::ProducerIds(ids) => self.next_producer_id = ids.next_producer_id,
-            MetadataRecord::AccessControlEntry(acl) => {
-                self.acls.insert(acl.id, acl.clone());
-            }
+            MetadataRecord::AccessControlEntry(acl) => self.acls.insert(acl.clone()),
             MetadataRecord::RemoveAccessControlEntry(acl) => {
                 self.acls.remove(&acl.id).ok_or(ApplyError::UnknownAcl { id: acl.id })?;
             }

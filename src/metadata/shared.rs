@@ -89,6 +89,16 @@ impl<K: Ord, V> SharedMap<K, V> {
         self.find(key).map(|(chunk, at)| &self.chunks[chunk][at].1)
     }
 
+    /// The entry of a key, or of the greatest before it.
+    pub fn last_up_to<Q: Ord + ?Sized>(&self, key: &Q) -> Option<(&K, &V)>
+    where
+        K: Borrow<Q>,
+    {
+        let chunk = self.chunks.get(self.chunk_of(key))?;
+        let after = chunk.partition_point(|(at, _)| at.borrow() <= key);
+        chunk[..after].last().map(|(key, value)| (key, value))
+    }
+
     /// Whether it has a key.
     pub fn contains_key<Q: Ord + ?Sized>(&self, key: &Q) -> bool
     where

@@ -183,7 +183,7 @@ impl MetadataImage {
             let record = ProducerIdsRecord { broker_id: -1, broker_epoch: -1, next_producer_id };
             records.push(record.into());
         }
-        records.extend(self.acls.values().cloned().map(MetadataRecord::from));
+        records.extend(self.acls.records().cloned().map(MetadataRecord::from));
         records.extend(self.scram.values().cloned().map(MetadataRecord::from));
         records.extend(self.tokens.values().cloned().map(MetadataRecord::from));
         let version = |record: &MetadataRecord| self.release.record_version(record);

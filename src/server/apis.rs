@@ -1,4 +1,4 @@
-//! The table of all APIs that are served: versions, listeners, order, handler.
+//! The table of all APIs that are served: versions, listeners, order, rights, handler.
 //!
 //! Dispatch and ApiVersions come from it. What is not in it is not advertised.
 
@@ -6,6 +6,7 @@ use bytes::BytesMut;
 
 use super::api;
 use super::context::{Handled, RequestContext};
+use crate::metadata::{Operation, ResourceKind};
 use crate::protocol::key;
 
 /// Which listeners serve an API.
@@ -40,6 +41,8 @@ pub struct Api {
     pub on: On,
     /// In which order.
     pub order: Order,
+    /// What it asks the authorizer for: one or all of these, as its handler says.
+    pub authorizes: &'static [(ResourceKind, Operation)],
     /// By whom. Gets the body in a buffer of its own.
     pub handler: fn(RequestContext, BytesMut) -> Handled,
 }
@@ -89,7 +92,10 @@ macro_rules! later {
 }
 
 macro_rules! apis {
-    ($($name:ident $min:literal-$max:literal $on:ident $order:ident $handler:expr;)*) => {
+    ($(
+        $name:ident $min:literal-$max:literal $on:ident $order:ident
+        [$($kind:ident $operation:ident),*] $handler:expr;
+    )*) => {
         /// Everything that is served, in the order of the numbers.
         pub static APIS: &[Api] = &[$(Api {
             key: key::$name,
@@ -97,65 +103,68 @@ macro_rules! apis {
             max_version: $max,
             on: On::$on,
             order: Order::$order,
+            authorizes: &[$((ResourceKind::$kind, Operation::$operation)),*],
             handler: $handler,
         }),*];
     };
 }
 
 apis! {
-    // API, versions, listeners, order, handler
-    Produce 3-13 Broker Pipelined api::produce::handle;
-    Fetch 4-18 Broker OneAtATime api::fetch::handle;
-    ListOffsets 1-11 Broker OneAtATime now!(api::list_offsets::handle);
-    Metadata 0-13 Broker OneAtATime later!(api::metadata::handle);
-    OffsetCommit 2-10 Broker OneAtATime later!(api::offset_commit::handle);
-    OffsetFetch 1-10 Broker OneAtATime later!(api::offset_fetch::handle);
-    FindCoordinator 0-6 Broker OneAtATime later!(api::find_coordinator::handle);
-    JoinGroup 0-9 Broker OneAtATime later!(api::join_group::handle);
-    Heartbeat 0-4 Broker OneAtATime later!(api::heartbeat::handle);
-    LeaveGroup 0-5 Broker OneAtATime later!(api::leave_group::handle);
-    SyncGroup 0-5 Broker OneAtATime later!(api::sync_group::handle);
-    DescribeGroups 0-6 Broker OneAtATime later!(api::describe_groups::handle);
-    ListGroups 0-5 Broker OneAtATime later!(api::list_groups::handle);
-    ApiVersions 0-5 Both OneAtATime api::api_versions::handle;
-    CreateTopics 2-7 Both OneAtATime later!(api::create_topics::handle);
-    DeleteTopics 1-6 Both OneAtATime later!(api::delete_topics::handle);
-    DeleteRecords 0-2 Broker OneAtATime now!(api::delete_records::handle);
-    InitProducerId 0-5 Broker OneAtATime later!(api::init_producer_id::handle);
-    OffsetForLeaderEpoch 2-4 Broker OneAtATime now!(api::offset_for_leader_epoch::handle);
-    AddPartitionsToTxn 0-5 Broker OneAtATime later!(api::add_partitions_to_txn::handle);
-    AddOffsetsToTxn 0-4 Broker OneAtATime later!(api::add_offsets_to_txn::handle);
-    EndTxn 0-5 Broker OneAtATime later!(api::end_txn::handle);
-    WriteTxnMarkers 1-2 Broker OneAtATime api::write_txn_markers::handle;
-    TxnOffsetCommit 0-6 Broker OneAtATime later!(api::txn_offset_commit::handle);
-    DescribeAcls 1-3 Both OneAtATime now!(api::describe_acls::handle);
-    CreateAcls 1-3 Both OneAtATime now!(api::create_acls::handle);
-    DeleteAcls 1-3 Both OneAtATime now!(api::delete_acls::handle);
-    DescribeConfigs 1-4 Both OneAtATime now!(api::describe_configs::handle);
-    AlterConfigs 0-2 Both OneAtATime later!(api::alter_configs::handle);
-    AlterReplicaLogDirs 1-2 Broker OneAtATime later!(api::alter_replica_log_dirs::handle);
-    DescribeLogDirs 1-5 Broker OneAtATime now!(api::describe_log_dirs::handle);
-    CreatePartitions 0-3 Both OneAtATime later!(api::create_partitions::handle);
-    DeleteGroups 0-3 Broker OneAtATime later!(api::delete_groups::handle);
-    ElectLeaders 0-2 Both OneAtATime later!(api::elect_leaders::handle);
-    IncrementalAlterConfigs 0-1 Both OneAtATime later!(api::incremental_alter_configs::handle);
-    AlterPartitionReassignments 0-1 Both OneAtATime later!(api::alter_partition_reassignments::handle);
-    ListPartitionReassignments 0-0 Both OneAtATime now!(api::list_partition_reassignments::handle);
-    OffsetDelete 0-0 Broker OneAtATime later!(api::offset_delete::handle);
-    DescribeClientQuotas 0-1 Broker OneAtATime now!(api::describe_client_quotas::handle);
-    AlterClientQuotas 0-1 Both OneAtATime later!(api::alter_client_quotas::handle);
-    DescribeUserScramCredentials 0-0 Both OneAtATime now!(api::describe_user_scram_credentials::handle);
-    AlterUserScramCredentials 0-0 Both OneAtATime later!(api::alter_user_scram_credentials::handle);
-    DescribeQuorum 0-2 Both OneAtATime now!(api::describe_quorum::handle);
-    UpdateFeatures 0-2 Both OneAtATime later!(api::update_features::handle);
-    DescribeCluster 0-2 Both OneAtATime now!(api::describe_cluster::handle);
-    DescribeProducers 0-0 Broker OneAtATime now!(api::describe_producers::handle);
-    UnregisterBroker 0-0 Both OneAtATime later!(api::unregister_broker::handle);
-    DescribeTransactions 0-0 Broker OneAtATime later!(api::describe_transactions::handle);
-    ListTransactions 0-2 Broker OneAtATime later!(api::list_transactions::handle);
-    AllocateProducerIds 0-0 Controller OneAtATime later!(api::allocate_producer_ids::handle);
-    ListConfigResources 0-1 Broker OneAtATime now!(api::list_config_resources::handle);
-    DescribeTopicPartitions 0-0 Broker OneAtATime now!(api::describe_topic_partitions::handle);
+    // API, versions, listeners, order, [rights], handler
+    Produce 3-13 Broker Pipelined [Topic Write, TransactionalId Write] api::produce::handle;
+    Fetch 4-18 Broker OneAtATime [Topic Read, Cluster ClusterAction] api::fetch::handle;
+    ListOffsets 1-11 Broker OneAtATime [Topic Describe] now!(api::list_offsets::handle);
+    Metadata 0-13 Broker OneAtATime [Topic Describe, Topic Create, Cluster Create, Cluster Describe] later!(api::metadata::handle);
+    OffsetCommit 2-10 Broker OneAtATime [Group Read, Topic Read] later!(api::offset_commit::handle);
+    OffsetFetch 1-10 Broker OneAtATime [Group Describe, Topic Describe] later!(api::offset_fetch::handle);
+    FindCoordinator 0-6 Broker OneAtATime [Group Describe, TransactionalId Describe] later!(api::find_coordinator::handle);
+    JoinGroup 0-9 Broker OneAtATime [Group Read] later!(api::join_group::handle);
+    Heartbeat 0-4 Broker OneAtATime [Group Read] later!(api::heartbeat::handle);
+    LeaveGroup 0-5 Broker OneAtATime [Group Read] later!(api::leave_group::handle);
+    SyncGroup 0-5 Broker OneAtATime [Group Read] later!(api::sync_group::handle);
+    DescribeGroups 0-6 Broker OneAtATime [Group Describe] later!(api::describe_groups::handle);
+    ListGroups 0-5 Broker OneAtATime [Cluster Describe, Group Describe] later!(api::list_groups::handle);
+    ApiVersions 0-5 Both OneAtATime [] api::api_versions::handle;
+    CreateTopics 2-7 Both OneAtATime [Cluster Create, Topic Create, Topic DescribeConfigs] later!(api::create_topics::handle);
+    DeleteTopics 1-6 Both OneAtATime [Cluster Delete, Topic Describe, Topic Delete] later!(api::delete_topics::handle);
+    DeleteRecords 0-2 Broker OneAtATime [Topic Delete] now!(api::delete_records::handle);
+    InitProducerId 0-5 Broker OneAtATime [TransactionalId Write, Cluster IdempotentWrite, Topic Write] later!(api::init_producer_id::handle);
+    OffsetForLeaderEpoch 2-4 Broker OneAtATime [Cluster ClusterAction, Topic Describe] now!(api::offset_for_leader_epoch::handle);
+    AddPartitionsToTxn 0-5 Broker OneAtATime [Cluster ClusterAction, TransactionalId Write, Topic Write] later!(api::add_partitions_to_txn::handle);
+    AddOffsetsToTxn 0-4 Broker OneAtATime [TransactionalId Write, Group Read] later!(api::add_offsets_to_txn::handle);
+    EndTxn 0-5 Broker OneAtATime [TransactionalId Write] later!(api::end_txn::handle);
+    WriteTxnMarkers 1-2 Broker OneAtATime [Cluster Alter, Cluster ClusterAction] api::write_txn_markers::handle;
+    TxnOffsetCommit 0-6 Broker OneAtATime [TransactionalId Write, Group Read, Topic Read] later!(api::txn_offset_commit::handle);
+    DescribeAcls 1-3 Both OneAtATime [Cluster Describe] now!(api::describe_acls::handle);
+    CreateAcls 1-3 Both OneAtATime [Cluster Alter] later!(api::create_acls::handle);
+    DeleteAcls 1-3 Both OneAtATime [Cluster Alter] later!(api::delete_acls::handle);
+    DescribeConfigs 1-4 Both OneAtATime [Cluster DescribeConfigs, Topic DescribeConfigs, Group DescribeConfigs] now!(api::describe_configs::handle);
+    AlterConfigs 0-2 Both OneAtATime [Cluster AlterConfigs, Topic AlterConfigs, Group AlterConfigs, Cluster ClusterAction] later!(api::alter_configs::handle);
+    AlterReplicaLogDirs 1-2 Broker OneAtATime [Cluster Alter] later!(api::alter_replica_log_dirs::handle);
+    DescribeLogDirs 1-5 Broker OneAtATime [Cluster Describe] now!(api::describe_log_dirs::handle);
+    CreatePartitions 0-3 Both OneAtATime [Topic Alter] later!(api::create_partitions::handle);
+    DeleteGroups 0-3 Broker OneAtATime [Group Delete] later!(api::delete_groups::handle);
+    ElectLeaders 0-2 Both OneAtATime [Cluster Alter] later!(api::elect_leaders::handle);
+    IncrementalAlterConfigs 0-1 Both OneAtATime [Cluster AlterConfigs, Topic AlterConfigs, Group AlterConfigs, Cluster ClusterAction] later!(api::incremental_alter_configs::handle);
+    AlterPartitionReassignments 0-1 Both OneAtATime [Cluster Alter] later!(api::alter_partition_reassignments::handle);
+    ListPartitionReassignments 0-0 Both OneAtATime [Cluster Describe] now!(api::list_partition_reassignments::handle);
+    OffsetDelete 0-0 Broker OneAtATime [Group Delete, Topic Read] later!(api::offset_delete::handle);
+    DescribeClientQuotas 0-1 Broker OneAtATime [Cluster DescribeConfigs] now!(api::describe_client_quotas::handle);
+    AlterClientQuotas 0-1 Both OneAtATime [Cluster AlterConfigs] later!(api::alter_client_quotas::handle);
+    DescribeUserScramCredentials 0-0 Both OneAtATime [Cluster Describe] now!(api::describe_user_scram_credentials::handle);
+    AlterUserScramCredentials 0-0 Both OneAtATime [Cluster Alter] later!(api::alter_user_scram_credentials::handle);
+    DescribeQuorum 0-2 Both OneAtATime [Cluster Describe] now!(api::describe_quorum::handle);
+    UpdateFeatures 0-2 Both OneAtATime [Cluster Alter] later!(api::update_features::handle);
+    DescribeCluster 0-2 Both OneAtATime [Cluster Describe, Cluster Alter] now!(api::describe_cluster::handle);
+    DescribeProducers 0-0 Broker OneAtATime [Topic Read] now!(api::describe_producers::handle);
+    UnregisterBroker 0-0 Both OneAtATime [Cluster Alter] later!(api::unregister_broker::handle);
+    DescribeTransactions 0-0 Broker OneAtATime [TransactionalId Describe, Topic Describe] later!(api::describe_transactions::handle);
+    ListTransactions 0-2 Broker OneAtATime [TransactionalId Describe] later!(api::list_transactions::handle);
+    AllocateProducerIds 0-0 Controller OneAtATime [Cluster ClusterAction] later!(api::allocate_producer_ids::handle);
+    ConsumerGroupHeartbeat 0-1 Broker OneAtATime [Group Read, Topic Describe] later!(api::consumer_group_heartbeat::handle);
+    ConsumerGroupDescribe 0-1 Broker OneAtATime [Group Describe, Topic Describe] later!(api::consumer_group_describe::handle);
+    ListConfigResources 0-1 Broker OneAtATime [Cluster DescribeConfigs] now!(api::list_config_resources::handle);
+    DescribeTopicPartitions 0-0 Broker OneAtATime [Topic Describe] now!(api::describe_topic_partitions::handle);
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ use super::context::{Handled, ListenerInfo, Reply, RequestContext, Services};
 use super::services::{ServerConfig, Stopping};
 use crate::env::clock::Sleep;
 use crate::env::{Connection, Env, OutPart};
+use crate::metadata::Principal;
 use crate::protocol::{ApiFacts, RequestHeader, key};
 use crate::types::Mono;
 
@@ -603,6 +604,7 @@ impl Host for Services {
             image: self.image.load_full(),
             listener: request.listener,
             peer: request.peer,
+            principal: Principal::ANONYMOUS,
             api: request.api,
             version: request.version,
             correlation_id: request.correlation_id,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::env::OutPart;
-use crate::metadata::MetadataImage;
+use crate::metadata::{MetadataImage, Principal};
 use crate::protocol::ApiFacts;
 use crate::protocol::messages::{ResponseBody, encode_response, response_layout};
 use crate::types::Mono;
@@ -32,8 +32,10 @@ pub struct RequestContext {
     pub image: Arc<MetadataImage>,
     /// Where it came in.
     pub listener: Arc<ListenerInfo>,
-    /// Who sent it.
+    /// From where it was sent.
     pub peer: SocketAddr,
+    /// Who sent it.
+    pub principal: Principal,
     /// Which API.
     pub api: &'static ApiFacts,
     /// Its version.

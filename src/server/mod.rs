@@ -8,6 +8,7 @@
 
 pub mod api;
 pub mod apis;
+mod authorization;
 pub mod budget;
 mod buffers;
 pub mod connection;

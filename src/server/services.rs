@@ -17,7 +17,7 @@ use super::transactions::Transactions;
 use crate::controller::driver::ControllerHandle;
 use crate::coordinator::groups::Groups;
 use crate::env::Env;
-use crate::metadata::MetadataImage;
+use crate::metadata::{Authorizer, MetadataImage};
 use crate::store::{Coordinators, Flusher, LogDir, Mover, Partitions, Placement};
 use crate::types::BrokerId;
 
@@ -42,6 +42,8 @@ pub struct ServerConfig {
     pub auto_create_topics: bool,
     /// `max.request.partition.size.limit`.
     pub max_request_partitions: i32,
+    /// `authorizer.class.name`, with what it is told.
+    pub authorizer: Option<Authorizer>,
 }
 
 #[cfg(test)]
@@ -58,6 +60,7 @@ impl Default for ServerConfig {
             fetch_sessions_max: 1_000,
             auto_create_topics: true,
             max_request_partitions: 2_000,
+            authorizer: None,
         }
     }
 }

@@ -78,7 +78,7 @@ fn sync(disk: &dyn Disk, jobs: &[(Arc<Partition>, FlushJob)]) -> Vec<io::Result<
     if syncs <= SYNCS_ONE_BY_ONE_MAX || jobs.len() == 1 {
         return jobs.iter().map(|(_, job)| job.sync(disk)).collect();
     }
-    let prepared: Vec<io::Result<()>> = jobs.iter().map(|(_, job)| job.prepare(disk)).collect();
+    let prepared: Vec<io::Result<()>> = jobs.iter().map(|(_, job)| job.prepare()).collect();
     // One call for each file system; a failure there is a failure of all that wait on it.
     let mut synced: Vec<(PathBuf, Result<(), io::ErrorKind>)> = Vec::new();
     let together = |(prepared, (_, job)): (io::Result<()>, &(Arc<Partition>, FlushJob))| {

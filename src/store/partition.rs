@@ -425,7 +425,9 @@ impl Partition {
         if monitor.log.offline().is_some() {
             return Ok(None);
         }
-        let deletable = monitor.log.apply_retention(now)?;
+        let deletable = monitor.log.apply_retention(now);
+        self.note_offline(&mut monitor);
+        let deletable = deletable?;
         if deletable.is_some() {
             monitor.log.publish();
         }

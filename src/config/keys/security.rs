@@ -5,10 +5,12 @@ use crate::config::key::config_keys;
 config_keys! {
     /// Who may do what, and how that is known (Kafka 4.4 `BrokerSecurityConfigs`, `SslConfigs`,
     /// `SaslConfigs`, `DelegationTokenManagerConfigs`).
-    SECURITY;
+    SECURITY, SecuritySettings;
     /// The class that decides who may do what.
     "authorizer.class.name": String = "", NonNull, Low, ReadOnly
-        refused "Everyone could do what the authorizer was to forbid.";
+        refused ["org.apache.kafka.metadata.authorizer.StandardAuthorizer"]
+        "Classes of others cannot be loaded, and everyone could do what they were to forbid."
+        => authorizer_class_name: String;
     /// The class that says who the client of a connection is.
     "principal.builder.class": Class =
         "org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder",

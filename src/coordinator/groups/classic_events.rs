@@ -31,6 +31,15 @@ impl Groups {
         if !bounds.contains(&asked.session_timeout_ms) {
             return failed(ticket, member_id, ErrorCode::InvalidSessionTimeout);
         }
+        let mut tombstones = Vec::new();
+        if let Some(Group::Consumer(group)) = self.groups.get(name) {
+            if !group.is_empty() {
+                return failed(ticket, member_id, ErrorCode::InconsistentGroupProtocol);
+            }
+            // An empty group changes its kind; its offsets stay.
+            tombstones = group.tombstones();
+            self.groups.remove(name);
+        }
         let is_new = !self.groups.contains_key(name);
         if is_new {
             if !member_id.is_empty() {
@@ -48,7 +57,7 @@ impl Groups {
         if !group.supports(&asked.protocol_type, &asked.protocols) {
             return failed(ticket, member_id, ErrorCode::InconsistentGroupProtocol);
         }
-        let mut decision = Decision::default();
+        let mut decision = Decision { records: tombstones, ..Decision::default() };
         if is_new {
             decision.records.push(group.to_record());
         }
@@ -286,8 +295,10 @@ impl Groups {
 
     /// LeaveGroup.
     pub(super) fn leave(&mut self, moment: &Moment, ticket: Ticket, asked: LeaveGroup) -> Decided {
-        if self.classic(&asked.group).is_none() {
-            return Decision::answer(ticket, Err(ErrorCode::UnknownMemberId));
+        match self.groups.get(&asked.group) {
+            Some(Group::Classic(_)) => {}
+            Some(Group::Consumer(_)) => return self.remove_named(moment, ticket, asked),
+            None => return Decision::answer(ticket, Err(ErrorCode::UnknownMemberId)),
         }
         let mut decision = Decision::default();
         let mut left = Vec::with_capacity(asked.members.len());

@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 
+use super::consumer::command::{ConsumerHeartbeat, DescribedConsumerGroup, Refused, Told};
 use crate::coordinator::Producer;
 use crate::types::{ErrorCode, LeaderEpoch, Offset, PartitionIndex, TopicId};
 
@@ -14,17 +15,22 @@ pub enum GroupCommand {
     Sync(SyncGroup),
     Heartbeat(Member),
     Leave(LeaveGroup),
+    ConsumerHeartbeat(Box<ConsumerHeartbeat>),
     Commit(CommitOffsets),
     Fetch(FetchOffsets),
     DeleteOffsets(DeleteOffsets),
     /// One group by name.
     Describe(String),
+    /// One consumer group by name.
+    DescribeConsumer(String),
     /// All groups of the shard.
     List,
     /// One group by name.
     Delete(String),
     /// The names of topics that are gone: their offsets go too.
     TopicsDeleted(Vec<String>),
+    /// There are new topics, as of this metadata.
+    TopicsCreated(Offset),
 }
 
 /// What a command is answered with.
@@ -34,10 +40,14 @@ pub enum GroupReply {
     Join(Joined),
     Sync(Synced),
     Done,
+    ConsumerHeartbeat(Result<Told, Refused>),
     Left(Vec<(LeavingMember, ErrorCode)>),
     Partitions(Vec<(String, Vec<(PartitionIndex, ErrorCode)>)>),
     Fetched(Vec<(String, Vec<FetchedOffset>)>),
     Described(DescribedGroup),
+    DescribedConsumer(Result<DescribedConsumerGroup, Refused>),
+    /// The group is of a kind that is described otherwise.
+    OfOtherKind,
     Listed(Vec<ListedGroup>),
 }
 
@@ -183,6 +193,10 @@ pub struct OffsetToCommit {
 pub struct FetchOffsets {
     /// The group.
     pub group: String,
+    /// Which member asks.
+    pub member_id: Option<String>,
+    /// Its epoch, -1 for none.
+    pub member_epoch: i32,
     /// Offsets that an open transaction would change are not told (KIP-447).
     pub require_stable: bool,
     /// Of which partitions; `None` is all.

@@ -1,13 +1,15 @@
 //! The group coordinator of one partition of `__consumer_offsets` (Kafka 4.4
-//! `GroupCoordinatorShard`): groups of the classic protocol, and the offsets of all groups.
+//! `GroupCoordinatorShard`): groups of the classic and of the consumer protocol, and the offsets of
+//! all groups.
 //!
 //! `command.rs` says what it is asked, `classic.rs` what a group is, `classic_events.rs` what it
-//! does, `offset_events.rs` and `offsets.rs` what becomes of commits. Records of groups of other
+//! does, `consumer/mod.rs` the same of a consumer group, `offset_events.rs` and `offsets.rs` what becomes of commits. Records of groups of other
 //! kinds are passed over; the log keeps them.
 
 mod classic;
 mod classic_events;
 pub mod command;
+pub mod consumer;
 mod offset_events;
 mod offsets;
 #[cfg(test)]
@@ -22,6 +24,7 @@ use bytes::BytesMut;
 
 use self::classic::{ClassicGroup, State};
 use self::command::{GroupCommand, GroupReply, ListedGroup};
+use self::consumer::{ConsumerConfig, ConsumerGroup, TopicHashes};
 use self::offsets::Offsets;
 use self::timers::{Due, Timers};
 use super::records::classic::{GroupMetadataKey, OffsetCommitKey, OffsetCommitValue};
@@ -50,12 +53,15 @@ pub struct GroupsConfig {
     pub offsets_retention_ms: i64,
     /// `offsets.retention.check.interval.ms`.
     pub offsets_check_interval: Duration,
+    /// Of consumer groups.
+    pub consumer: ConsumerConfig,
 }
 
 /// A group of any kind.
 #[derive(Debug)]
 enum Group {
     Classic(ClassicGroup),
+    Consumer(ConsumerGroup),
 }
 
 /// The coordinator of one partition.
@@ -64,6 +70,9 @@ pub struct Groups {
     groups: BTreeMap<String, Group>,
     offsets: Offsets,
     timers: Timers,
+    /// The metadata with the newest topic: patterns that were matched before are matched again.
+    newest_topic_at: Offset,
+    topic_hashes: TopicHashes,
     /// Records are decided here from now on: what a group is at stands in its soft state, and its
     /// own records add nothing.
     is_live: bool,
@@ -85,6 +94,8 @@ impl Groups {
             groups: BTreeMap::new(),
             offsets: Offsets::default(),
             timers: Timers::default(),
+            newest_topic_at: 0,
+            topic_hashes: TopicHashes::default(),
             is_live: false,
             loading: BTreeMap::new(),
         }
@@ -93,6 +104,7 @@ impl Groups {
     fn classic(&mut self, name: &str) -> Option<&mut ClassicGroup> {
         match self.groups.get_mut(name)? {
             Group::Classic(group) => Some(group),
+            Group::Consumer(_) => None,
         }
     }
 
@@ -104,18 +116,48 @@ impl Groups {
                 state: group.state.name(),
                 kind: "classic",
             },
+            Group::Consumer(group) => ListedGroup {
+                group: name.clone(),
+                protocol_type: "consumer".to_owned(),
+                state: group.state(),
+                kind: "consumer",
+            },
         };
         self.groups.iter().map(listed).collect()
     }
 
     fn delete(&mut self, name: &str) -> Result<Vec<GroupRecord>, ErrorCode> {
-        let group = self.classic(name).ok_or(ErrorCode::GroupIdNotFound)?;
-        if group.state != State::Empty {
+        let group = self.groups.get(name).ok_or(ErrorCode::GroupIdNotFound)?;
+        if !group.is_empty() {
             return Err(ErrorCode::NonEmptyGroup);
         }
         let mut records = self.offsets.delete_group(name);
-        records.push(group_tombstone(name));
+        records.extend(group.tombstones(name));
         Ok(records)
+    }
+}
+
+impl Group {
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::Classic(group) => group.state == State::Empty,
+            Self::Consumer(group) => group.is_empty(),
+        }
+    }
+
+    fn is_subscribed(&self, topic: &str) -> bool {
+        match self {
+            Self::Classic(group) => group.is_subscribed(topic),
+            Self::Consumer(group) => group.is_subscribed(topic),
+        }
+    }
+
+    /// The records by which it is no more.
+    fn tombstones(&self, name: &str) -> Vec<GroupRecord> {
+        match self {
+            Self::Classic(_) => vec![group_tombstone(name)],
+            Self::Consumer(group) => group.tombstones(),
+        }
     }
 }
 
@@ -165,14 +207,16 @@ impl Shard for Groups {
             }
             GroupRecord::GroupMetadata(key, None) => {
                 self.loading.remove(&key.group);
-                self.groups.remove(&key.group);
+                if self.classic(&key.group).is_some() {
+                    self.groups.remove(&key.group);
+                }
             }
             GroupRecord::GroupMetadata(key, Some(value)) => {
                 if !self.is_live {
                     self.loading.insert(key.group, value);
                 }
             }
-            _ => {}
+            record => self.apply_consumer(record),
         }
     }
 
@@ -190,12 +234,14 @@ impl Shard for Groups {
                 let due = Due::Session(Arc::clone(&group.name), Arc::clone(&member.id));
                 self.timers.set(due, member.expires);
             }
-            self.groups.insert(name, Group::Classic(group));
+            self.groups.entry(name).or_insert(Group::Classic(group));
         }
         for name in self.offsets.groups() {
             let simple = || Group::Classic(ClassicGroup::new(name, moment.wall));
             self.groups.entry(name.clone()).or_insert_with(simple);
         }
+        self.newest_topic_at = moment.image.offset;
+        self.consumers_loaded(moment);
         self.timers.set(Due::Expiry, moment.now + self.config.offsets_check_interval);
         Decision::default()
     }
@@ -210,21 +256,37 @@ impl Shard for Groups {
             }
             GroupCommand::Leave(asked) => self.leave(moment, ticket, asked),
             GroupCommand::Commit(asked) => self.commit(moment, ticket, asked),
+            GroupCommand::ConsumerHeartbeat(asked) => {
+                self.consumer_heartbeat(moment, ticket, &asked)
+            }
             GroupCommand::Fetch(asked) => {
-                Decision::answer(ticket, Ok(GroupReply::Fetched(self.fetch(moment, &asked))))
+                let fetched = self.fetch(moment, &asked).map(GroupReply::Fetched);
+                Decision::answer(ticket, fetched)
             }
             GroupCommand::DeleteOffsets(asked) => self.delete_offsets(ticket, &asked),
             GroupCommand::Describe(name) => {
-                let described = self.classic(&name).map(|group| group.describe());
-                let answer = described.ok_or(ErrorCode::GroupIdNotFound);
-                Decision::answer(ticket, answer.map(GroupReply::Described))
+                let answer = match self.groups.get(&name) {
+                    Some(Group::Classic(group)) => Ok(GroupReply::Described(group.describe())),
+                    Some(Group::Consumer(_)) => Ok(GroupReply::OfOtherKind),
+                    None => Err(ErrorCode::GroupIdNotFound),
+                };
+                Decision::answer(ticket, answer)
+            }
+            GroupCommand::DescribeConsumer(name) => {
+                let described = self.describe_consumer(moment, &name);
+                Decision::answer(ticket, Ok(GroupReply::DescribedConsumer(described)))
             }
             GroupCommand::List => Decision::answer(ticket, Ok(GroupReply::Listed(self.list()))),
             GroupCommand::Delete(name) => match self.delete(&name) {
                 Ok(records) => Decision::write(records, ticket, Ok(GroupReply::Done)),
                 Err(error) => Decision::answer(ticket, Err(error)),
             },
+            GroupCommand::TopicsCreated(offset) => {
+                self.newest_topic_at = self.newest_topic_at.max(offset);
+                Decision::answer(ticket, Ok(GroupReply::Done))
+            }
             GroupCommand::TopicsDeleted(names) => {
+                names.iter().for_each(|name| self.topic_hashes.forget(name));
                 let records = names.iter().flat_map(|name| self.offsets.delete_topic(name));
                 let decision = Decision::write(records.collect(), ticket, Ok(GroupReply::Done));
                 Decision { in_pieces: true, ..decision }
@@ -240,7 +302,13 @@ impl Shard for Groups {
         let mut decision = Decision::default();
         match self.timers.take_due(moment.now) {
             Some(Due::Session(group, member)) => {
-                self.session_over(moment, &group, &member, &mut decision);
+                match self.consumer_session_over(moment, &group, &member) {
+                    Some(records) => decision.records = records,
+                    None => self.session_over(moment, &group, &member, &mut decision),
+                }
+            }
+            Some(Due::Revocation(group, member)) => {
+                decision.records = self.revocation_time_over(moment, &group, &member);
             }
             Some(Due::PendingJoin(group, member)) => {
                 if let Some(known) = self.classic(&group) {

@@ -6,11 +6,11 @@ use super::command::{
     CommitOffsets, DeleteOffsets, FetchOffsets, FetchedOffset, GroupReply, Member,
 };
 use super::offsets::{Committed, tombstone};
-use super::{Decided, Group, Groups, group_tombstone};
+use super::{Decided, Group, Groups};
 use crate::coordinator::records::GroupRecord;
 use crate::coordinator::records::classic::{OffsetCommitKey, OffsetCommitValue};
 use crate::coordinator::{Decision, Moment, Ticket};
-use crate::types::{ErrorCode, Uuid};
+use crate::types::{ErrorCode, TopicId, Uuid};
 
 impl Groups {
     /// OffsetCommit.
@@ -22,11 +22,34 @@ impl Groups {
     ) -> Decided {
         let CommitOffsets { member, producer, retention_ms, says_no_group, topics } = asked;
         let name = &member.group;
-        let checked = match self.classic(name) {
+        let checked = match self.groups.get(name) {
             None if member.generation >= 0 && says_no_group => Err(ErrorCode::GroupIdNotFound),
             None if member.generation >= 0 => Err(ErrorCode::IllegalGeneration),
             None => Ok(()),
-            Some(group) => check_commit(group, &member, producer.is_some()),
+            Some(Group::Classic(group)) => check_commit(group, &member, producer.is_some()),
+            Some(Group::Consumer(group)) => {
+                let partitions: Vec<(TopicId, Vec<i32>)> = topics
+                    .iter()
+                    .map(|(_, id, offsets)| (*id, offsets.iter().map(|o| o.partition).collect()))
+                    .collect();
+                let asks_as_nobody = member.generation < 0
+                    && (group.is_empty()
+                        || producer.is_some()
+                            && member.member_id.is_empty()
+                            && member.instance_id.is_none());
+                if asks_as_nobody {
+                    Ok(())
+                } else {
+                    let is_new_version = says_no_group || producer.is_some();
+                    let partitions = partitions.iter().map(|(id, at)| (*id, &**at));
+                    group.check_commit(
+                        &member.member_id,
+                        member.generation,
+                        is_new_version,
+                        partitions,
+                    )
+                }
+            }
         };
         if let Err(error) = checked {
             return Decision::answer(ticket, Err(error));
@@ -73,7 +96,10 @@ impl Groups {
         &self,
         moment: &Moment,
         asked: &FetchOffsets,
-    ) -> Vec<(String, Vec<FetchedOffset>)> {
+    ) -> Result<Vec<(String, Vec<FetchedOffset>)>, ErrorCode> {
+        if let Some(Group::Consumer(group)) = self.groups.get(&asked.group) {
+            group.check_fetch(asked.member_id.as_deref(), asked.member_epoch)?;
+        }
         let one = |topic: &str, partition: i32| {
             let unstable =
                 asked.require_stable && self.offsets.is_unstable(&asked.group, topic, partition);
@@ -96,7 +122,7 @@ impl Groups {
                 },
             }
         };
-        match &asked.topics {
+        Ok(match &asked.topics {
             Some(topics) => {
                 let told = topics.iter().map(|(topic, partitions)| {
                     (topic.clone(), partitions.iter().map(|at| one(topic, *at)).collect())
@@ -110,17 +136,19 @@ impl Groups {
                 });
                 told.collect()
             }
-        }
+        })
     }
 
     /// OffsetDelete.
     pub(super) fn delete_offsets(&mut self, ticket: Ticket, asked: &DeleteOffsets) -> Decided {
-        let Some(group) = self.classic(&asked.group) else {
+        let Some(group) = self.groups.get(&asked.group) else {
             return Decision::answer(ticket, Err(ErrorCode::GroupIdNotFound));
         };
-        let is_consumer = group.protocol_type.as_deref() == Some("consumer");
-        if group.state != State::Empty && !is_consumer {
-            return Decision::answer(ticket, Err(ErrorCode::NonEmptyGroup));
+        if let Group::Classic(group) = group {
+            let is_consumer = group.protocol_type.as_deref() == Some("consumer");
+            if group.state != State::Empty && !is_consumer {
+                return Decision::answer(ticket, Err(ErrorCode::NonEmptyGroup));
+            }
         }
         let subscribed: Vec<bool> =
             asked.topics.iter().map(|(topic, _)| group.is_subscribed(topic)).collect();
@@ -144,22 +172,26 @@ impl Groups {
     pub(super) fn expired(&mut self, moment: &Moment) -> Vec<GroupRecord> {
         let retention = self.config.offsets_retention_ms;
         let mut records = Vec::new();
-        for (name, Group::Classic(group)) in &self.groups {
+        for (name, group) in &self.groups {
             let mut keeps = self.offsets.has_pending(name);
             for (topic, partitions) in self.offsets.of_group(name).into_iter().flatten() {
                 // An empty group keeps its offsets since it became so; one that never had members,
                 // and one that reads other topics now, since they were committed.
-                let has_emptied = group.state == State::Empty && group.protocol_type.is_some();
-                let is_in_use = group.state != State::Empty
-                    && (group.state != State::Stable
-                        || group.protocol_type.as_deref() != Some("consumer")
-                        || group.is_subscribed(topic));
+                let (emptied_at, is_in_use) = match group {
+                    Group::Classic(group) => {
+                        let has_emptied =
+                            group.state == State::Empty && group.protocol_type.is_some();
+                        let is_in_use = group.state != State::Empty
+                            && (group.state != State::Stable
+                                || group.protocol_type.as_deref() != Some("consumer")
+                                || group.is_subscribed(topic));
+                        (has_emptied.then_some(group.since.0), is_in_use)
+                    }
+                    Group::Consumer(group) => (None, group.is_subscribed(topic)),
+                };
                 for (partition, Committed { value, .. }) in partitions {
-                    let since = if has_emptied {
-                        group.since.0.max(value.commit_timestamp)
-                    } else {
-                        value.commit_timestamp
-                    };
+                    let since = emptied_at
+                        .map_or(value.commit_timestamp, |at| at.max(value.commit_timestamp));
                     let is_over = match value.expire_timestamp {
                         -1 => moment.wall.0.saturating_sub(since) >= retention,
                         until => moment.wall.0 >= until,
@@ -172,8 +204,8 @@ impl Groups {
                     }
                 }
             }
-            if !keeps && group.state == State::Empty {
-                records.push(group_tombstone(name));
+            if !keeps && group.is_empty() {
+                records.extend(group.tombstones(name));
             }
         }
         records

@@ -31,6 +31,7 @@ impl Story {
             metadata_max_bytes: 10,
             offsets_retention_ms: 60_000,
             offsets_check_interval: Duration::from_secs(10),
+            consumer: super::consumer::usual_config(),
         };
         let mut story = Self {
             shard: Groups::new(Arc::new(config)),
@@ -173,7 +174,13 @@ impl Story {
 
     fn committed(&mut self, require_stable: bool) -> (i64, ErrorCode) {
         let topics = Some(vec![("t".to_owned(), vec![0])]);
-        let command = FetchOffsets { group: "g".into(), require_stable, topics };
+        let command = FetchOffsets {
+            group: "g".into(),
+            member_id: None,
+            member_epoch: -1,
+            require_stable,
+            topics,
+        };
         match self.ask(GroupCommand::Fetch(command)) {
             Ok(GroupReply::Fetched(topics)) => (topics[0].1[0].offset, topics[0].1[0].error),
             other => panic!("{other:?}"),

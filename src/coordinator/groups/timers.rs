@@ -16,6 +16,8 @@ pub(super) enum Due {
     Join(Arc<str>),
     /// The members of a group had time enough to sync.
     Sync(Arc<str>),
+    /// A member of a consumer group had time enough to give up partitions.
+    Revocation(Arc<str>, Arc<str>),
     /// Offsets that nobody needs are looked for.
     Expiry,
 }

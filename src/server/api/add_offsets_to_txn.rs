@@ -5,6 +5,7 @@
 
 use crate::coordinator::Producer;
 use crate::coordinator::transactions::{Command, Partitions};
+use crate::metadata::{Operation, Resource};
 use crate::protocol::messages::{AddOffsetsToTxnRequest, AddOffsetsToTxnResponse};
 use crate::server::context::RequestContext;
 use crate::types::ErrorCode;
@@ -24,6 +25,8 @@ pub(in crate::server) async fn handle(
 
 async fn add(context: &RequestContext, request: &AddOffsetsToTxnRequest) -> Result<(), ErrorCode> {
     let id = &*request.transactional_id.0;
+    context.require(Operation::Write, Resource::TransactionalId(id))?;
+    context.require(Operation::Read, Resource::Group(&request.group_id.0))?;
     if id.is_empty() {
         return Err(ErrorCode::InvalidRequest);
     }

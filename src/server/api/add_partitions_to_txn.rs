@@ -4,8 +4,11 @@
 //! many transactions at once, or only asked whether partitions are in them (KIP-890). v5:
 //! TRANSACTION_ABORTABLE.
 
+use std::collections::BTreeSet;
+
 use crate::coordinator::Producer;
 use crate::coordinator::transactions::{Command, Partitions, Reply};
+use crate::metadata::{Operation, Resource};
 use crate::protocol::messages::{
     AddPartitionsToTxnRequest, AddPartitionsToTxnResponse, TopicName,
     add_partitions_to_txn_request::AddPartitionsToTxnTransaction,
@@ -34,6 +37,9 @@ pub(in crate::server) async fn handle(
         let codes = one(context, &transaction).await;
         return response.with_results_by_topic_v3_and_below(by_topic(codes));
     }
+    if let Err(code) = context.require(Operation::ClusterAction, Resource::Cluster) {
+        return response.with_error_code(code.code());
+    }
     let mut results = Vec::new();
     for transaction in request.transactions {
         let codes = one(context, &transaction).await;
@@ -51,19 +57,31 @@ async fn one(context: &RequestContext, transaction: &AddPartitionsToTxnTransacti
     for topic in &transaction.topics {
         partitions.entry(topic.name.0.to_string()).or_default().extend(&topic.partitions);
     }
+    let is_client = context.version < 4;
+    let of = Resource::TransactionalId(&transaction.transactional_id.0);
+    if is_client && let Err(code) = context.require(Operation::Write, of) {
+        return each(&partitions, |_, _| code);
+    }
+    let writable: BTreeSet<&str> = partitions
+        .keys()
+        .map(String::as_str)
+        .filter(|topic| !is_client || may_write(context, topic))
+        .collect();
     let topics = &context.image.topics;
     let exists = |topic: &str, index: PartitionIndex| {
         topics.by_name(topic).is_some_and(|topic| topic.partition(index).is_some())
     };
     let unknown: Codes = each(&partitions, |topic, index| {
-        // One that does not exist keeps the others out.
-        if exists(topic, index) {
+        // One that is forbidden or does not exist keeps the others out.
+        if !writable.contains(topic) {
+            ErrorCode::TopicAuthorizationFailed
+        } else if exists(topic, index) {
             ErrorCode::OperationNotAttempted
         } else {
             ErrorCode::UnknownTopicOrPartition
         }
     });
-    if unknown.iter().any(|(_, _, code)| *code == ErrorCode::UnknownTopicOrPartition) {
+    if unknown.iter().any(|(_, _, code)| *code != ErrorCode::OperationNotAttempted) {
         return unknown;
     }
     let id = &*transaction.transactional_id.0;
@@ -91,6 +109,11 @@ async fn one(context: &RequestContext, transaction: &AddPartitionsToTxnTransacti
         }
         Err(code) => each(&partitions, |_, _| code),
     }
+}
+
+/// A client writes to no internal topic.
+fn may_write(context: &RequestContext, topic: &str) -> bool {
+    !super::is_internal(topic) && context.may(Operation::Write, Resource::Topic(topic))
 }
 
 fn each(partitions: &Partitions, code: impl Fn(&str, PartitionIndex) -> ErrorCode) -> Codes {

@@ -1,6 +1,7 @@
 //! AllocateProducerIds: v0 (KIP-730).
 
 use crate::controller::command::AllocateProducerIds;
+use crate::metadata::Operation;
 use crate::protocol::messages::{self, AllocateProducerIdsRequest, AllocateProducerIdsResponse};
 use crate::server::context::RequestContext;
 
@@ -11,7 +12,7 @@ pub(in crate::server) async fn handle(
 ) -> AllocateProducerIdsResponse {
     let command =
         AllocateProducerIds { broker_id: request.broker_id.0, broker_epoch: request.broker_epoch };
-    match context.broker.controller.call(command).await {
+    match context.call_on_cluster(Operation::ClusterAction, command).await {
         Ok(block) => AllocateProducerIdsResponse::default()
             .with_producer_id_start(messages::ProducerId(block.first))
             .with_producer_id_len(block.len),

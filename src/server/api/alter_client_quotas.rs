@@ -3,6 +3,7 @@
 //! Quotas of users, clients and addresses are set and removed (KIP-546). v1: flexible.
 
 use crate::controller::command::AlterClientQuotas;
+use crate::metadata::Operation;
 use crate::metadata::image::QuotaEntity;
 use crate::protocol::messages::{
     AlterClientQuotasRequest, AlterClientQuotasResponse, StrBytes,
@@ -39,7 +40,7 @@ pub(in crate::server) async fn handle(
         .collect();
     let entities: Vec<QuotaEntity> = changes.iter().map(|(entity, _)| entity.clone()).collect();
     let command = AlterClientQuotas { changes, validate_only: request.validate_only };
-    let entries = match context.broker.controller.call(command).await {
+    let entries = match context.call_on_cluster(Operation::AlterConfigs, command).await {
         Ok(results) => {
             results.iter().map(|(entity, verdict)| entry(entity, super::verdict(verdict))).collect()
         }

@@ -5,6 +5,7 @@
 //! Differs from Kafka: the timeout is not looked at, since nothing here waits for another node.
 
 use crate::controller::command::{AlterPartitionReassignments, Reassignment};
+use crate::metadata::Operation;
 use crate::protocol::messages::{
     AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse,
     alter_partition_reassignments_request::ReassignableTopic,
@@ -30,7 +31,7 @@ pub(in crate::server) async fn handle(
             .with_error_code(code)
             .with_error_message(message)
     };
-    match context.broker.controller.call(command).await {
+    match context.call_on_cluster(Operation::Alter, command).await {
         Ok(results) => {
             let responses = results.into_iter().map(|(name, partitions)| {
                 let partitions = partitions

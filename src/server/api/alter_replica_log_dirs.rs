@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::metadata::Operation;
 use crate::protocol::messages::{
     AlterReplicaLogDirsRequest, AlterReplicaLogDirsResponse,
     alter_replica_log_dirs_response::{
@@ -15,7 +16,7 @@ use crate::server::context::RequestContext;
 use crate::types::{ErrorCode, PartitionIndex, TopicPartition};
 
 /// Answers once the copies are begun. Of a partition that is named twice the last counts, as in
-/// Kafka.
+/// Kafka. Whoever may not alter the cluster is refused for each partition.
 pub(in crate::server) async fn handle(
     context: &RequestContext,
     request: AlterReplicaLogDirsRequest,
@@ -27,11 +28,18 @@ pub(in crate::server) async fn handle(
             partitions.extend(topic.partitions.iter().map(|index| (*index, &*dir.path)));
         }
     }
+    let allowed = context
+        .require_on_cluster(Operation::Alter)
+        .map_err(|_refusal| ErrorCode::ClusterAuthorizationFailed);
     let mut results = Vec::new();
     for (name, partitions) in wanted {
         let mut of_topic = Vec::new();
         for (index, path) in partitions {
-            let error = alter(context, name, index, path).await.err().unwrap_or(ErrorCode::None);
+            let altered = match allowed {
+                Ok(()) => alter(context, name, index, path).await,
+                Err(code) => Err(code),
+            };
+            let error = altered.err().unwrap_or(ErrorCode::None);
             of_topic.push(
                 AlterReplicaLogDirPartitionResult::default()
                     .with_partition_index(index)

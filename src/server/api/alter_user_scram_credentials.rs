@@ -9,6 +9,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256, Sha512};
 
 use crate::controller::command::{AlterUserScramCredentials, ScramUpsertion};
+use crate::metadata::Operation;
 use crate::protocol::messages::{
     AlterUserScramCredentialsRequest, AlterUserScramCredentialsResponse, StrBytes,
     alter_user_scram_credentials_request::ScramCredentialUpsertion,
@@ -27,7 +28,7 @@ pub(in crate::server) async fn handle(
     let mut users: BTreeSet<String> = deletions.iter().map(|(user, _)| user.clone()).collect();
     users.extend(upsertions.iter().map(|upsertion| upsertion.user.clone()));
     let command = AlterUserScramCredentials { deletions, upsertions };
-    let results = match context.broker.controller.call(command).await {
+    let results = match context.call_on_cluster(Operation::Alter, command).await {
         Ok(results) => {
             results.iter().map(|(user, verdict)| result(user, super::verdict(verdict))).collect()
         }

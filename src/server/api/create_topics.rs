@@ -5,9 +5,13 @@
 //! may refuse. v7: the topic's id.
 //! Differs from Kafka: the timeout is not looked at, since nothing here waits for another node.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::controller::command::{
     CreateTopicResult, CreateTopics, CreatedTopic, EffectiveConfig, NewTopic,
 };
+use crate::controller::topic_names::CLUSTER_METADATA;
+use crate::metadata::{Operation, Resource};
 use crate::protocol::messages::{
     CreateTopicsRequest, CreateTopicsResponse,
     create_topics_request::CreatableTopic,
@@ -15,16 +19,28 @@ use crate::protocol::messages::{
     text, topic_name, wire_uuid,
 };
 use crate::server::context::RequestContext;
+use crate::types::ErrorCode;
 
 /// Answers.
 pub(in crate::server) async fn handle(
     context: &RequestContext,
     request: CreateTopicsRequest,
 ) -> CreateTopicsResponse {
-    let topics: Vec<NewTopic> = request.topics.iter().map(new_topic).collect();
+    let forbidden = forbidden(context, &request.topics);
+    let (refused, wanted): (Vec<&CreatableTopic>, Vec<&CreatableTopic>) =
+        request.topics.iter().partition(|topic| forbidden.contains(topic.name.as_str()));
+    let topics: Vec<NewTopic> = wanted.iter().map(|topic| new_topic(topic)).collect();
     let command = CreateTopics { topics, validate_only: request.validate_only };
+    let refused = refused.iter().map(|topic| {
+        CreatableTopicResult::default()
+            .with_name(topic.name.clone())
+            .with_error_code(ErrorCode::TopicAuthorizationFailed.code())
+            .with_error_message(Some(text("Authorization failed.")))
+    });
     let topics = match context.broker.controller.call(command).await {
-        Ok(results) => results.iter().map(result).collect(),
+        Ok(results) => {
+            results.iter().map(|created| result(context, created)).chain(refused).collect()
+        }
         Err(refusal) => {
             let (code, message) = super::error(&refusal);
             let refused = request.topics.iter().map(|topic| {
@@ -37,6 +53,22 @@ pub(in crate::server) async fn handle(
         }
     };
     CreateTopicsResponse::default().with_topics(topics)
+}
+
+/// The topics that the client may not create. One that is named twice, or never may be, the
+/// controller refuses whoever asks.
+fn forbidden<'a>(context: &RequestContext, topics: &'a [CreatableTopic]) -> BTreeSet<&'a str> {
+    if context.may_quietly(Operation::Create, Resource::Cluster) {
+        return BTreeSet::new();
+    }
+    let mut times: BTreeMap<&str, usize> = BTreeMap::new();
+    for topic in topics {
+        *times.entry(topic.name.as_str()).or_default() += 1;
+    }
+    let once = times.into_iter().filter(|(name, times)| *times == 1 && *name != CLUSTER_METADATA);
+    once.map(|(name, _)| name)
+        .filter(|name| !context.may(Operation::Create, Resource::Topic(name)))
+        .collect()
 }
 
 fn new_topic(topic: &CreatableTopic) -> NewTopic {
@@ -57,9 +89,17 @@ fn new_topic(topic: &CreatableTopic) -> NewTopic {
     }
 }
 
-fn result(result: &CreateTopicResult) -> CreatableTopicResult {
+fn result(context: &RequestContext, result: &CreateTopicResult) -> CreatableTopicResult {
     let named = CreatableTopicResult::default().with_name(topic_name(&*result.name));
+    let may_see = || context.may_quietly(Operation::DescribeConfigs, Resource::Topic(&result.name));
     match &result.result {
+        Ok(CreatedTopic { id, .. }) if !may_see() => named
+            .with_error_message(None)
+            .with_topic_id(wire_uuid(*id))
+            .with_topic_config_error_code(ErrorCode::TopicAuthorizationFailed.code())
+            .with_num_partitions(-1)
+            .with_replication_factor(-1)
+            .with_configs(Some(Vec::new())),
         Ok(CreatedTopic { id, partitions, replication_factor, configs }) => named
             .with_error_message(None)
             .with_topic_id(wire_uuid(*id))

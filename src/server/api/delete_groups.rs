@@ -4,6 +4,7 @@
 //! served here.
 
 use crate::coordinator::groups::command::GroupCommand;
+use crate::metadata::{Operation, Resource};
 use crate::protocol::messages::DeleteGroupsRequest;
 use crate::protocol::own_offsets::{DeletableGroupResult, DeleteGroupsResponse};
 use crate::server::context::RequestContext;
@@ -17,7 +18,11 @@ pub(in crate::server) async fn handle(
     let mut results = Vec::with_capacity(request.groups_names.len());
     for name in &request.groups_names {
         let command = GroupCommand::Delete(name.0.to_string());
-        let error = match super::groups::ask(context, &name.0, command).await {
+        let asked = match context.require(Operation::Delete, Resource::Group(&name.0)) {
+            Ok(()) => super::groups::ask(context, &name.0, command).await,
+            Err(code) => Err(code),
+        };
+        let error = match asked {
             Ok(_) => ErrorCode::None,
             Err(ErrorCode::RecordListTooLarge) => ErrorCode::UnknownServerError,
             Err(error) => error,

@@ -3,6 +3,7 @@
 //! Moves each partition's log start forward (KIP-107); segments go later, in retention. v2:
 //! flexible.
 
+use crate::metadata::{Operation, Resource};
 use crate::protocol::messages::{
     DeleteRecordsRequest, DeleteRecordsResponse,
     delete_records_response::{DeleteRecordsPartitionResult, DeleteRecordsTopicResult},
@@ -20,6 +21,7 @@ pub(in crate::server) fn handle(
         .topics
         .iter()
         .map(|topic| {
+            let may = context.require(Operation::Delete, Resource::Topic(&topic.name.0));
             let partitions = topic
                 .partitions
                 .iter()
@@ -27,7 +29,9 @@ pub(in crate::server) fn handle(
                     let index = wanted.partition_index;
                     let result =
                         DeleteRecordsPartitionResult::default().with_partition_index(index);
-                    match delete(context, &topic.name.0, index, wanted.offset) {
+                    let done =
+                        may.and_then(|()| delete(context, &topic.name.0, index, wanted.offset));
+                    match done {
                         Ok(low_watermark) => result.with_low_watermark(low_watermark),
                         Err(error) => result.with_low_watermark(-1).with_error_code(error.code()),
                     }

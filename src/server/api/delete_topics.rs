@@ -5,11 +5,16 @@
 //! be named by id (KIP-516).
 //! Differs from Kafka: the timeout is not looked at, since nothing here waits for another node.
 
+use std::collections::BTreeMap;
+
 use crate::controller::command::{DeleteTopicResult, DeleteTopics, Refusal, TopicRef};
+use crate::metadata::ResourceKind;
+use crate::metadata::{Operation, Resource};
 use crate::protocol::messages::{
     DeleteTopicsRequest, DeleteTopicsResponse, TopicName, delete_topics_request::DeleteTopicState,
     delete_topics_response::DeletableTopicResult, text, topic_name, uuid_of, wire_uuid,
 };
+use crate::server::authorization::refused;
 use crate::server::context::RequestContext;
 use crate::types::{ErrorCode, Uuid};
 
@@ -23,9 +28,18 @@ pub(in crate::server) async fn handle(
     wanted.extend(request.topics);
     let mut topics = Vec::with_capacity(wanted.len());
     let mut responses = Vec::new();
+    let may_all = context.may_quietly(Operation::Delete, Resource::Cluster);
+    let times = times(&wanted);
     for state in &wanted {
         match topic_ref(state) {
-            Ok(topic) => topics.push(topic),
+            // What is named twice the controller refuses whoever asks.
+            Ok(topic) if may_all || times.get(&topic).is_some_and(|times| *times > 1) => {
+                topics.push(topic);
+            }
+            Ok(topic) => match forbidden(context, &topic) {
+                Some(refused) => responses.push(refused),
+                None => topics.push(topic),
+            },
             Err(message) => responses.push(
                 DeletableTopicResult::default()
                     .with_name(state.name.clone())
@@ -49,6 +63,44 @@ pub(in crate::server) async fn handle(
         }
     }
     DeleteTopicsResponse::default().with_responses(responses)
+}
+
+fn times(wanted: &[DeleteTopicState]) -> BTreeMap<TopicRef, usize> {
+    let mut times = BTreeMap::new();
+    for topic in wanted.iter().filter_map(|state| topic_ref(state).ok()) {
+        *times.entry(topic).or_default() += 1;
+    }
+    times
+}
+
+/// The answer to a client that may not delete a topic. It hears the name only if it knows it, or
+/// may see the topic, and nothing of whether there is one if it may not.
+fn forbidden(context: &RequestContext, topic: &TopicRef) -> Option<DeletableTopicResult> {
+    let topics = &context.image.topics;
+    let (name, known) = match topic {
+        TopicRef::Name(name) => (name.as_str(), topics.by_name(name)),
+        TopicRef::Id(id) => {
+            let known = topics.by_id(*id)?;
+            (&*known.name, Some(known))
+        }
+    };
+    let may_see = context.may(Operation::Describe, Resource::Topic(name));
+    if may_see && (known.is_none() || context.may(Operation::Delete, Resource::Topic(name))) {
+        return None;
+    }
+    let code = ErrorCode::TopicAuthorizationFailed;
+    let (code, message) = super::error(&refused(ResourceKind::Topic, code));
+    let (told, id) = match topic {
+        TopicRef::Name(name) => (Some(name.as_str()), Uuid::ZERO),
+        TopicRef::Id(id) => (Some(name).filter(|_| may_see), *id),
+    };
+    Some(
+        DeletableTopicResult::default()
+            .with_name(told.map(topic_name))
+            .with_topic_id(wire_uuid(id))
+            .with_error_code(code)
+            .with_error_message(message),
+    )
 }
 
 /// What a request means, if it says one thing.

@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use crate::controller::command::Refusal;
-use crate::metadata::MetadataImage;
 use crate::metadata::image::QuotaEntity;
+use crate::metadata::{MetadataImage, Operation, Resource};
 use crate::protocol::messages::{
     DescribeClientQuotasRequest, DescribeClientQuotasResponse,
     describe_client_quotas_request::ComponentData,
@@ -21,7 +21,8 @@ pub(in crate::server) fn handle(
     context: &RequestContext,
     request: DescribeClientQuotasRequest,
 ) -> DescribeClientQuotasResponse {
-    match filter(&request.components) {
+    let may = context.require_in_words(Operation::DescribeConfigs, Resource::Cluster);
+    match may.and_then(|()| filter(&request.components)) {
         Ok(filter) => {
             let entries = matching(&context.image, &filter, request.strict);
             DescribeClientQuotasResponse::default().with_entries(Some(entries))

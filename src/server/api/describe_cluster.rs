@@ -3,7 +3,7 @@
 //! The nodes of the cluster and its controller. v1: the endpoints of controllers (KIP-919). v2:
 //! fenced brokers (KIP-1073).
 
-use crate::metadata::ListenerEndpoint;
+use crate::metadata::{ListenerEndpoint, Operation};
 use crate::protocol::messages::{
     self, DescribeClusterRequest, DescribeClusterResponse,
     describe_cluster_response::DescribeClusterBroker, text,
@@ -20,6 +20,15 @@ pub(in crate::server) fn handle(
     context: &RequestContext,
     request: DescribeClusterRequest,
 ) -> DescribeClusterResponse {
+    // Kafka's controllers tell of themselves only to whoever may alter them.
+    if context.listener.is_controller
+        && let Err(refusal) = context.require_on_cluster(Operation::Alter)
+    {
+        let (code, message) = super::error(&refusal);
+        return DescribeClusterResponse::default()
+            .with_error_code(code)
+            .with_error_message(message);
+    }
     let wanted = if context.version == 0 { BROKERS } else { request.endpoint_type };
     let here = if context.listener.is_controller { CONTROLLERS } else { BROKERS };
     if wanted != here {
@@ -65,7 +74,7 @@ pub(in crate::server) fn handle(
     };
     let response = response.with_controller_id(messages::BrokerId(controller)).with_brokers(nodes);
     if request.include_cluster_authorized_operations {
-        response.with_cluster_authorized_operations(super::metadata::CLUSTER_OPERATIONS)
+        response.with_cluster_authorized_operations(super::metadata::cluster_operations(context))
     } else {
         response
     }

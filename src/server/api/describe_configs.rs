@@ -7,7 +7,7 @@
 use crate::config::{BrokerConfig, DescribedSynonym, Description, Props};
 use crate::controller::command::Refusal;
 use crate::controller::topic_names;
-use crate::metadata::{ConfigResource, MetadataImage, ResourceType};
+use crate::metadata::{ConfigResource, MetadataImage, Operation, ResourceType};
 use crate::protocol::messages::{
     DescribeConfigsRequest, DescribeConfigsResponse,
     describe_configs_request::DescribeConfigsResource,
@@ -33,7 +33,10 @@ pub(in crate::server) fn handle(
     });
     let describe = |resource: &DescribeConfigsResource| match &refused {
         Some(refusal) => Err(refusal.clone()),
-        None => describe(&config, &context.image, context.broker.node_id, resource),
+        None => {
+            may_describe(context, resource)?;
+            describe(&config, &context.image, context.broker.node_id, resource)
+        }
     };
     let results = request.resources.iter().map(|resource| {
         let result = DescribeConfigsResult::default()
@@ -51,6 +54,14 @@ pub(in crate::server) fn handle(
         }
     });
     DescribeConfigsResponse::default().with_results(results.collect())
+}
+
+fn may_describe(
+    context: &RequestContext,
+    resource: &DescribeConfigsResource,
+) -> Result<(), Refusal> {
+    let of = super::configured(kind_of(resource), &resource.resource_name);
+    of.map_or(Ok(()), |of| context.require_in_words(Operation::DescribeConfigs, of))
 }
 
 fn kind_of(resource: &DescribeConfigsResource) -> ResourceType {

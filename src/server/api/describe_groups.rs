@@ -4,6 +4,7 @@
 //! an error (KIP-1043); before, it is "Dead".
 
 use crate::coordinator::groups::command::{DescribedGroup, GroupCommand, GroupReply};
+use crate::metadata::{Operation, Resource};
 use crate::protocol::messages::{
     DescribeGroupsRequest, DescribeGroupsResponse, GroupId,
     describe_groups_response::{DescribedGroup as Told, DescribedGroupMember},
@@ -13,9 +14,7 @@ use crate::server::context::RequestContext;
 use crate::types::ErrorCode;
 
 /// Operations were not asked for.
-const NO_OPERATIONS: i32 = i32::MIN;
-/// Read, Delete, Describe, DescribeConfigs, AlterConfigs: what there is to allow on a group.
-const GROUP_OPERATIONS: i32 = 1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 11;
+pub(super) const NO_OPERATIONS: i32 = i32::MIN;
 
 /// Answers.
 pub(in crate::server) async fn handle(
@@ -23,22 +22,38 @@ pub(in crate::server) async fn handle(
     request: DescribeGroupsRequest,
 ) -> DescribeGroupsResponse {
     let with_operations = context.version >= 3 && request.include_authorized_operations;
-    let operations = if with_operations { GROUP_OPERATIONS } else { NO_OPERATIONS };
+    let operations = |group: &str| {
+        if with_operations { context.operations(Resource::Group(group)) } else { NO_OPERATIONS }
+    };
     let mut groups = Vec::with_capacity(request.groups.len());
     for name in &request.groups {
         let command = GroupCommand::Describe(name.0.to_string());
         let told = Told::default().with_group_id(GroupId(text(name.0.as_str())));
-        groups.push(match super::groups::ask(context, &name.0, command).await {
+        let asked = match context.require(Operation::Describe, Resource::Group(&name.0)) {
+            Ok(()) => super::groups::ask(context, &name.0, command).await,
+            Err(code) => Err(code),
+        };
+        groups.push(match asked {
             Ok(GroupReply::Described(group)) => {
-                describe(told, group).with_authorized_operations(operations)
+                describe(told, group).with_authorized_operations(operations(&name.0))
             }
             Err(ErrorCode::GroupIdNotFound) => {
                 let dead = told.with_group_state(text("Dead"));
                 if context.version < 6 {
-                    dead.with_authorized_operations(operations)
+                    dead.with_authorized_operations(operations(&name.0))
                 } else {
                     dead.with_error_code(ErrorCode::GroupIdNotFound.code())
                         .with_error_message(Some(text(format!("Group {} not found.", name.0))))
+                }
+            }
+            Ok(GroupReply::OfOtherKind) => {
+                let dead = told.with_group_state(text("Dead"));
+                if context.version < 6 {
+                    dead.with_authorized_operations(operations(&name.0))
+                } else {
+                    let message = format!("Group {} is not a classic group.", name.0);
+                    dead.with_error_code(ErrorCode::GroupIdNotFound.code())
+                        .with_error_message(Some(text(message)))
                 }
             }
             Ok(_) => told.with_error_code(ErrorCode::UnknownServerError.code()),

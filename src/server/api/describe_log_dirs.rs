@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use crate::metadata::{Operation, Resource};
 use crate::protocol::messages::{
     DescribeLogDirsRequest, describe_log_dirs_request::DescribableLogDirTopic,
 };
@@ -22,6 +23,9 @@ pub(in crate::server) fn handle(
     context: &RequestContext,
     request: DescribeLogDirsRequest,
 ) -> DescribeLogDirsResponse {
+    if let Err(code) = context.require(Operation::Describe, Resource::Cluster) {
+        return DescribeLogDirsResponse { error_code: code.code(), ..Default::default() };
+    }
     let named: Option<BTreeSet<(&str, i32)>> =
         request.topics.as_ref().map(|topics| topics.iter().flat_map(named_partitions).collect());
     let broker = &context.broker;

@@ -5,6 +5,7 @@
 
 use crate::controller::topic_names;
 use crate::log::producers::Producer;
+use crate::metadata::{Operation, Resource};
 use crate::protocol::messages::{
     self, DescribeProducersRequest, DescribeProducersResponse,
     describe_producers_response::{PartitionResponse, ProducerState, TopicResponse},
@@ -21,12 +22,17 @@ pub(in crate::server) fn handle(
 ) -> DescribeProducersResponse {
     let topics = request.topics.into_iter().map(|topic| {
         let invalid = topic_names::check(&topic.name.0).err();
+        let may = context.require_in_words(Operation::Read, Resource::Topic(&topic.name.0));
         let partitions = topic.partition_indexes.iter().map(|index| {
             let response = PartitionResponse::default().with_partition_index(*index);
             if let Some(message) = &invalid {
                 return response
                     .with_error_code(ErrorCode::InvalidTopicException.code())
                     .with_error_message(Some(text(&**message)));
+            }
+            if let Err(refusal) = &may {
+                let (code, message) = super::error(refusal);
+                return response.with_error_code(code).with_error_message(message);
             }
             match producers(context, &topic.name.0, *index) {
                 Ok(producers) => response.with_active_producers(producers),

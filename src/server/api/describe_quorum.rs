@@ -4,6 +4,7 @@
 //! heard of (KIP-836). v2: error messages, directory ids and endpoints (KIP-853).
 
 use crate::controller::topic_names::CLUSTER_METADATA;
+use crate::metadata::{Operation, Resource};
 use crate::protocol::messages::{
     self, DescribeQuorumRequest, DescribeQuorumResponse,
     describe_quorum_response::{Listener, Node, PartitionData, ReplicaState, TopicData},
@@ -18,6 +19,9 @@ pub(in crate::server) fn handle(
     context: &RequestContext,
     request: DescribeQuorumRequest,
 ) -> DescribeQuorumResponse {
+    if let Err(code) = context.require(Operation::Describe, Resource::Cluster) {
+        return DescribeQuorumResponse::default().with_error_code(code.code());
+    }
     if !asks_for_the_metadata_log(&request) {
         return unknown(request);
     }

@@ -2,7 +2,7 @@
 //!
 //! Topics with their eligible leader replicas, page by page.
 
-use crate::metadata::Topic;
+use crate::metadata::{Operation, Resource, Topic};
 use crate::protocol::messages::{
     self, DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse,
     describe_topic_partitions_response::{
@@ -32,6 +32,16 @@ pub(in crate::server) fn handle(
     names.retain(|name| *name >= from_topic);
     names.sort();
     names.dedup();
+    // Whether a topic exists that the client may not see is not even looked at; one that was not
+    // named is left out.
+    let (names, hidden): (Vec<String>, Vec<String>) = names.into_iter().partition(|name| {
+        let topic = Resource::Topic(name);
+        if all {
+            context.may_quietly(Operation::Describe, topic)
+        } else {
+            context.may(Operation::Describe, topic)
+        }
+    });
     let limit = context.broker.config.max_request_partitions;
     let mut left = request.response_partition_limit.min(limit).max(1) as usize;
     let mut topics = Vec::new();
@@ -42,7 +52,7 @@ pub(in crate::server) fn handle(
             break;
         }
         let Some(topic) = image.topics.by_name(&name) else {
-            topics.push(unknown(&name));
+            topics.push(unknown(context, &name));
             continue;
         };
         let first = if name == from_topic { from_partition as usize } else { 0 };
@@ -54,13 +64,21 @@ pub(in crate::server) fn handle(
             break;
         }
     }
+    if !all {
+        topics.extend(hidden.iter().map(|name| {
+            DescribeTopicPartitionsResponseTopic::default()
+                .with_error_code(ErrorCode::TopicAuthorizationFailed.code())
+                .with_name(Some(topic_name(&**name)))
+                .with_topic_authorized_operations(i32::MIN)
+        }));
+    }
     let cursor = next.map(|(name, index)| {
         Cursor::default().with_topic_name(topic_name(name)).with_partition_index(index)
     });
     DescribeTopicPartitionsResponse::default().with_topics(topics).with_next_cursor(cursor)
 }
 
-fn unknown(name: &str) -> DescribeTopicPartitionsResponseTopic {
+fn unknown(context: &RequestContext, name: &str) -> DescribeTopicPartitionsResponseTopic {
     let error = match crate::controller::topic_names::check(name) {
         Ok(()) => ErrorCode::UnknownTopicOrPartition,
         Err(_) => ErrorCode::InvalidTopicException,
@@ -69,7 +87,7 @@ fn unknown(name: &str) -> DescribeTopicPartitionsResponseTopic {
         .with_error_code(error.code())
         .with_name(Some(topic_name(name)))
         .with_is_internal(super::is_internal(name))
-        .with_topic_authorized_operations(super::metadata::TOPIC_OPERATIONS)
+        .with_topic_authorized_operations(context.operations(Resource::Topic(name)))
 }
 
 fn describe(
@@ -106,5 +124,5 @@ fn describe(
         .with_topic_id(wire_uuid(topic.id))
         .with_is_internal(super::is_internal(&topic.name))
         .with_partitions(partitions)
-        .with_topic_authorized_operations(super::metadata::TOPIC_OPERATIONS)
+        .with_topic_authorized_operations(context.operations(Resource::Topic(&topic.name)))
 }

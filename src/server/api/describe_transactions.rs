@@ -3,6 +3,7 @@
 //! What the coordinator knows of transactional ids (KIP-664).
 
 use crate::coordinator::transactions::{Command, Reply};
+use crate::metadata::{Operation, Resource};
 use crate::protocol::messages::{
     self, DescribeTransactionsRequest, DescribeTransactionsResponse, TopicName,
     describe_transactions_response::{TopicData, TransactionState},
@@ -18,7 +19,10 @@ pub(in crate::server) async fn handle(
 ) -> DescribeTransactionsResponse {
     let mut states = Vec::new();
     for id in request.transactional_ids {
-        let answer = if id.0.is_empty() {
+        let may = context.require(Operation::Describe, Resource::TransactionalId(&id.0));
+        let answer = if let Err(code) = may {
+            Err(code)
+        } else if id.0.is_empty() {
             Err(ErrorCode::InvalidRequest)
         } else {
             let command = |_| Command::Describe { id: id.0.to_string() };
@@ -27,7 +31,11 @@ pub(in crate::server) async fn handle(
         let state = TransactionState::default().with_transactional_id(id);
         states.push(match answer {
             Ok(Reply::Described(found)) => {
-                let topics = found.partitions.into_iter().map(|(topic, indexes)| {
+                let seen = found
+                    .partitions
+                    .into_iter()
+                    .filter(|(topic, _)| context.may(Operation::Describe, Resource::Topic(topic)));
+                let topics = seen.map(|(topic, indexes)| {
                     TopicData::default()
                         .with_topic(TopicName(text(topic)))
                         .with_partitions(indexes.into_iter().collect())

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::metadata::MetadataImage;
+use crate::metadata::{MetadataImage, Operation, Resource};
 use crate::protocol::messages::{
     DescribeUserScramCredentialsRequest, DescribeUserScramCredentialsResponse,
     describe_user_scram_credentials_response::{
@@ -20,6 +20,12 @@ pub(in crate::server) fn handle(
     context: &RequestContext,
     request: DescribeUserScramCredentialsRequest,
 ) -> DescribeUserScramCredentialsResponse {
+    if let Err(refusal) = context.require_in_words(Operation::Describe, Resource::Cluster) {
+        let (code, message) = super::error(&refusal);
+        return DescribeUserScramCredentialsResponse::default()
+            .with_error_code(code)
+            .with_error_message(message);
+    }
     let users = request.users.unwrap_or_default();
     let users: Vec<&str> = users.iter().map(|user| &*user.name).collect();
     DescribeUserScramCredentialsResponse::default().with_results(describe(&context.image, &users))

@@ -5,6 +5,7 @@
 //! Differs from Kafka: the timeout is not looked at, since nothing here waits for another node.
 
 use crate::controller::command::{ElectLeaders, ElectionType, Refusal};
+use crate::metadata::Operation;
 use crate::protocol::messages::{
     ElectLeadersRequest, ElectLeadersResponse,
     elect_leaders_response::{PartitionResult, ReplicaElectionResult},
@@ -18,6 +19,9 @@ pub(in crate::server) async fn handle(
     context: &RequestContext,
     request: ElectLeadersRequest,
 ) -> ElectLeadersResponse {
+    if let Err(refusal) = context.require_on_cluster(Operation::Alter) {
+        return refused(context.version, request, &refusal);
+    }
     if request.topic_partitions.as_ref().is_some_and(Vec::is_empty) {
         return ElectLeadersResponse::default();
     }

@@ -5,6 +5,7 @@
 
 use crate::coordinator::transactions::{Command, Reply};
 use crate::coordinator::{Outcome, Producer};
+use crate::metadata::{Operation, Resource};
 use crate::protocol::messages::{self, EndTxnRequest, EndTxnResponse};
 use crate::server::context::RequestContext;
 use crate::types::ErrorCode;
@@ -18,13 +19,16 @@ pub(in crate::server) async fn handle(
     let producer = Producer { id: request.producer_id.0, epoch: request.producer_epoch };
     let outcome = if request.committed { Outcome::Committed } else { Outcome::Aborted };
     let client_version = if context.version >= 5 { 2 } else { 0 };
-    let answer = if id.is_empty() {
-        Err(ErrorCode::InvalidRequest)
-    } else {
-        let command =
-            |fresh| Command::End { id: id.clone(), producer, outcome, client_version, fresh };
-        context.broker.transactions.ask(&id, command).await
-    };
+    let answer =
+        if let Err(code) = context.require(Operation::Write, Resource::TransactionalId(&id)) {
+            Err(code)
+        } else if id.is_empty() {
+            Err(ErrorCode::InvalidRequest)
+        } else {
+            let command =
+                |fresh| Command::End { id: id.clone(), producer, outcome, client_version, fresh };
+            context.broker.transactions.ask(&id, command).await
+        };
     let response = EndTxnResponse::default();
     match answer {
         Ok(Reply::Producer(next)) if context.version >= 5 => {

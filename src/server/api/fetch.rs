@@ -14,6 +14,7 @@ use bytes::BytesMut;
 
 use crate::env::OutPart;
 use crate::log::{ReadPlan, UpTo};
+use crate::metadata::{Operation, Resource};
 use crate::protocol::fetch::{
     FetchRequest, PartitionAnswer, ResponseHead, TopicRef, encode_response,
 };
@@ -33,6 +34,9 @@ pub(in crate::server) fn handle(context: RequestContext, body: BytesMut) -> Hand
     };
     drop(body);
     if request.replica_id >= 0 {
+        if let Err(code) = context.require(Operation::ClusterAction, Resource::Cluster) {
+            return Handled::Now(refuse(&context, code));
+        }
         // Followers are other brokers of a cluster: there are none.
         return Handled::Now(refuse(&context, ErrorCode::NotLeaderOrFollower));
     }
@@ -290,8 +294,15 @@ fn find(context: &RequestContext, wanted: &Wanted) -> Result<Arc<Partition>, Err
     let topics = &context.image.topics;
     let topic = match &wanted.topic {
         TopicKey::Id(id) => topics.by_id(*id).ok_or(ErrorCode::UnknownTopicId)?,
-        TopicKey::Name(name) => topics.by_name(name).ok_or(ErrorCode::UnknownTopicOrPartition)?,
+        TopicKey::Name(name) => {
+            // Before it is known whether there is such a topic.
+            context.require(Operation::Read, Resource::Topic(name))?;
+            topics.by_name(name).ok_or(ErrorCode::UnknownTopicOrPartition)?
+        }
     };
+    if matches!(wanted.topic, TopicKey::Id(_)) {
+        context.require(Operation::Read, Resource::Topic(&topic.name))?;
+    }
     if topic.partition(wanted.partition).is_none() {
         return Err(ErrorCode::UnknownTopicOrPartition);
     }

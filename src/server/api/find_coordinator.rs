@@ -9,6 +9,7 @@
 use crate::controller::command::{CreateTopics, NewTopic};
 use crate::coordinator::partition_for;
 use crate::metadata::Topic;
+use crate::metadata::{Operation, Resource};
 use crate::protocol::messages::{
     BrokerId, FindCoordinatorRequest, FindCoordinatorResponse,
     find_coordinator_response::Coordinator, text,
@@ -70,6 +71,11 @@ async fn find(
     kind: KeyType,
     key: &str,
 ) -> Result<(i32, String, i32), ErrorCode> {
+    let of = match kind {
+        KeyType::Group => Resource::Group(key),
+        KeyType::Transaction => Resource::TransactionalId(key),
+    };
+    context.require(Operation::Describe, of)?;
     let name = match kind {
         KeyType::Group => "__consumer_offsets",
         KeyType::Transaction => "__transaction_state",

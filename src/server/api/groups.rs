@@ -2,6 +2,7 @@
 //! name them.
 
 use crate::coordinator::groups::command::{GroupCommand, GroupReply, Member};
+use crate::metadata::{Operation, Resource};
 use crate::protocol::messages::{StrBytes, text};
 use crate::server::context::RequestContext;
 use crate::types::ErrorCode;
@@ -12,13 +13,15 @@ pub(super) async fn ask(
     group: &str,
     command: GroupCommand,
 ) -> Result<GroupReply, ErrorCode> {
-    // Old clients committed without a group, and tools may look at what they did.
+    // Old clients committed without a group, and tools may look at what they did. Heartbeats of
+    // consumer groups have a code of their own for it.
     let may_be_nameless = matches!(
         command,
         GroupCommand::Commit(_)
             | GroupCommand::Fetch(_)
             | GroupCommand::Describe(_)
             | GroupCommand::Delete(_)
+            | GroupCommand::ConsumerHeartbeat(_)
     );
     if group.is_empty() && !may_be_nameless {
         return Err(ErrorCode::InvalidGroupId);
@@ -27,6 +30,16 @@ pub(super) async fn ask(
     // The newest image: the topic may have come into being after this request was read.
     let image = context.broker.image.load_full();
     groups.call_for(&image, group, command).await
+}
+
+/// The same for whoever is a member, or wants to be: that is a right of its own.
+pub(super) async fn ask_as_member(
+    context: &RequestContext,
+    group: &str,
+    command: GroupCommand,
+) -> Result<GroupReply, ErrorCode> {
+    context.require(Operation::Read, Resource::Group(group))?;
+    ask(context, group, command).await
 }
 
 /// Who asks.

@@ -15,7 +15,8 @@ pub(in crate::server) async fn handle(
     let group = &request.group_id.0;
     let instance = request.group_instance_id.as_ref();
     let member = super::groups::member(group, &request.member_id, instance, request.generation_id);
-    let error = match super::groups::ask(context, group, GroupCommand::Heartbeat(member)).await {
+    let command = GroupCommand::Heartbeat(member);
+    let error = match super::groups::ask_as_member(context, group, command).await {
         // Whoever loads knows nothing yet, and fails nobody for it.
         Ok(_) | Err(ErrorCode::CoordinatorLoadInProgress) => ErrorCode::None,
         Err(error) => error,

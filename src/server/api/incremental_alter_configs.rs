@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use crate::controller::command::{AlterConfigs, ConfigChange, ConfigOp, Refusal, Verdict};
-use crate::metadata::{ConfigResource, ResourceType};
+use crate::metadata::{ConfigResource, Operation, ResourceType};
 use crate::protocol::messages::{
     IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse, StrBytes,
     incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig},
@@ -123,7 +123,14 @@ pub(super) async fn alter(
             times.answered += 1;
             continue;
         }
-        let decided = check(&named, is_controller, context.broker.node_id).and(change);
+        // The rights on a logger come before all else, those on others after it (Kafka 4.4
+        // `ConfigAdminManager`, `RuntimeLoggerManager`, `ControllerApis`).
+        let is_logger = ResourceType::from_id(named.kind) == ResourceType::BrokerLogger;
+        let may = || may_alter(context, &named);
+        let decided = if is_logger { may() } else { Ok(()) }
+            .and_then(|()| check(&named, is_controller, context.broker.node_id))
+            .and(change)
+            .and_then(|change| may().map(|()| change));
         match decided {
             Ok(change) => {
                 changes.push((resource(&named), change));
@@ -150,6 +157,16 @@ pub(super) async fn alter(
             (named, verdict)
         })
         .collect()
+}
+
+fn may_alter(context: &RequestContext, named: &Named) -> Result<(), Refusal> {
+    let kind = ResourceType::from_id(named.kind);
+    let operation = match kind {
+        ResourceType::BrokerLogger if context.listener.is_controller => Operation::ClusterAction,
+        _ => Operation::AlterConfigs,
+    };
+    let of = super::configured(kind, &named.name);
+    of.map_or(Ok(()), |of| context.require_in_words(operation, of))
 }
 
 fn resource(named: &Named) -> ConfigResource {

@@ -6,6 +6,7 @@
 
 use crate::coordinator::Producer;
 use crate::coordinator::transactions::{Command, Reply};
+use crate::metadata::{Operation, Resource, ResourceKind};
 use crate::protocol::messages::{self, InitProducerIdRequest, InitProducerIdResponse};
 use crate::server::context::RequestContext;
 use crate::types::{ErrorCode, NO_PRODUCER_EPOCH, NO_PRODUCER_ID};
@@ -17,7 +18,9 @@ pub(in crate::server) async fn handle(
 ) -> InitProducerIdResponse {
     let (id, epoch) = (request.producer_id.0, request.producer_epoch);
     let expected = (id != NO_PRODUCER_ID).then_some(Producer { id, epoch });
-    let result = if (id == NO_PRODUCER_ID) != (epoch == NO_PRODUCER_EPOCH) {
+    let result = if let Err(code) = may(context, &request) {
+        Err(code)
+    } else if (id == NO_PRODUCER_ID) != (epoch == NO_PRODUCER_EPOCH) {
         Err(ErrorCode::InvalidRequest)
     } else if let Some(transactional_id) = &request.transactional_id {
         let timeout_ms = request.transaction_timeout_ms;
@@ -41,6 +44,19 @@ pub(in crate::server) async fn handle(
                 .with_producer_id(messages::ProducerId(NO_PRODUCER_ID))
                 .with_producer_epoch(NO_PRODUCER_EPOCH)
         }
+    }
+}
+
+/// Whoever may write to a topic may do so idempotently (KIP-679).
+fn may(context: &RequestContext, request: &InitProducerIdRequest) -> Result<(), ErrorCode> {
+    match &request.transactional_id {
+        Some(id) => context.require(Operation::Write, Resource::TransactionalId(&id.0)),
+        None if context.may_quietly(Operation::IdempotentWrite, Resource::Cluster)
+            || context.may_with_any(Operation::Write, ResourceKind::Topic) =>
+        {
+            Ok(())
+        }
+        None => Err(ErrorCode::ClusterAuthorizationFailed),
     }
 }
 

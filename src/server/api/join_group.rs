@@ -44,7 +44,8 @@ pub(in crate::server) async fn handle(
         fresh_id: hyphenated(context.broker.env.random.uuid()),
     };
     let command = GroupCommand::Join(Box::new(asked));
-    let joined = match super::groups::ask(context, &request.group_id.0, command).await {
+    let group = &request.group_id.0;
+    let joined = match super::groups::ask_as_member(context, group, command).await {
         Ok(GroupReply::Join(joined)) => joined,
         Ok(_) => Joined::failed(&member_id, ErrorCode::UnknownServerError),
         Err(error) => Joined::failed(&member_id, error),
@@ -72,6 +73,6 @@ pub(in crate::server) async fn handle(
 }
 
 /// An id as Java writes one.
-fn hyphenated(id: crate::types::Uuid) -> String {
+pub(super) fn hyphenated(id: crate::types::Uuid) -> String {
     crate::protocol::messages::wire_uuid(id).to_string()
 }

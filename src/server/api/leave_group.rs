@@ -27,7 +27,7 @@ pub(in crate::server) async fn handle(
     };
     let command = GroupCommand::Leave(LeaveGroup { group: group.clone(), members });
     let response = LeaveGroupResponse::default();
-    match super::groups::ask(context, &group, command).await {
+    match super::groups::ask_as_member(context, &group, command).await {
         Ok(GroupReply::Left(left)) if context.version < 3 => {
             let error = left.first().map_or(ErrorCode::None, |(_, error)| *error);
             response.with_error_code(error.code())

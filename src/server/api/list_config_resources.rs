@@ -3,7 +3,7 @@
 //! What can be configured, by name. v0 lists client metrics subscriptions (as which the API began,
 //! KIP-1000); v1: groups, brokers, their loggers and topics too (KIP-1142).
 
-use crate::metadata::{MetadataImage, ResourceType};
+use crate::metadata::{MetadataImage, Operation, Resource, ResourceType};
 use crate::protocol::messages::{
     ListConfigResourcesRequest, ListConfigResourcesResponse,
     list_config_resources_response::ConfigResource, text,
@@ -25,6 +25,9 @@ pub(in crate::server) fn handle(
     context: &RequestContext,
     request: ListConfigResourcesRequest,
 ) -> ListConfigResourcesResponse {
+    if let Err(code) = context.require(Operation::DescribeConfigs, Resource::Cluster) {
+        return ListConfigResourcesResponse::default().with_error_code(code.code());
+    }
     let supported: &[ResourceType] =
         if context.version == 0 { &[ResourceType::ClientMetrics] } else { &KINDS };
     let wanted = &request.resource_types;

@@ -3,6 +3,7 @@
 //! v3: flexible. v4: by state (KIP-518). v5: by type (KIP-848).
 
 use crate::coordinator::groups::command::{GroupCommand, GroupReply};
+use crate::metadata::{Operation, Resource};
 use crate::protocol::messages::{
     GroupId, ListGroupsRequest, ListGroupsResponse, StrBytes, list_groups_response::ListedGroup,
     text,
@@ -19,6 +20,9 @@ pub(in crate::server) async fn handle(
     let wanted = |filter: &[StrBytes], value: &str| {
         filter.is_empty() || filter.iter().any(|wanted| wanted.eq_ignore_ascii_case(value))
     };
+    let may_all = context.may_quietly(Operation::Describe, Resource::Cluster);
+    let may_see =
+        |group: &str| may_all || context.may_quietly(Operation::Describe, Resource::Group(group));
     let mut groups = Vec::new();
     for partition in coordinators.partitions() {
         let listed = match coordinators.call(partition, GroupCommand::List).await {
@@ -30,7 +34,8 @@ pub(in crate::server) async fn handle(
         };
         for group in listed {
             let is_wanted = wanted(&request.states_filter, group.state)
-                && wanted(&request.types_filter, group.kind);
+                && wanted(&request.types_filter, group.kind)
+                && may_see(&group.group);
             if is_wanted {
                 let state = if context.version >= 4 { group.state } else { "" };
                 let kind = if context.version >= 5 { group.kind } else { "" };

@@ -9,6 +9,7 @@
 use std::collections::BTreeSet;
 
 use crate::log::{TimestampOffset, UpTo};
+use crate::metadata::{Operation, Resource};
 use crate::protocol::messages::{
     ListOffsetsRequest, ListOffsetsResponse,
     list_offsets_request::ListOffsetsPartition,
@@ -39,6 +40,7 @@ pub(in crate::server) fn handle(
         .topics
         .iter()
         .map(|topic| {
+            let may = context.require(Operation::Describe, Resource::Topic(&topic.name.0));
             let (mut seen, mut twice) = (BTreeSet::new(), BTreeSet::new());
             for partition in &topic.partitions {
                 if !seen.insert(partition.partition_index) {
@@ -49,7 +51,9 @@ pub(in crate::server) fn handle(
                 .partitions
                 .iter()
                 .map(|partition| {
-                    let found = if twice.contains(&partition.partition_index) {
+                    let found = if let Err(code) = may {
+                        Err(code)
+                    } else if twice.contains(&partition.partition_index) {
                         Err(ErrorCode::InvalidRequest)
                     } else {
                         find(context, &topic.name.0, partition, up_to)

@@ -3,6 +3,7 @@
 //! The partitions that are on the move (KIP-455).
 
 use crate::controller::{Ongoing, ongoing_reassignments};
+use crate::metadata::Operation;
 use crate::protocol::messages::{
     self, ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse,
     list_partition_reassignments_response::{
@@ -18,6 +19,12 @@ pub(in crate::server) fn handle(
     context: &RequestContext,
     request: ListPartitionReassignmentsRequest,
 ) -> ListPartitionReassignmentsResponse {
+    if let Err(refusal) = context.require_on_cluster(Operation::Describe) {
+        let (code, message) = super::error(&refusal);
+        return ListPartitionReassignmentsResponse::default()
+            .with_error_code(code)
+            .with_error_message(message);
+    }
     let asked: Option<Vec<(String, Vec<PartitionIndex>)>> = request.topics.map(|topics| {
         topics.into_iter().map(|t| (t.name.0.to_string(), t.partition_indexes)).collect()
     });

@@ -4,6 +4,7 @@
 //! (KIP-994). v2: only those whose id matches a pattern (KIP-1152).
 
 use crate::coordinator::transactions::{Command, Filter, Reply, State};
+use crate::metadata::{Operation, Resource};
 use crate::protocol::messages::{
     self, ListTransactionsRequest, ListTransactionsResponse, TransactionalId,
     list_transactions_response::TransactionState, text,
@@ -60,6 +61,7 @@ pub(in crate::server) async fn handle(
     let listed = found
         .into_iter()
         .filter(|listed| pattern.as_ref().is_none_or(|pattern| pattern.is_match(&listed.id)))
+        .filter(|listed| context.may(Operation::Describe, Resource::TransactionalId(&listed.id)))
         .map(|listed| {
             TransactionState::default()
                 .with_transactional_id(TransactionalId(text(listed.id)))

@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::controller::command::{CreateTopics, NewTopic, Refusal};
-use crate::metadata::{MetadataImage, Topic};
+use crate::metadata::{MetadataImage, Operation, Resource, Topic};
 use crate::protocol::messages::{
     self, MetadataRequest, MetadataResponse,
     metadata_response::{MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic},
@@ -20,14 +20,6 @@ use crate::protocol::messages::{
 use crate::server::context::RequestContext;
 use crate::types::{BrokerId, ErrorCode, Uuid};
 
-/// What anyone may do with a topic where nothing is forbidden: Read, Write, Create, Delete, Alter,
-/// Describe, DescribeConfigs, AlterConfigs, by the numbers of Kafka's `AclOperation`.
-pub(super) const TOPIC_OPERATIONS: i32 =
-    1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 10 | 1 << 11;
-/// The same for the cluster: Create, Alter, Describe, ClusterAction, DescribeConfigs, AlterConfigs,
-/// IdempotentWrite.
-pub(super) const CLUSTER_OPERATIONS: i32 =
-    1 << 5 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 12;
 /// "Not asked for".
 const NO_OPERATIONS: i32 = i32::MIN;
 
@@ -51,13 +43,22 @@ pub(in crate::server) async fn handle(
     let names = match asked {
         Asked::All => {
             let topics = image.topics.iter_by_name();
-            let topics = topics.map(|topic| describe(context, &image, &request, topic)).collect();
+            let seen = topics.filter(|topic| {
+                context.may_quietly(Operation::Describe, Resource::Topic(&topic.name))
+            });
+            let topics = seen.map(|topic| describe(context, &image, &request, topic)).collect();
             return respond(context, &image, &request, topics, false);
         }
         Asked::Ids(ids) => {
             let topics = ids
                 .into_iter()
                 .map(|id| match image.topics.by_id(id) {
+                    Some(topic)
+                        if !context.may(Operation::Describe, Resource::Topic(&topic.name)) =>
+                    {
+                        // An id gives nothing away, a name does.
+                        refused_topic(None).with_topic_id(wire_uuid(id))
+                    }
                     Some(topic) => describe(context, &image, &request, topic),
                     None => MetadataResponseTopic::default()
                         .with_error_code(ErrorCode::UnknownTopicId.code())
@@ -68,20 +69,32 @@ pub(in crate::server) async fn handle(
         }
         Asked::Names(names) => names,
     };
+    // Whether a topic exists that the client may not see is not even looked at.
+    let (names, hidden): (Vec<String>, Vec<String>) =
+        names.into_iter().partition(|name| context.may(Operation::Describe, Resource::Topic(name)));
     let missing: Vec<&String> =
         names.iter().filter(|name| image.topics.by_name(name).is_none()).collect();
     let may_create = request.allow_auto_topic_creation || context.version < 4;
     let mut refusals = BTreeMap::new();
     if !missing.is_empty() && may_create && context.broker.config.auto_create_topics {
-        refusals = create(context, &missing).await;
+        let may_all = context.may_quietly(Operation::Create, Resource::Cluster);
+        let (missing, forbidden): (Vec<&String>, Vec<&String>) = missing
+            .into_iter()
+            .partition(|name| may_all || context.may(Operation::Create, Resource::Topic(name)));
+        if !missing.is_empty() {
+            refusals = create(context, &missing).await;
+        }
+        let refused = Refusal::from(ErrorCode::TopicAuthorizationFailed);
+        refusals.extend(forbidden.into_iter().map(|name| (name.clone(), refused.clone())));
         image = context.broker.image.load_full();
     }
     let topics = names
         .iter()
         .map(|name| match image.topics.by_name(name) {
             Some(topic) => describe(context, &image, &request, topic),
-            None => unknown(name, &refusals),
+            None => unknown(context, &request, name, &refusals),
         })
+        .chain(hidden.iter().map(|name| refused_topic(Some(name))))
         .collect();
     respond(context, &image, &request, topics, false)
 }
@@ -132,7 +145,38 @@ async fn create(context: &RequestContext, names: &[&String]) -> BTreeMap<String,
     }
 }
 
-fn unknown(name: &str, refusals: &BTreeMap<String, Refusal>) -> MetadataResponseTopic {
+/// A topic that the client may not see, as if there were none.
+fn refused_topic(name: Option<&str>) -> MetadataResponseTopic {
+    MetadataResponseTopic::default()
+        .with_error_code(ErrorCode::TopicAuthorizationFailed.code())
+        .with_name(name.map(topic_name))
+        .with_topic_authorized_operations(NO_OPERATIONS)
+}
+
+/// What the client may do with a topic, if it asks.
+fn topic_operations(context: &RequestContext, request: &MetadataRequest, name: &str) -> i32 {
+    if context.version >= 8 && request.include_topic_authorized_operations {
+        context.operations(Resource::Topic(name))
+    } else {
+        NO_OPERATIONS
+    }
+}
+
+/// What the client may do with the cluster: nothing that it hears of, if it may not see it.
+pub(super) fn cluster_operations(context: &RequestContext) -> i32 {
+    if context.may(Operation::Describe, Resource::Cluster) {
+        context.operations(Resource::Cluster)
+    } else {
+        0
+    }
+}
+
+fn unknown(
+    context: &RequestContext,
+    request: &MetadataRequest,
+    name: &str,
+    refusals: &BTreeMap<String, Refusal>,
+) -> MetadataResponseTopic {
     let error = match refusals.get(name) {
         // Created by someone else meanwhile: the client asks again.
         Some(refusal) if refusal.code == ErrorCode::TopicAlreadyExists => {
@@ -148,7 +192,11 @@ fn unknown(name: &str, refusals: &BTreeMap<String, Refusal>) -> MetadataResponse
         .with_error_code(error.code())
         .with_name(Some(topic_name(name)))
         .with_is_internal(super::is_internal(name))
-        .with_topic_authorized_operations(NO_OPERATIONS)
+        .with_topic_authorized_operations(if error == ErrorCode::TopicAuthorizationFailed {
+            NO_OPERATIONS
+        } else {
+            topic_operations(context, request, name)
+        })
 }
 
 fn describe(
@@ -163,11 +211,7 @@ fn describe(
         .enumerate()
         .map(|(index, _)| partition(context, image, topic, index as i32))
         .collect();
-    let operations = if context.version >= 8 && request.include_topic_authorized_operations {
-        TOPIC_OPERATIONS
-    } else {
-        NO_OPERATIONS
-    };
+    let operations = topic_operations(context, request, &topic.name);
     MetadataResponseTopic::default()
         .with_name(Some(topic_name(&*topic.name)))
         .with_topic_id(wire_uuid(topic.id))
@@ -243,7 +287,7 @@ fn respond(
     let controller = brokers.first().map_or(-1, |broker| broker.node_id.0);
     let with_operations =
         (8..=10).contains(&context.version) && request.include_cluster_authorized_operations;
-    let operations = if with_operations { CLUSTER_OPERATIONS } else { NO_OPERATIONS };
+    let operations = if with_operations { cluster_operations(context) } else { NO_OPERATIONS };
     let error =
         if invalid && context.version >= 13 { ErrorCode::InvalidRequest } else { ErrorCode::None };
     MetadataResponse::default()

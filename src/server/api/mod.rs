@@ -9,6 +9,8 @@ pub mod alter_partition_reassignments;
 pub mod alter_replica_log_dirs;
 pub mod alter_user_scram_credentials;
 pub mod api_versions;
+pub mod consumer_group_describe;
+pub mod consumer_group_heartbeat;
 pub mod create_acls;
 pub mod create_partitions;
 pub mod create_topics;
@@ -58,6 +60,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::context::{Reply, RequestContext};
 use crate::controller::command::{Refusal, Verdict};
+use crate::metadata::{Resource, ResourceType};
 use crate::protocol::messages::{self, DecodeError, StrBytes, text};
 use crate::types::{BrokerId, ErrorCode};
 
@@ -95,6 +98,18 @@ pub(super) fn verdict(verdict: &Verdict) -> (i16, Option<StrBytes>) {
     match verdict {
         Ok(()) => (ErrorCode::None.code(), None),
         Err(refusal) => error(refusal),
+    }
+}
+
+/// The resource whose rights decide over a configuration (Kafka 4.4 `ConfigHelper`).
+pub(super) fn configured(kind: ResourceType, name: &str) -> Option<Resource<'_>> {
+    match kind {
+        ResourceType::Topic => Some(Resource::Topic(name)),
+        ResourceType::Group => Some(Resource::Group(name)),
+        ResourceType::Broker | ResourceType::BrokerLogger | ResourceType::ClientMetrics => {
+            Some(Resource::Cluster)
+        }
+        ResourceType::Unknown => None,
     }
 }
 

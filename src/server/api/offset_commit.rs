@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::coordinator::groups::command::{
     CommitOffsets, GroupCommand, GroupReply, Member, OffsetToCommit,
 };
-use crate::metadata::Topic;
+use crate::metadata::{Operation, Resource, Topic};
 use crate::protocol::own_offsets::{
     OffsetCommitRequest, OffsetCommitRequestTopic, OffsetCommitResponse,
     OffsetCommitResponsePartition, OffsetCommitResponseTopic,
@@ -39,9 +39,19 @@ pub(in crate::server) async fn handle(
         let topics = &context.image.topics;
         if by_id { topics.by_id(topic.topic_id) } else { topics.by_name(&topic.name) }
     };
+    let may_commit = context.require(Operation::Read, Resource::Group(group));
+    let may_read = |topic: &OffsetCommitRequestTopic| -> Result<(), ErrorCode> {
+        may_commit?;
+        match known(topic) {
+            None if by_id => Ok(()), // There is nothing that could be forbidden.
+            None => context.require(Operation::Read, Resource::Topic(&topic.name)),
+            Some(image) => context.require(Operation::Read, Resource::Topic(&image.name)),
+        }
+    };
+    let rights: Vec<Result<(), ErrorCode>> = request.topics.iter().map(may_read).collect();
     let mut topics = Vec::new();
-    for topic in &request.topics {
-        let Some(image) = known(topic) else { continue };
+    for (topic, may) in request.topics.iter().zip(&rights) {
+        let (Some(image), Ok(())) = (known(topic), may) else { continue };
         let offsets = topic.partitions.iter();
         let offsets = offsets.filter(|asked| image.partition(asked.partition_index).is_some());
         let offsets: Vec<OffsetToCommit> = offsets
@@ -71,11 +81,13 @@ pub(in crate::server) async fn handle(
     };
     // What was committed comes back in the order of the request.
     let mut committed = results.drain(..).flat_map(|(_, partitions)| partitions);
-    let told = request.topics.iter().map(|topic| {
+    let told = request.topics.iter().zip(rights).map(|(topic, may)| {
         let image = known(topic);
         let partitions = topic.partitions.iter().map(|asked| {
             let exists = image.is_some_and(|i| i.partition(asked.partition_index).is_some());
-            let error = if exists {
+            let error = if let Err(code) = may {
+                code
+            } else if exists {
                 failed.unwrap_or_else(|| committed.next().map_or(ErrorCode::None, |(_, e)| e))
             } else if by_id && image.is_none() {
                 ErrorCode::UnknownTopicId

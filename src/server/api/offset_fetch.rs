@@ -5,6 +5,7 @@
 //! ids.
 
 use crate::coordinator::groups::command::{FetchOffsets, FetchedOffset, GroupCommand, GroupReply};
+use crate::metadata::{Operation, Resource};
 use crate::protocol::own_offsets::{
     OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopics, OffsetFetchResponse,
     OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions,
@@ -28,7 +29,14 @@ pub(in crate::server) async fn handle(
         let topics: Topics = request.topics.map(|topics| {
             topics.into_iter().map(|topic| (topic.name, topic.partition_indexes)).collect()
         });
-        let fetched = fetch(context, &request.group_id, topics.clone(), require_stable).await;
+        let asked = FetchOffsets {
+            group: request.group_id.clone(),
+            member_id: None,
+            member_epoch: -1,
+            require_stable,
+            topics: topics.clone(),
+        };
+        let fetched = fetch(context, asked).await;
         return before_8(context.version, fetched, topics);
     }
     let mut groups = Vec::with_capacity(request.groups.len());
@@ -63,7 +71,16 @@ async fn fetch_group(
     let fetched = match topics {
         // Nothing is left to ask for; without topics it would be asked for all.
         Some(topics) if topics.is_empty() && !unknown.is_empty() => Ok(Vec::new()),
-        topics => fetch(context, &asked.group_id, topics, require_stable).await,
+        topics => {
+            let asked = FetchOffsets {
+                group: asked.group_id.clone(),
+                member_id: asked.member_id.clone(),
+                member_epoch: asked.member_epoch,
+                require_stable,
+                topics,
+            };
+            fetch(context, asked).await
+        }
     };
     let told = OffsetFetchResponseGroup { group_id: asked.group_id, ..Default::default() };
     match fetched {
@@ -97,18 +114,42 @@ fn unknown_topic(asked: OffsetFetchRequestTopics) -> OffsetFetchResponseTopics {
     }
 }
 
+/// What was committed, of the topics that the client may see; of others that it names, that it may
+/// not.
 async fn fetch(
     context: &RequestContext,
-    group: &str,
-    topics: Topics,
-    require_stable: bool,
+    asked: FetchOffsets,
 ) -> Result<Vec<(String, Vec<FetchedOffset>)>, ErrorCode> {
-    let asked = FetchOffsets { group: group.to_owned(), require_stable, topics };
-    match super::groups::ask(context, group, GroupCommand::Fetch(asked)).await {
-        Ok(GroupReply::Fetched(topics)) => Ok(topics),
-        Ok(_) => Err(ErrorCode::UnknownServerError),
-        Err(error) => Err(error),
+    let group = asked.group.clone();
+    context.require(Operation::Describe, Resource::Group(&group))?;
+    let may_see = |name: &str| context.may(Operation::Describe, Resource::Topic(name));
+    let is_all = asked.topics.is_none();
+    let (seen, hidden): (Topics, Vec<(String, Vec<PartitionIndex>)>) = match asked.topics {
+        None => (None, Vec::new()),
+        Some(topics) => {
+            let (seen, hidden) = topics.into_iter().partition(|(name, _)| may_see(name));
+            (Some(seen), hidden)
+        }
+    };
+    let asked = FetchOffsets { topics: seen, ..asked };
+    let mut fetched = match super::groups::ask(context, &group, GroupCommand::Fetch(asked)).await? {
+        GroupReply::Fetched(topics) => topics,
+        _ => return Err(ErrorCode::UnknownServerError),
+    };
+    if is_all {
+        fetched.retain(|(name, _)| may_see(name));
     }
+    fetched.extend(hidden.into_iter().map(|(name, partitions)| {
+        let refused = partitions.into_iter().map(|partition| FetchedOffset {
+            partition,
+            offset: -1,
+            leader_epoch: -1,
+            metadata: String::new(),
+            error: ErrorCode::TopicAuthorizationFailed,
+        });
+        (name, refused.collect())
+    }));
+    Ok(fetched)
 }
 
 fn topic(name: String, topic_id: Uuid, fetched: Vec<FetchedOffset>) -> OffsetFetchResponseTopics {

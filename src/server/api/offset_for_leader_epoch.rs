@@ -3,6 +3,7 @@
 //! Where a leader epoch ended: how a consumer learns that records it read were lost (KIP-320).
 //! v3: replica id. v4: flexible.
 
+use crate::metadata::{Operation, Resource};
 use crate::protocol::messages::{
     OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
     offset_for_leader_epoch_request::OffsetForLeaderPartition,
@@ -16,16 +17,22 @@ pub(in crate::server) fn handle(
     context: &RequestContext,
     request: OffsetForLeaderEpochRequest,
 ) -> OffsetForLeaderEpochResponse {
+    let may_all = context.may_quietly(Operation::ClusterAction, Resource::Cluster);
     let topics = request
         .topics
         .iter()
         .map(|topic| {
+            let may = if may_all {
+                Ok(())
+            } else {
+                context.require(Operation::Describe, Resource::Topic(&topic.topic.0))
+            };
             let partitions = topic
                 .partitions
                 .iter()
                 .map(|partition| {
                     let answer = EpochEndOffset::default().with_partition(partition.partition);
-                    match find(context, &topic.topic.0, partition) {
+                    match may.and_then(|()| find(context, &topic.topic.0, partition)) {
                         Ok((epoch, end_offset)) => {
                             answer.with_leader_epoch(epoch).with_end_offset(end_offset)
                         }

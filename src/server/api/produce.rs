@@ -17,6 +17,7 @@ use bytes::BytesMut;
 
 use self::transactional::Looked;
 use crate::log::Verification;
+use crate::metadata::{Operation, Resource};
 use crate::protocol::produce::{
     Fault, PartitionAnswer, ProduceRequest, TopicAnswer, TopicRef, encode_response,
 };
@@ -153,6 +154,8 @@ enum Refusal {
     UnknownTopicOrPartition,
     #[error("no topic has this id")]
     UnknownTopicId,
+    #[error("the client may not write there")]
+    Forbidden(ErrorCode),
     #[error("{0} is internal")]
     Internal(String),
     #[error("the transaction coordinator says {}", .0.name())]
@@ -169,7 +172,7 @@ impl Refusal {
             Self::UnknownTopicOrPartition => ErrorCode::UnknownTopicOrPartition,
             Self::UnknownTopicId => ErrorCode::UnknownTopicId,
             Self::Internal(_) => ErrorCode::InvalidTopicException,
-            Self::Transaction(code) => *code,
+            Self::Forbidden(code) | Self::Transaction(code) => *code,
             Self::Batch(error) => error.code(),
             Self::Store(error) => error.code(),
         }
@@ -187,6 +190,10 @@ impl Refusal {
     }
 }
 
+fn may_write(context: &RequestContext, topic: &str) -> Result<(), Refusal> {
+    context.require(Operation::Write, Resource::Topic(topic)).map_err(Refusal::Forbidden)
+}
+
 fn append(
     context: &RequestContext,
     request: &ProduceRequest,
@@ -197,9 +204,14 @@ fn append(
     let wanted = &request.partitions[at];
     let topics = &context.image.topics;
     let topic = match &request.topics[wanted.topic] {
-        TopicRef::Id(id) => topics.by_id(*id).ok_or(Refusal::UnknownTopicId)?,
+        TopicRef::Id(id) => {
+            let topic = topics.by_id(*id).ok_or(Refusal::UnknownTopicId)?;
+            may_write(context, &topic.name)?;
+            topic
+        }
         TopicRef::Name(name) => {
             let name = std::str::from_utf8(&body[name.clone()]).unwrap_or_default();
+            may_write(context, name)?;
             topics.by_name(name).ok_or(Refusal::UnknownTopicOrPartition)?
         }
     };

@@ -27,7 +27,7 @@ pub(in crate::server) async fn handle(
         protocol_name: request.protocol_name.map(|name| name.to_string()),
         assignments: assignments.map(|a| (a.member_id.to_string(), a.assignment)).collect(),
     });
-    match super::groups::ask(context, &group, command).await {
+    match super::groups::ask_as_member(context, &group, command).await {
         Ok(GroupReply::Sync(synced)) => {
             let maybe = |said: &Option<String>| {
                 super::groups::maybe(said.as_ref().filter(|_| context.version >= 5))

@@ -12,7 +12,7 @@ use crate::coordinator::groups::command::{
 };
 use crate::coordinator::transactions::Partitions;
 use crate::log::Verification;
-use crate::metadata::Topic;
+use crate::metadata::{Operation, Resource, Topic};
 use crate::protocol::own_offsets::{
     TxnOffsetCommitRequest, TxnOffsetCommitRequestTopic, TxnOffsetCommitResponse,
     TxnOffsetCommitResponsePartition, TxnOffsetCommitResponseTopic,
@@ -34,9 +34,22 @@ pub(in crate::server) async fn handle(
         let topics = &context.image.topics;
         if by_id { topics.by_id(topic.topic_id) } else { topics.by_name(&topic.name) }
     };
+    let id = Resource::TransactionalId(&request.transactional_id);
+    let may_commit = context
+        .require(Operation::Write, id)
+        .and_then(|()| context.require(Operation::Read, Resource::Group(&group)));
+    let may_read = |topic: &TxnOffsetCommitRequestTopic| -> Result<(), ErrorCode> {
+        may_commit?;
+        match known(topic) {
+            None if by_id => Ok(()), // There is nothing that could be forbidden.
+            None => context.require(Operation::Read, Resource::Topic(&topic.name)),
+            Some(image) => context.require(Operation::Read, Resource::Topic(&image.name)),
+        }
+    };
+    let rights: Vec<Result<(), ErrorCode>> = request.topics.iter().map(may_read).collect();
     let mut offsets = Vec::new();
-    for topic in &request.topics {
-        let Some(image) = known(topic) else { continue };
+    for (topic, may) in request.topics.iter().zip(&rights) {
+        let (Some(image), Ok(())) = (known(topic), may) else { continue };
         let there =
             topic.partitions.iter().filter(|p| image.partition(p.partition_index).is_some());
         let there: Vec<OffsetToCommit> = there
@@ -61,10 +74,12 @@ pub(in crate::server) async fn handle(
         Err(code) => (Vec::new(), Some(code)),
     };
     let mut committed = results.into_iter().flat_map(|(_, partitions)| partitions);
-    let told = request.topics.iter().map(|topic| {
+    let told = request.topics.iter().zip(rights).map(|(topic, may)| {
         let image = known(topic);
         let partitions = topic.partitions.iter().map(|asked| {
-            let code = if by_id && image.is_none() {
+            let code = if let Err(code) = may {
+                code
+            } else if by_id && image.is_none() {
                 ErrorCode::UnknownTopicId
             } else if image.is_none_or(|i| i.partition(asked.partition_index).is_none()) {
                 ErrorCode::UnknownTopicOrPartition

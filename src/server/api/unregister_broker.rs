@@ -3,6 +3,7 @@
 //! A broker that will not come back is forgotten (KIP-631).
 
 use crate::controller::command::UnregisterBroker;
+use crate::metadata::Operation;
 use crate::protocol::messages::{UnregisterBrokerRequest, UnregisterBrokerResponse};
 use crate::server::context::RequestContext;
 
@@ -12,7 +13,7 @@ pub(in crate::server) async fn handle(
     request: UnregisterBrokerRequest,
 ) -> UnregisterBrokerResponse {
     let command = UnregisterBroker { broker_id: request.broker_id.0 };
-    match context.broker.controller.call(command).await {
+    match context.call_on_cluster(Operation::Alter, command).await {
         Ok(()) => UnregisterBrokerResponse::default(),
         Err(refusal) => {
             let (code, message) = super::error(&refusal);

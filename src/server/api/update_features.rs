@@ -6,6 +6,7 @@
 //! came after it.
 
 use crate::controller::command::{UpdateFeatures, UpgradeType};
+use crate::metadata::Operation;
 use crate::protocol::messages::{
     UpdateFeaturesRequest, UpdateFeaturesResponse, text,
     update_features_response::UpdatableFeatureResult,
@@ -18,6 +19,10 @@ pub(in crate::server) async fn handle(
     context: &RequestContext,
     request: UpdateFeaturesRequest,
 ) -> UpdateFeaturesResponse {
+    if let Err(refusal) = context.require_on_cluster(Operation::Alter) {
+        let (code, message) = super::error(&refusal);
+        return UpdateFeaturesResponse::default().with_error_code(code).with_error_message(message);
+    }
     let updates = request
         .feature_updates
         .iter()

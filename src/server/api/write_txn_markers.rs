@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use bytes::BytesMut;
 
 use crate::log::Marker;
+use crate::metadata::{Operation, Resource};
 use crate::protocol::own::{
     WritableTxnMarker, WritableTxnMarkerPartitionResult, WritableTxnMarkerResult,
     WritableTxnMarkerTopicResult, WriteTxnMarkersRequest, WriteTxnMarkersResponse,
@@ -33,11 +34,16 @@ pub(in crate::server) fn handle(context: RequestContext, body: BytesMut) -> Hand
 async fn write(context: &RequestContext, request: WriteTxnMarkersRequest) -> Codes {
     let mut codes = Codes::new();
     let mut waits = Vec::new();
+    let may = if context.may_quietly(Operation::Alter, Resource::Cluster) {
+        Ok(())
+    } else {
+        context.require(Operation::ClusterAction, Resource::Cluster)
+    };
     for wanted in &request.markers {
         let marker = marker(wanted);
         for topic in &wanted.topics {
             for index in &topic.partition_indexes {
-                let appended = append(context, &topic.name, *index, &marker);
+                let appended = may.and_then(|()| append(context, &topic.name, *index, &marker));
                 let code = appended.as_ref().err().copied().unwrap_or(ErrorCode::None);
                 let of_producer = codes.entry(wanted.producer_id).or_default();
                 of_producer.entry(topic.name.clone()).or_default().insert(*index, code);

@@ -61,7 +61,15 @@ impl Host for Scripted {
     fn find(&self, api_key: i16, _: bool) -> Option<&'static Api> {
         const fn api(key: i16, order: Order) -> Api {
             let handler = |_, _| Handled::Now(Reply::Nothing);
-            Api { key, min_version: 0, max_version: 3, on: apis::On::Both, order, handler }
+            Api {
+                key,
+                min_version: 0,
+                max_version: 3,
+                on: apis::On::Both,
+                order,
+                authorizes: &[],
+                handler,
+            }
         }
         static APIS: [Api; 2] =
             [api(key::Produce, Order::Pipelined), api(key::Metadata, Order::OneAtATime)];

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::coordinator::Producer;
 use crate::coordinator::transactions::Partitions;
 use crate::log::Verification;
+use crate::metadata::{Operation, Resource};
 use crate::protocol::produce::{ProduceRequest, TopicRef};
 use crate::record::BatchHeader;
 use crate::record::validate::single_batch;
@@ -66,15 +67,21 @@ pub(super) fn look(
     let bumps_epoch = context.version >= 12;
     let now = context.broker.env.clock.wall();
     let needed = std::cell::OnceCell::new();
+    let may_write = std::cell::OnceCell::new();
     for (at, records) in request.partitions.iter().enumerate() {
         let Ok(batch) = single_batch(&body[records.records.clone()]) else { continue };
         let header = batch.header();
         if !header.attributes.is_transactional() {
             continue;
         }
-        if request.transactional_id.is_none() {
+        let Some(id) = request.transactional_id.clone() else {
             return Err(ErrorCode::TransactionalIdAuthorizationFailed);
-        }
+        };
+        let may = may_write.get_or_init(|| {
+            let id = String::from_utf8_lossy(&body[id]);
+            context.require(Operation::Write, Resource::TransactionalId(&id))
+        });
+        (*may)?;
         let producer = Producer { id: header.producer_id, epoch: header.producer_epoch };
         if *of.get_or_insert(producer) != producer {
             return Err(ErrorCode::InvalidProducerIdMapping);
@@ -89,6 +96,9 @@ pub(super) fn look(
                 topics.by_name(std::str::from_utf8(&body[name.clone()]).unwrap_or_default())
             }
         };
+        // One that may not be written to is refused at its append, and joins no transaction.
+        let topic = topic
+            .filter(|topic| context.may_quietly(Operation::Write, Resource::Topic(&topic.name)));
         let Some(topic) = topic else { continue };
         let id = TopicPartition { topic: topic.id, partition: records.index };
         let Some(partition) = context.broker.partitions.get(id) else { continue };
