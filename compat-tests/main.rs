@@ -19,6 +19,7 @@ mod compaction;
 mod consume;
 mod consumer_groups;
 mod files;
+mod group_swaps;
 mod groups;
 mod kcat;
 mod kills;
