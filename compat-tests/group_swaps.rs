@@ -14,7 +14,7 @@ use crate::harness::{Broker, PATIENCE};
 const PARTITIONS: i32 = 4;
 const SWAPS: usize = 100;
 
-fn member(broker: &Broker, protocol: &str) -> BaseConsumer {
+fn member(broker: &Broker, protocol: &str, strategy: &str) -> BaseConsumer {
     let mut config = broker.client();
     config
         .set("group.id", "g")
@@ -25,7 +25,7 @@ fn member(broker: &Broker, protocol: &str) -> BaseConsumer {
         config
             .set("session.timeout.ms", "6000")
             .set("heartbeat.interval.ms", "100")
-            .set("partition.assignment.strategy", "cooperative-sticky");
+            .set("partition.assignment.strategy", strategy);
     }
     let consumer: BaseConsumer = config.create().unwrap();
     consumer.subscribe(&["t"]).unwrap();
@@ -87,7 +87,7 @@ impl Story<'_> {
     }
 }
 
-fn swap(what: &str, protocols: [&str; 2]) {
+fn swap(what: &str, protocols: [&str; 2], strategy: &str) {
     let broker = Broker::plan(&format!("swaps-{what}"))
         .with("group.initial.rebalance.delay.ms", "0")
         .with("group.consumer.heartbeat.interval.ms", "100")
@@ -97,10 +97,10 @@ fn swap(what: &str, protocols: [&str; 2]) {
     create_topic(&broker, "t", PARTITIONS, &[]);
     let committed = vec![-1; PARTITIONS as usize];
     let mut story = Story { broker: &broker, written: 0, got: Got::new(), committed };
-    let mut stays = member(&broker, protocols[0]);
+    let mut stays = member(&broker, protocols[0], strategy);
     story.share(what, &[&stays]);
     for number in 1..=SWAPS {
-        let comes = member(&broker, protocols[number % 2]);
+        let comes = member(&broker, protocols[number % 2], strategy);
         story.share(&format!("{what}: {number} comes"), &[&stays, &comes]);
         drop(std::mem::replace(&mut stays, comes));
         story.share(&format!("{what}: {number} stays"), &[&stays]);
@@ -124,15 +124,17 @@ fn swap(what: &str, protocols: [&str; 2]) {
 
 #[test]
 fn members_of_a_classic_group_swap_a_hundred_times() {
-    swap("classic", ["classic", "classic"]);
+    swap("classic", ["classic", "classic"], "cooperative-sticky");
 }
 
 #[test]
 fn members_of_a_consumer_group_swap_a_hundred_times() {
-    swap("consumer", ["consumer", "consumer"]);
+    swap("consumer", ["consumer", "consumer"], "");
 }
 
 #[test]
 fn members_swap_a_hundred_times_and_their_protocol_with_them() {
-    swap("both", ["classic", "consumer"]);
+    // What librdkafka's cooperative-sticky assignor puts into an assignment would be lost in a consumer
+    // group: such a group is not moved, as on Apache Kafka.
+    swap("both", ["classic", "consumer"], "range");
 }
