@@ -246,6 +246,10 @@ impl TransactionShard {
             return Self::change(moment, id, next, &before, Some(reply));
         };
         let before = entry.transaction.clone();
+        // First: who goes on is known when the transaction has ended, and not before.
+        if before.state.is_ending() {
+            return refuse(ErrorCode::ConcurrentTransactions);
+        }
         let is_known = |asked: Producer| {
             asked.id == before.producer_id
                 || (asked.id == before.previous_producer_id && is_exhausted(asked.epoch))
@@ -253,12 +257,8 @@ impl TransactionShard {
         if expected.is_some_and(|asked| !is_known(asked)) {
             return refuse(ErrorCode::ProducerFenced);
         }
-        match before.state {
-            State::PrepareCommit | State::PrepareAbort => {
-                return refuse(ErrorCode::ConcurrentTransactions);
-            }
-            State::Ongoing => return self.fence(moment, id, fresh, Some(ticket)),
-            State::Empty | State::CompleteCommit | State::CompleteAbort => {}
+        if before.state == State::Ongoing {
+            return self.fence(moment, id, fresh, Some(ticket));
         }
         let exhausted = is_exhausted(before.epoch);
         let (producer, last_epoch) = match expected {
@@ -329,12 +329,9 @@ impl TransactionShard {
         Self::change(moment, id, next, &before, reply)
     }
 
-    /// The id, if this producer may go on with it.
+    /// The id, if this producer may go on with it now.
     fn of_producer(&self, id: &str, producer: Producer) -> Result<&Transaction, ErrorCode> {
-        if id.is_empty() {
-            return Err(ErrorCode::InvalidRequest);
-        }
-        let known = self.get(id).ok_or(ErrorCode::InvalidProducerIdMapping)?;
+        let known = self.known(id)?;
         if known.producer_id != producer.id {
             Err(ErrorCode::InvalidProducerIdMapping)
         } else if known.epoch != producer.epoch {
@@ -346,6 +343,13 @@ impl TransactionShard {
         }
     }
 
+    fn known(&self, id: &str) -> Result<&Transaction, ErrorCode> {
+        if id.is_empty() {
+            return Err(ErrorCode::InvalidRequest);
+        }
+        self.get(id).ok_or(ErrorCode::InvalidProducerIdMapping)
+    }
+
     fn add_partitions(
         &self,
         moment: &Moment,
@@ -354,7 +358,13 @@ impl TransactionShard {
         partitions: Partitions,
         client_version: i16,
     ) -> D {
-        let before = match self.of_producer(id, producer) {
+        // While a transaction ends, its producer may already be another one, which takes over where
+        // epochs are used up: it is told to wait before it is looked at.
+        let free = self.known(id).and_then(|known| match known.state.is_ending() {
+            true => Err(ErrorCode::ConcurrentTransactions),
+            false => Ok(()),
+        });
+        let before = match free.and_then(|()| self.of_producer(id, producer)) {
             Ok(known) => known,
             Err(code) => return Decision::answer(ticket, Err(code)),
         };
@@ -435,6 +445,9 @@ impl TransactionShard {
         Decision::answer(ticket, answer)
     }
 
+    /// What an EndTxn is, or why it is refused. While another end is under way, whoever asks is told
+    /// to wait: under version 2 before anything else is looked at, since its producer has gone on
+    /// with an epoch, or an id, that is not current yet (KAFKA-18464).
     fn judge_end(
         &self,
         id: &str,
@@ -442,10 +455,10 @@ impl TransactionShard {
         outcome: Outcome,
         bumps: bool,
     ) -> Result<End, ErrorCode> {
-        if id.is_empty() {
-            return Err(ErrorCode::InvalidRequest);
+        let known = self.known(id)?;
+        if bumps && known.state.is_ending() {
+            return Err(ErrorCode::ConcurrentTransactions);
         }
-        let known = self.get(id).ok_or(ErrorCode::InvalidProducerIdMapping)?;
         let none = Producer { id: NO_PRODUCER_ID, epoch: NO_PRODUCER_EPOCH };
         let current = Producer { id: known.producer_id, epoch: known.epoch };
         let is_current = producer.epoch == known.epoch;
@@ -458,27 +471,22 @@ impl TransactionShard {
         if known.producer_id != producer.id && !after_rotation {
             return Err(ErrorCode::InvalidProducerIdMapping);
         }
-        let is_valid = match known.state {
-            State::Ongoing | State::Empty => is_current,
-            _ if !bumps => is_current,
-            State::PrepareCommit | State::PrepareAbort => after_bump,
-            State::CompleteCommit | State::CompleteAbort => {
-                after_bump || after_rotation || is_current
-            }
-        };
-        if !is_valid {
+        let has_ended = matches!(known.state, State::CompleteCommit | State::CompleteAbort);
+        if !is_current && !(has_ended && (after_bump || after_rotation)) {
             return Err(ErrorCode::ProducerFenced);
         }
         let is_again = !bumps || after_bump || after_rotation;
         let again = if bumps { current } else { none };
         let commits = outcome == Outcome::Committed;
         match known.state {
+            State::PrepareCommit | State::PrepareAbort => Err(ErrorCode::ConcurrentTransactions),
             State::Ongoing => Ok(End::New { without_records: false }),
             State::Empty if bumps && !commits => Ok(End::New { without_records: true }),
-            State::PrepareCommit if commits => Err(ErrorCode::ConcurrentTransactions),
-            State::PrepareAbort if !commits => Err(ErrorCode::ConcurrentTransactions),
             State::CompleteCommit if commits && is_again => Ok(End::Again(again)),
             State::CompleteAbort if !commits && is_again => Ok(End::Again(again)),
+            // Nobody but the coordinator has aborted what its producer wants to commit: its time
+            // was over, or another producer came (KAFKA-20785).
+            State::CompleteAbort if bumps && commits && is_again => Err(ErrorCode::ProducerFenced),
             State::CompleteCommit | State::CompleteAbort if !commits && !is_again => {
                 Ok(End::New { without_records: true })
             }
