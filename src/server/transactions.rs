@@ -159,6 +159,11 @@ impl Transactions {
         self.config().transaction_partition_verification_enable
     }
 
+    /// Whether there may be transactions that never time out.
+    pub fn has_two_phase_commit(&self) -> bool {
+        self.config().transaction_two_phase_commit_enable
+    }
+
     /// Adds partitions to a producer's transaction, as a Produce of version 12 does. Waits a
     /// little where the last transaction is still ending.
     ///

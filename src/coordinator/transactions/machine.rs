@@ -40,6 +40,8 @@ pub enum Command {
         id: String,
         /// How long its transactions may stay open.
         timeout_ms: i32,
+        /// Whether they never time out instead (KIP-939).
+        two_phase: bool,
         /// What the producer believes it is (KIP-360).
         expected: Option<Producer>,
         /// A new producer id.
@@ -157,6 +159,10 @@ pub struct Versioned {
     pub version: i16,
 }
 
+/// The timeout of transactions that have none: they are prepared, and another system says how they
+/// end (KIP-939).
+const NEVER_MS: i32 = i32::MAX;
+
 /// An id, and what is not kept.
 #[derive(Clone, Debug)]
 struct Entry {
@@ -226,7 +232,7 @@ impl TransactionShard {
         moment: &Moment,
         ticket: Ticket,
         id: &str,
-        timeout_ms: i32,
+        (timeout_ms, two_phase): (i32, bool),
         (expected, fresh): (Option<Producer>, Option<ProducerId>),
     ) -> D {
         let refuse = |code| Decision::answer(ticket, Err(code));
@@ -234,9 +240,10 @@ impl TransactionShard {
         if id.is_empty() {
             return refuse(ErrorCode::InvalidRequest);
         }
-        if timeout_ms <= 0 || timeout_ms > self.settings.max_timeout_ms {
+        if timeout_ms <= 0 || (timeout_ms > self.settings.max_timeout_ms && !two_phase) {
             return refuse(ErrorCode::InvalidTransactionTimeout);
         }
+        let timeout_ms = if two_phase { NEVER_MS } else { timeout_ms };
         let Some(entry) = self.ids.get_mut(id) else {
             let Some(producer_id) = fresh else { return wants_id() };
             let before = Transaction::new(producer_id, timeout_ms, moment.wall);
@@ -543,8 +550,7 @@ impl TransactionShard {
             self.next_abort_scan = Some(moment.now + self.settings.abort_interval);
             for (id, Entry { transaction, .. }) in &self.ids {
                 let end = transaction.started.0.saturating_add(transaction.timeout_ms.into());
-                // The longest timeout there is means: never (KIP-939).
-                let never = transaction.timeout_ms == i32::MAX;
+                let never = transaction.timeout_ms == NEVER_MS;
                 if transaction.state == State::Ongoing && !never && end < wall {
                     let (id, epoch) = (id.clone(), transaction.epoch);
                     let producer = Producer { id: transaction.producer_id, epoch };
@@ -634,8 +640,9 @@ impl Shard for TransactionShard {
 
     fn decide(&mut self, moment: &Moment, ticket: Ticket, command: Command) -> D {
         match command {
-            Command::InitProducerId { id, timeout_ms, expected, fresh } => {
-                self.init_producer_id(moment, ticket, &id, timeout_ms, (expected, fresh))
+            Command::InitProducerId { id, timeout_ms, two_phase, expected, fresh } => {
+                let timeout = (timeout_ms, two_phase);
+                self.init_producer_id(moment, ticket, &id, timeout, (expected, fresh))
             }
             Command::AddPartitions { id, producer, partitions, client_version } => {
                 self.add_partitions(moment, ticket, (&id, producer), partitions, client_version)

@@ -70,8 +70,13 @@ impl Story {
     fn init(&mut self, expected: Option<Producer>) -> Result<Producer, ErrorCode> {
         self.ids += 1;
         let fresh = Some(self.ids);
-        let command =
-            Command::InitProducerId { id: ID.to_owned(), timeout_ms: 60_000, expected, fresh };
+        let command = Command::InitProducerId {
+            id: ID.to_owned(),
+            timeout_ms: 60_000,
+            two_phase: false,
+            expected,
+            fresh,
+        };
         self.ask(command).map(|reply| match reply {
             Reply::Producer(producer) => producer,
             other => panic!("{other:?}"),
@@ -155,7 +160,8 @@ fn a_timeout_beyond_the_brokers_and_an_empty_id_are_refused() {
     let mut story = Story::new(0);
     let mut ask = |id: &str, timeout_ms| {
         let (id, expected, fresh) = (id.to_owned(), None, Some(1));
-        story.ask(Command::InitProducerId { id, timeout_ms, expected, fresh }).err()
+        let two_phase = false;
+        story.ask(Command::InitProducerId { id, timeout_ms, two_phase, expected, fresh }).err()
     };
     assert_eq!(ask(ID, 900_001), Some(ErrorCode::InvalidTransactionTimeout));
     assert_eq!(ask(ID, 0), Some(ErrorCode::InvalidTransactionTimeout));
@@ -323,6 +329,23 @@ fn a_transaction_open_for_too_long_is_aborted_with_a_bumped_epoch() {
     assert_eq!(story.known().epoch, p.epoch + 1);
     story.complete();
     assert_eq!(story.add(p, &[3], 2), Some(ErrorCode::ProducerFenced));
+}
+
+#[test]
+fn a_transaction_of_two_phases_is_never_aborted_for_its_time() {
+    let mut story = Story::new(2);
+    let begin = Command::InitProducerId {
+        id: ID.to_owned(),
+        timeout_ms: 1,
+        two_phase: true,
+        expected: None,
+        fresh: Some(9),
+    };
+    assert_eq!(story.ask(begin), Ok(Reply::Producer(producer(9, 0))));
+    story.add(producer(9, 0), &[0], 2);
+    story.wait(Duration::from_hours(24 * 365));
+    assert_eq!(story.known().state, State::Ongoing);
+    assert_eq!(story.end(producer(9, 0), Outcome::Committed, 2), Ok(producer(9, 1)));
 }
 
 #[test]
