@@ -5,6 +5,8 @@
 
 #[path = "support/seeds.rs"]
 mod seeds;
+#[path = "log_crashes/transactions.rs"]
+mod transactions;
 
 use std::io;
 use std::path::Path;

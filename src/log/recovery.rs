@@ -29,6 +29,7 @@ use super::log::{EPOCHS_FILE, Log, LogShared};
 use super::producers::Producers;
 use super::producers_file;
 use super::segment::Segment;
+use super::txn_index::AbortedTxn;
 use super::verification::Verifications;
 use super::view::LogView;
 use crate::record::control::{ControlType, coordinator_epoch};
@@ -99,6 +100,7 @@ impl Log {
             report: RecoveryReport::default(),
             end: context.log_start_offset,
             unindexed: BTreeMap::new(),
+            below: Vec::new(),
         };
         let mut segments = opening.segments(&names)?;
         let mut snapshots = Log::snapshot_offsets(&names);
@@ -117,7 +119,7 @@ impl Log {
             let path = dir.join(file_name(offset, SNAPSHOT));
             disk.remove_file(&path).map_err(OpenError::io(path))?;
         }
-        let Opening { shared, epochs, report, end, unindexed, .. } = opening;
+        let Opening { shared, epochs, report, end, unindexed, below, .. } = opening;
         let first = segments.first().map_or(end, |segment| segment.base_offset);
         let log_start_offset = context.log_start_offset.max(first).min(end);
         let bytes_since_index = segments.last().map_or(0, |segment| {
@@ -157,6 +159,7 @@ impl Log {
             is_being_cleaned: false,
         };
         log.finish_open(context, epochs_damaged, &unindexed).map_err(OpenError::io(dir))?;
+        log.finish_indexes(&below).map_err(OpenError::io(dir))?;
         Ok((log, report))
     }
 
@@ -194,6 +197,23 @@ impl Log {
         Ok(())
     }
 
+    /// Makes the indexes of segments below the recovery point durable, which no later flush would
+    /// do. Those of aborted transactions are made first: once the others are whole, all are believed.
+    fn finish_indexes(&mut self, below: &[Offset]) -> io::Result<()> {
+        let is_below = |segment: &&Arc<Segment>| below.contains(&segment.base_offset);
+        let segments: Vec<_> = self.segments.iter().filter(is_below).cloned().collect();
+        if segments.is_empty() {
+            return Ok(());
+        }
+        for segment in &segments {
+            segment.index.close()?;
+            segment.time_index.close()?;
+            segment.index.sync()?;
+            segment.time_index.sync()?;
+        }
+        Ok(())
+    }
+
     /// The epochs as the batches have them.
     fn rebuild_epochs(&mut self) -> io::Result<()> {
         let mut epochs = Epochs::default();
@@ -215,8 +235,25 @@ impl Log {
         now: Timestamp,
         unindexed: &BTreeMap<Offset, Offset>,
     ) -> io::Result<()> {
-        self.producers.clear();
+        let mut aborted = BTreeMap::from_iter(unindexed.keys().map(|base| (*base, Vec::new())));
         let latest = unindexed.values().min().copied().unwrap_or(Offset::MAX);
+        self.replay_producers(now, latest, &mut aborted)?;
+        for segment in &self.segments {
+            let Some(from) = unindexed.get(&segment.base_offset) else { continue };
+            let found = aborted.remove(&segment.base_offset).unwrap_or_default();
+            segment.txn_index.rebuild(*from, &found)?;
+        }
+        Ok(())
+    }
+
+    /// The same, but for the indexes: what was aborted in the segments named in `aborted`.
+    fn replay_producers(
+        &mut self,
+        now: Timestamp,
+        latest: Offset,
+        aborted: &mut BTreeMap<Offset, Vec<AbortedTxn>>,
+    ) -> io::Result<()> {
+        self.producers.clear();
         let from = self.load_snapshot(latest, now)?;
         if from >= self.end {
             return Ok(());
@@ -231,7 +268,6 @@ impl Log {
                 }
                 false
             })?;
-            let unindexed_from = unindexed.get(&segment.base_offset).copied();
             for batch in found {
                 if !batch.header.attributes.is_control() {
                     self.producers.apply(&batch.header, now);
@@ -239,17 +275,13 @@ impl Log {
                 }
                 let mut bytes = vec![0; batch.header.size()];
                 segment.file()?.read_at(&mut bytes, u64::from(batch.position))?;
-                let Some((aborted, epoch)) = marker(&bytes) else { continue };
-                if let Some(txn) = self.producers.apply_marker(&batch.header, epoch, aborted, now) {
-                    let wants_index = unindexed_from.is_some_and(|from| txn.last_offset >= from);
-                    if aborted && wants_index {
-                        segment.txn_index.push(&self.producers.aborted_entry(&txn))?;
+                let Some((aborts, epoch)) = marker(&bytes) else { continue };
+                if let Some(txn) = self.producers.apply_marker(&batch.header, epoch, aborts, now) {
+                    if aborts && let Some(aborted) = aborted.get_mut(&segment.base_offset) {
+                        aborted.push(self.producers.aborted_entry(&txn));
                     }
                     self.producers.complete(&txn);
                 }
-            }
-            if unindexed_from.is_some_and(|_| segment.base_offset < self.recovery_point) {
-                segment.txn_index.sync()?;
             }
         }
         Ok(())
@@ -341,6 +373,7 @@ fn tidy_up(shared: &LogShared, dir: &Path) -> io::Result<Vec<String>> {
         if name.ends_with(CLEANED)
             || (name.ends_with(DELETED) && !is_snapshot_of_metadata)
             || name == "leader-epoch-checkpoint.tmp"
+            || name.ends_with(".txnindex.tmp")
         {
             disk.remove_file(&path)?;
         } else if let Some(offset) = offset_with(name, SWAP)
@@ -402,6 +435,8 @@ struct Opening {
     /// By the base offset of a segment: from this offset on, the index of its aborted transactions
     /// is to be made anew.
     unindexed: BTreeMap<Offset, Offset>,
+    /// The base offsets of the segments among these that lie below the recovery point.
+    below: Vec<Offset>,
 }
 
 impl Opening {
@@ -471,12 +506,11 @@ impl Opening {
         if past || !sound || may_lack_entries {
             let from = self.trusted(segment, sound).map_err(io)?;
             self.check(segment, from, past)?;
-            segment.index.close().map_err(io)?;
-            segment.time_index.close().map_err(io)?;
-            if !past {
-                // No later flush would: it is below the recovery point.
-                segment.index.sync().map_err(io)?;
-                segment.time_index.sync().map_err(io)?;
+            if past {
+                segment.index.close().map_err(io)?;
+                segment.time_index.close().map_err(io)?;
+            } else {
+                self.below.push(segment.base_offset);
             }
             return Ok(());
         }
@@ -530,13 +564,11 @@ impl Opening {
                 segment.index.truncate(|e| e.position < entry.position)?;
                 segment.time_index.retain_trusted(|e| e.relative_offset < first)?;
                 drop_torn_time(segment, entry.position)?;
-                segment.txn_index.truncate(batch.base_offset)?;
                 return Ok((entry.position, batch.base_offset));
             }
         }
         segment.index.retain_trusted(|_| false)?;
         segment.time_index.retain_trusted(|_| false)?;
-        segment.txn_index.reset()?;
         Ok((0, segment.base_offset))
     }
 
