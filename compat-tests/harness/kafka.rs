@@ -33,22 +33,31 @@ impl Release {
 
     /// The folder of its jars, fetched when they are not there.
     fn jars(self) -> PathBuf {
+        let profile: &[&str] = if self == Self::V4_3_1 { &["-Ptools"] } else { &[] };
+        self.fetched("jars", profile)
+    }
+
+    /// The folder of Kafka Streams, without the native library of its stores on disk.
+    fn streams_jars(self) -> PathBuf {
+        self.fetched("streams", &["-Pstreams", "-DincludeArtifactIds=kafka-streams"])
+    }
+
+    /// A folder of jars, as Maven is told to fill it.
+    fn fetched(self, what: &str, told: &[&str]) -> PathBuf {
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
         let _guard = ONE_AT_A_TIME.lock();
-        let folder = cache().join(format!("jars-{}", self.version()));
+        let folder = cache().join(format!("{what}-{}", self.version()));
         if folder.is_dir() {
             return folder;
         }
-        let part = cache().join(format!("jars-{}.{}", self.version(), std::process::id()));
+        let part = cache().join(format!("{what}-{}.{}", self.version(), std::process::id()));
         let mut maven = Command::new("mvn");
         maven
             .args(["--batch-mode", "--quiet", "--file", &file("pom.xml")])
             .args(["dependency:copy-dependencies", "-DincludeScope=runtime"])
             .arg(format!("-DoutputDirectory={}", part.display()))
-            .arg(format!("-Dkafka={}", self.version()));
-        if self == Self::V4_3_1 {
-            maven.arg("-Ptools");
-        }
+            .arg(format!("-Dkafka={}", self.version()))
+            .args(told);
         process::run(maven, b"", PATIENCE * 10).ok();
         // Another process may have been faster; its folder is as good as this one.
         if fs::rename(&part, &folder).is_err() {
@@ -59,11 +68,7 @@ impl Release {
 
     /// `java` with this release's jars and a small heap, up to the main class.
     fn java(self, flags: &[&str], log4j: &str) -> Command {
-        let mut java = Command::new("java");
-        java.args(flags)
-            .arg(format!("-Dlog4j2.configurationFile={}", file(log4j)))
-            .args(["-cp", &format!("{}/*", self.jars().display())]);
-        java
+        java(flags, log4j, &format!("{}/*", self.jars().display()))
     }
 
     /// The command that runs a broker.
@@ -84,6 +89,22 @@ impl Release {
 /// A tool lives for a second or two: starting quickly is all that counts.
 const TOOL_FLAGS: &[&str] = &["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
 
+fn java(flags: &[&str], log4j: &str, jars: &str) -> Command {
+    let mut java = Command::new("java");
+    java.args(flags).arg(format!("-Dlog4j2.configurationFile={}", file(log4j))).args(["-cp", jars]);
+    java
+}
+
+/// A program of Kafka's own client libraries, whose source lies beside the pom, ready for arguments.
+pub(crate) fn program(source: &str) -> Command {
+    let release = Release::V4_3_1;
+    let (jars, streams) = (release.jars(), release.streams_jars());
+    let jars = format!("{}/*:{}/*", jars.display(), streams.display());
+    let mut java = java(TOOL_FLAGS, "tools-log4j2.properties", &jars);
+    java.arg(file(source));
+    java
+}
+
 /// One of Kafka's command-line tools, by the name of its script, ready for arguments.
 pub(crate) fn tool(name: &str) -> Command {
     let class = match name {
@@ -103,6 +124,7 @@ pub(crate) fn tool(name: &str) -> Command {
         "kafka-metadata-quorum" => "org.apache.kafka.tools.MetadataQuorumCommand",
         "kafka-producer-perf-test" => "org.apache.kafka.tools.ProducerPerformance",
         "kafka-reassign-partitions" => "org.apache.kafka.tools.reassign.ReassignPartitionsCommand",
+        "kafka-transactions" => "org.apache.kafka.tools.TransactionsCommand",
         "kafka-topics" => "org.apache.kafka.tools.TopicCommand",
         other => panic!("{other}: add its main class here"),
     };
