@@ -214,6 +214,7 @@ fn groups_config(config: &BrokerConfig) -> GroupsConfig {
         metadata_max_bytes: usize::try_from(group.offset_metadata_max_bytes).unwrap_or(0),
         offsets_retention_ms: i64::from(group.offsets_retention_minutes) * 60_000,
         offsets_check_interval: milliseconds(group.offsets_retention_check_interval_ms),
+        migration: group.group_consumer_migration_policy,
         consumer: consumer_config(config),
     }
 }

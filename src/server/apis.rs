@@ -126,7 +126,7 @@ apis! {
     OffsetCommit 2-10 Broker OneAtATime [Group Read, Topic Read] later!(api::offset_commit::handle);
     OffsetFetch 1-10 Broker OneAtATime [Group Describe, Topic Describe] later!(api::offset_fetch::handle);
     FindCoordinator 0-6 Broker OneAtATime [Group Describe, TransactionalId Describe] later!(api::find_coordinator::handle);
-    JoinGroup 0-9 Broker OneAtATime [Group Read] later!(api::join_group::handle);
+    JoinGroup 0-9 Broker OneAtATime [Group Read, Topic Describe] later!(api::join_group::handle);
     Heartbeat 0-4 Broker OneAtATime [Group Read] later!(api::heartbeat::handle);
     LeaveGroup 0-5 Broker OneAtATime [Group Read] later!(api::leave_group::handle);
     SyncGroup 0-5 Broker OneAtATime [Group Read] later!(api::sync_group::handle);
