@@ -18,6 +18,7 @@ mod admin;
 mod compaction;
 mod consume;
 mod consumer_groups;
+mod exactly_once;
 mod files;
 mod group_swaps;
 mod groups;
