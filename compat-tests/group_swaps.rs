@@ -13,7 +13,7 @@ use crate::harness::{Broker, PATIENCE};
 
 const PARTITIONS: i32 = 4;
 const SWAPS: usize = 100;
-/// A move between the protocols waits for the session of who left: two seconds each. `SWAPS` raises it.
+/// A swap between the protocols takes more than two seconds: fewer of them by default, `SWAPS` says how many.
 const SWAPS_BETWEEN_PROTOCOLS: usize = 15;
 
 fn member(broker: &Broker, protocol: &str, strategy: &str) -> BaseConsumer {
