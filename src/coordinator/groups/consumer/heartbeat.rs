@@ -12,7 +12,7 @@ use super::group::{ConsumerGroup, Patterns, epoch_record, pattern_record, target
 use super::hash::TopicHashes;
 use super::member::{ConsumerMember, MemberState, tombstones};
 use super::reconcile::{Aim, step};
-use super::regex::resolve;
+use super::regex::{Resolved, resolve};
 use super::target::{compute, target_record};
 use super::{ConsumerConfig, GroupTimes};
 use crate::coordinator::Moment;
@@ -371,11 +371,13 @@ fn match_patterns(
             records.push(pattern_record(&group.name, old, None));
             patterns.remove(old);
         }
-        bumps = updated.pattern().is_some() || member.pattern().is_some();
+        bumps = true;
         if let Some(new) = updated.pattern()
             && !patterns.contains_key(new)
         {
             let resolved = resolve(new, image, sight, now)?;
+            // What matches nothing, in the place of nothing, changes nothing: the first topic will.
+            bumps = member.pattern().is_some() || !resolved.topics.is_empty();
             records.push(pattern_record(&group.name, new, Some(&resolved)));
             patterns.insert(new.to_owned(), Arc::new(resolved));
         }
@@ -394,8 +396,8 @@ fn match_patterns(
     if !wanted.is_empty() && (!is_known || !group.patterns.is_empty() && is_stale && may_match) {
         for pattern in wanted {
             let Ok(resolved) = resolve(pattern, image, sight, now) else { continue };
-            let before = patterns.get(pattern).map(|known| &known.topics);
-            bumps |= before != Some(&resolved.topics);
+            let matches_other = |known: &Arc<Resolved>| known.topics != resolved.topics;
+            bumps |= patterns.get(pattern).map_or(!resolved.topics.is_empty(), matches_other);
             records.push(pattern_record(&group.name, pattern, Some(&resolved)));
             patterns.insert(pattern.to_owned(), Arc::new(resolved));
         }
