@@ -363,7 +363,7 @@ fn match_patterns(
     let (image, now) = (&*world.moment.image, world.moment.wall);
     let mut patterns = group.patterns.clone();
     let has_changed = member.pattern() != updated.pattern();
-    let mut bumps = false;
+    let (mut bumps, mut waits) = (false, false);
     if has_changed {
         if let Some(old) = member.pattern()
             && group.pattern_count(old) == 1
@@ -378,8 +378,13 @@ fn match_patterns(
             let resolved = resolve(new, image, sight, now)?;
             // What matches nothing, in the place of nothing, changes nothing: the first topic will.
             bumps = member.pattern().is_some() || !resolved.topics.is_empty();
-            records.push(pattern_record(&group.name, new, Some(&resolved)));
-            patterns.insert(new.to_owned(), Arc::new(resolved));
+            // Where there are names too their topics come first, and what the pattern matches with the
+            // next heartbeat, as on Apache Kafka, which matches apart from heartbeats.
+            waits = !updated.names.is_empty();
+            if !waits {
+                records.push(pattern_record(&group.name, new, Some(&resolved)));
+                patterns.insert(new.to_owned(), Arc::new(resolved));
+            }
         }
     }
     let mut wanted: BTreeSet<&str> = group.patterns_without(counted).into_keys().collect();
@@ -393,7 +398,10 @@ fn match_patterns(
         || now.0 > last_at.saturating_add(world.config.regex_refresh_interval_ms);
     let may_match = now.0 > last_at.saturating_add(MATCH_INTERVAL_MIN_MS)
         && image.offset >= world.newest_topic_at;
-    if !wanted.is_empty() && (!is_known || !group.patterns.is_empty() && is_stale && may_match) {
+    if !waits
+        && !wanted.is_empty()
+        && (!is_known || !group.patterns.is_empty() && is_stale && may_match)
+    {
         for pattern in wanted {
             let Ok(resolved) = resolve(pattern, image, sight, now) else { continue };
             let matches_other = |known: &Arc<Resolved>| known.topics != resolved.topics;

@@ -395,6 +395,17 @@ fn a_pattern_that_matches_nothing_yet_moves_no_epoch() {
 }
 
 #[test]
+fn the_topics_of_names_come_before_those_of_a_pattern() {
+    let mut story = Story::new(&[("t", 1, 2), ("foo", 2, 1)]);
+    let asked = ConsumerHeartbeat { regex: Some("foo*".to_owned()), ..joining("a", &["t"]) };
+    let told = story.ask(asked).unwrap();
+    story.hear("a", &told);
+    assert_eq!(story.has("a"), [0, 1]);
+    story.beat("a").unwrap();
+    assert_eq!(story.has("a"), [0, 1, 0]);
+}
+
+#[test]
 fn a_member_of_an_older_epoch_commits_what_it_has_had_since() {
     let mut story = Story::new(&[("t", 1, 2)]);
     story.join("a", &["t"]).unwrap();
