@@ -457,3 +457,40 @@ fn a_flush_does_not_bring_back_epochs_that_retention_has_dropped_meanwhile() {
     assert_eq!(String::from_utf8(written).unwrap(), epochs);
     assert!(epochs.lines().count() < 2 + 8, "{epochs}");
 }
+
+/// R16.
+#[test]
+fn a_roll_without_a_descriptor_is_refused_and_the_log_goes_on_when_there_is_one() {
+    const EMFILE: i32 = 24;
+    let disk = SimDisk::new(1);
+    let mut log = open(&disk, 0).unwrap();
+    let mut refused = 0;
+    for n in 0..200 {
+        let batch = Sent { base: log.end(), count: 4, producer: 0, sequence: log.end() as i32 };
+        // One failure is helped by closing what is not in use, two are not.
+        disk.inject(Fault::errno(EMFILE).on(Call::Open).path(DIR).after(n % 5).times(1 + n % 3));
+        if let Err(error) = append(&mut log, &batch) {
+            assert!(matches!(error, AppendError::NoDescriptors(_)), "{error}");
+            assert_eq!(log.offline(), None);
+            refused += 1;
+            disk.clear_faults();
+            append(&mut log, &batch).unwrap();
+        }
+        disk.clear_faults();
+        if n % 20 == 0 {
+            disk.inject(Fault::errno(EMFILE).on(Call::Open).path(DIR).times(2));
+            let flushed = flush(&mut log, &disk, FlushKind::RecoveryPoint);
+            assert_eq!(log.offline(), None, "{flushed:?}");
+            disk.clear_faults();
+        }
+        log.set_high_watermark(log.end());
+        log.publish();
+    }
+    assert!(refused > 10, "{refused} appends were refused");
+    assert!(log.views().load().segments.len() > 10);
+    let expected: Vec<_> = (0..800).map(|offset| (offset, value_at(offset))).collect();
+    assert_eq!(read_all(&log), expected);
+    log.close().unwrap();
+    drop(log);
+    assert_eq!(read_all(&open(&disk.crash(Crash::PowerLoss), 0).unwrap()), expected);
+}

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use arc_swap::ArcSwap;
 
@@ -87,9 +88,14 @@ impl Log {
         context: &OpenContext,
     ) -> Result<(Self, RecoveryReport), OpenError> {
         let disk = Arc::clone(&shared.disk);
-        disk.create_dir_all(dir).map_err(OpenError::io(dir))?;
-        let names = tidy_up(&shared, dir).map_err(OpenError::io(dir))?;
-        let (epochs, epochs_damaged) = read_epochs(&shared, dir)?;
+        let names = match tidy_up(&shared, dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                disk.create_dir_all(dir).map_err(OpenError::io(dir))?;
+                Vec::new()
+            }
+            names => names.map_err(OpenError::io(dir))?,
+        };
+        let (epochs, epochs_damaged) = read_epochs(&shared, dir, &names)?;
         let mut opening = Opening {
             context: *context,
             dir: dir.to_owned(),
@@ -103,6 +109,14 @@ impl Log {
         let mut segments = opening.segments(&names)?;
         let mut snapshots = Log::snapshot_offsets(&names);
         if opening.end < context.log_start_offset {
+            if context.clean && !segments.is_empty() {
+                // A clean stop leaves no log like that: the records are not given up for a number.
+                return Err(OpenError::Contradiction {
+                    path: dir.to_owned(),
+                    end: opening.end,
+                    start: context.log_start_offset,
+                });
+            }
             tracing::warn!(
                 log = %dir.display(), end = opening.end, start = context.log_start_offset,
                 "the log ends before its start: it begins anew there"
@@ -121,7 +135,7 @@ impl Log {
         let first = segments.first().map_or(end, |segment| segment.base_offset);
         let log_start_offset = context.log_start_offset.max(first).min(end);
         let bytes_since_index = segments.last().map_or(0, |segment| {
-            segment.size() - segment.index.last().map_or(0, |entry| entry.position)
+            segment.size().saturating_sub(segment.index.last().map_or(0, |entry| entry.position))
         });
         let flushed = if context.clean { end } else { context.recovery_point.min(end) };
         let placeholder = LogView {
@@ -223,10 +237,11 @@ impl Log {
         }
         let at = self.segments.partition_point(|s| s.base_offset <= from).saturating_sub(1);
         for segment in self.segments[at..].to_vec() {
-            let start = segment.index.lookup(segment.base_offset, from)?;
+            let start = segment.seek(from, segment.size())?;
             let mut found = Vec::new();
             segment.scan(start, segment.size(), |batch| {
-                if batch.header.has_producer_id() && batch.header.base_offset >= from {
+                // The log may begin inside a batch.
+                if batch.header.has_producer_id() && batch.header.last_offset() >= from {
                     found.push(batch);
                 }
                 false
@@ -263,9 +278,12 @@ impl Log {
             self.snapshots.iter().rev().filter(|offset| **offset <= latest).copied().collect();
         for offset in candidates {
             let path = self.dir.join(file_name(offset, SNAPSHOT));
+            let bytes = disk.read_file(&path)?.unwrap_or_default();
+            if producers_file::entries(&bytes).is_some_and(|entries| entries.is_empty()) {
+                return Ok(offset.max(self.log_start_offset));
+            }
             let written =
                 disk.info(&path)?.map_or(NO_TIMESTAMP, |info| Timestamp(info.modified_ms));
-            let bytes = disk.read_file(&path)?.unwrap_or_default();
             if let Some(producers) = producers_file::decode(&bytes, written.min(now)) {
                 self.producers = producers;
                 return Ok(offset.max(self.log_start_offset));
@@ -291,8 +309,23 @@ pub(super) fn marker(bytes: &[u8]) -> Option<(bool, i32)> {
     Some((aborted, coordinator_epoch(record.value?)?))
 }
 
-fn read_epochs(shared: &LogShared, dir: &Path) -> Result<(Epochs, bool), OpenError> {
+fn read_epochs(
+    shared: &LogShared,
+    dir: &Path,
+    names: &[String],
+) -> Result<(Epochs, bool), OpenError> {
     let path = dir.join(EPOCHS_FILE);
+    // A log of one empty segment has no epoch yet.
+    if !names.iter().any(|name| name == EPOCHS_FILE) {
+        let has_records = names.iter().filter_map(|name| offset_of(name, LOG)).any(|base| {
+            let info = shared.disk.info(&dir.join(file_name(base, LOG)));
+            info.is_ok_and(|info| info.is_some_and(|info| info.len > 0))
+        });
+        if has_records {
+            tracing::warn!(file = %path.display(), "no leader epochs, taken from the log");
+        }
+        return Ok((Epochs::default(), has_records));
+    }
     let bytes = shared.disk.read_file(&path).map_err(OpenError::io(&path))?;
     let Some(bytes) = bytes else { return Ok((Epochs::default(), false)) };
     match std::str::from_utf8(&bytes).ok().and_then(Epochs::from_text) {
@@ -420,12 +453,16 @@ impl Opening {
         let mut segments: Vec<Arc<Segment>> = Vec::new();
         for (at, base) in bases.iter().enumerate() {
             let next = bases.get(at + 1).copied();
-            let (segment, sound) =
-                Segment::over(&self.shared.disk, &self.shared.files, &self.dir, *base)
-                    .map_err(OpenError::io(&self.dir))?;
-            let path = segment.path();
+            let path = self.dir.join(file_name(*base, LOG));
             let info = disk.info(&path).map_err(OpenError::io(&path))?;
-            segment.set_size(info.map_or(0, |info| u32::try_from(info.len).unwrap_or(u32::MAX)));
+            let size = info.map_or(0, |info| u32::try_from(info.len).unwrap_or(u32::MAX));
+            let (disk, files) = (&self.shared.disk, &self.shared.files);
+            let (segment, sound) = if size == 0 && self.context.clean {
+                (Segment::over_empty(disk, files, &self.dir, *base), true)
+            } else {
+                Segment::over(disk, files, &self.dir, *base).map_err(OpenError::io(&self.dir))?
+            };
+            segment.set_size(size);
             self.segment(&segment, sound, next)?;
             self.check_seam(&segment, next)?;
             segments.push(Arc::new(segment));
@@ -483,12 +520,16 @@ impl Opening {
         if let Some(last) = segment.time_index.last() {
             let offset = segment.base_offset + i64::from(last.relative_offset);
             segment.set_max_timestamp(last.timestamp, offset);
+            segment.max_timestamp_is_indexed.store(true, Ordering::Release);
         }
         let mut end = segment.base_offset;
         if let Some(next) = next {
             end = next;
         } else {
-            let from = segment.index.last().map_or(0, |entry| entry.position);
+            let last = segment.index.last().map_or(segment.base_offset, |entry| {
+                segment.base_offset + i64::from(entry.relative_offset)
+            });
+            let from = segment.seek(last, segment.size()).map_err(io)?;
             let (mut latest, mut at) = segment.max_timestamp();
             segment
                 .scan(from, segment.size(), |batch| {
@@ -580,8 +621,11 @@ impl Opening {
                     break;
                 }
             };
+            // Only compaction leaves out offsets.
+            let follows = self.config.rules.compacted || header.base_offset == end;
             if header.base_offset < segment.base_offset.max(end)
                 || header.last_offset() < header.base_offset
+                || (!follows && end != Offset::MIN && may_cut)
             {
                 bad = Some(format!("offset {} after {end}", header.base_offset));
                 break;
@@ -651,7 +695,7 @@ impl Opening {
 fn offset_of_time(segment: &Segment, entry: Option<TimeEntry>, from: u32) -> io::Result<u32> {
     let Some(entry) = entry else { return Ok(0) };
     let offset = segment.base_offset + i64::from(entry.relative_offset);
-    Ok(segment.index.lookup(segment.base_offset, offset)?.min(from))
+    Ok(segment.seek(offset, segment.size())?.min(from))
 }
 
 /// Drops the last time entry if its batch, which lies before byte `from`, has another time.
