@@ -23,6 +23,7 @@ mod groups;
 mod kcat;
 mod kills;
 mod moves;
+mod old_clients;
 mod produce;
 mod swap;
 mod swap_state;

@@ -33,28 +33,11 @@ impl Release {
 
     /// The folder of its jars, fetched when they are not there.
     fn jars(self) -> PathBuf {
-        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-        let _guard = ONE_AT_A_TIME.lock();
-        let folder = cache().join(format!("jars-{}", self.version()));
-        if folder.is_dir() {
-            return folder;
-        }
-        let part = cache().join(format!("jars-{}.{}", self.version(), std::process::id()));
-        let mut maven = Command::new("mvn");
-        maven
-            .args(["--batch-mode", "--quiet", "--file", &file("pom.xml")])
-            .args(["dependency:copy-dependencies", "-DincludeScope=runtime"])
-            .arg(format!("-DoutputDirectory={}", part.display()))
-            .arg(format!("-Dkafka={}", self.version()));
-        if self == Self::V4_3_1 {
-            maven.arg("-Ptools");
-        }
-        process::run(maven, b"", PATIENCE * 10).ok();
-        // Another process may have been faster; its folder is as good as this one.
-        if fs::rename(&part, &folder).is_err() {
-            fs::remove_dir_all(&part).unwrap();
-        }
-        folder
+        let kafka = format!("-Dkafka={}", self.version());
+        let tools = (self == Self::V4_3_1).then_some("-Ptools");
+        let mut arguments = vec![&*kafka];
+        arguments.extend(tools);
+        fetched(&format!("jars-{}", self.version()), "pom.xml", &arguments)
     }
 
     /// `java` with this release's jars and a small heap, up to the main class.
@@ -79,6 +62,37 @@ impl Release {
         java.args(["kafka.tools.StorageTool", "format"]);
         java
     }
+}
+
+/// The folder of the jars of an older release's console clients. From 3.9 on they are `in_tools`.
+pub(crate) fn old_client_jars(version: &str, scala: &str, in_tools: bool) -> PathBuf {
+    let (kafka, scala) = (format!("-Dkafka={version}"), format!("-Dscala={scala}"));
+    let mut arguments = vec![&*kafka, &scala];
+    arguments.extend(in_tools.then_some("-Ptools"));
+    fetched(&format!("old-clients-{version}"), "old-clients.xml", &arguments)
+}
+
+/// What Maven fetches for the project in `pom`, kept in a folder of the cache.
+fn fetched(name: &str, pom: &str, arguments: &[&str]) -> PathBuf {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _guard = ONE_AT_A_TIME.lock();
+    let folder = cache().join(name);
+    if folder.is_dir() {
+        return folder;
+    }
+    let part = cache().join(format!("{name}.{}", std::process::id()));
+    let mut maven = Command::new("mvn");
+    maven
+        .args(["--batch-mode", "--quiet", "--file", &file(pom)])
+        .args(["dependency:copy-dependencies", "-DincludeScope=runtime"])
+        .arg(format!("-DoutputDirectory={}", part.display()))
+        .args(arguments);
+    process::run(maven, b"", PATIENCE * 10).ok();
+    // Another process may have been faster; its folder is as good as this one.
+    if fs::rename(&part, &folder).is_err() {
+        fs::remove_dir_all(&part).unwrap();
+    }
+    folder
 }
 
 /// A tool lives for a second or two: starting quickly is all that counts.

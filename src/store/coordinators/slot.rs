@@ -219,6 +219,7 @@ impl<S: Shard> Slot<S> {
         let release = match &mut *state {
             State::Active(active) => {
                 let mut round = self.begin();
+                self.handle_due(active, &mut round);
                 for (command, reply) in brought {
                     let ticket = Ticket(active.next_ticket);
                     active.next_ticket += 1;
@@ -246,16 +247,22 @@ impl<S: Shard> Slot<S> {
         let mut state = self.state.lock();
         let State::Active(active) = &mut *state else { return };
         let mut round = self.begin();
+        self.handle_due(active, &mut round);
+        let release = self.end(&mut state, round);
+        drop(state);
+        self.let_go(release);
+    }
+
+    /// What is due comes before what is brought: however late a timer wakes, a command finds no
+    /// session that is over.
+    fn handle_due(&self, active: &mut Active<S>, round: &mut Round<S>) {
         for _ in 0..DEADLINES_A_ROUND {
             if active.shard.deadline().is_none_or(|deadline| deadline > round.moment.now) {
                 break;
             }
             let decision = active.shard.on_deadline(&round.moment);
-            self.absorb(active, &mut round, decision);
+            self.absorb(active, round, decision);
         }
-        let release = self.end(&mut state, round);
-        drop(state);
-        self.let_go(release);
     }
 
     /// Wakes the shard at its deadlines, for as long as it is active.
