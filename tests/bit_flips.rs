@@ -239,19 +239,28 @@ const BASE_OFFSET: std::ops::Range<usize> = 0..8;
 fn recovery_notices_a_flipped_bit_in_any_byte_of_a_segment_past_the_recovery_point() {
     let files = stopped();
     let truth = truth(&files);
+    let active = files.iter().rposition(|(path, _)| path.to_string_lossy().ends_with(".log"));
+    let mut moved = 0;
     each_byte(&files, ".log", |file, position| {
         let (path, bytes) = &files[file];
         let at = format!("{}, byte {position}", path.display());
         let disk = disk_with(&flipped(&files, file, position));
         let mut log = open(&disk, &context(false, 0, START), false).expect(&at);
+        let (in_batch, from) = in_batch(bytes, position);
+        let is_last = Some(file) == active && batch::batches(&bytes[from..]).count() == 1;
+        if is_last && BASE_OFFSET.contains(&in_batch) && log.end() > truth.end {
+            // No CRC covers the offset, and it leaves a gap as compaction does.
+            moved += 1;
+            return;
+        }
         let seen = see(&log).expect(&at);
         assert!(truth.records.starts_with(&seen.records), "{at}: another record");
         // Nothing but the file of epochs knows a batch's epoch: recovery believes the batch.
         let is_noticed = seen.end < truth.end;
-        let (in_batch, _) = in_batch(bytes, position);
         assert_eq!(is_noticed, !LEADER_EPOCH.contains(&in_batch), "{at}");
         log.close().expect(&at);
     });
+    assert!(moved <= BASE_OFFSET.len() / 2, "one that moves too far for its file is noticed");
 }
 
 #[test]
@@ -428,11 +437,25 @@ fn the_check_finds_a_flipped_bit_in_every_byte_but_those_that_nothing_covers() {
             if findings == 0 {
                 let told = nothing_tells(path, bytes, position);
                 assert!(told, "{}, byte {position} of {}", path.display(), bytes.len());
-                let kind = path.extension().or(path.file_name()).unwrap().to_string_lossy();
-                *unseen.entry(kind.into_owned()).or_default() += 1;
+                // Segments and snapshots are named by their offsets, the others speak for themselves.
+                let name = path.file_name().unwrap().to_string_lossy();
+                let kind = name.trim_start_matches(|digit: char| digit.is_ascii_digit());
+                *unseen.entry(kind.to_owned()).or_default() += 1;
             }
         }
     }
-    assert!(!unseen.contains_key("log") && !unseen.contains_key("snapshot"), "{unseen:?}");
-    assert!(unseen.contains_key("meta.properties"), "the list is no longer than it must be");
+    // No more than the list has, and no less.
+    let kinds: Vec<_> = unseen.keys().map(String::as_str).collect();
+    let listed = [
+        ".index",
+        ".kafka_cleanshutdown",
+        ".timeindex",
+        CLEANER_OFFSETS,
+        LOG_START_OFFSETS,
+        "meta.properties",
+        "partition.metadata",
+        RECOVERY_POINTS,
+        HIGH_WATERMARKS,
+    ];
+    assert_eq!(kinds, listed, "{unseen:?}");
 }

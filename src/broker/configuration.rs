@@ -173,6 +173,7 @@ pub fn settings(config: BrokerConfig, open_files: u64) -> BrokerSettings {
                 as usize,
             auto_create_topics: config.log.auto_create_topics_enable,
             max_request_partitions: config.network.max_request_partition_size_limit,
+            unstable_api_versions: config.network.unstable_api_versions_enable,
             authorizer: config.authorizer().map(|told| Authorizer {
                 super_users: told.super_users,
                 allows_without_acl: told.allow_everyone_if_no_acl_found,
@@ -213,6 +214,7 @@ fn groups_config(config: &BrokerConfig) -> GroupsConfig {
         metadata_max_bytes: usize::try_from(group.offset_metadata_max_bytes).unwrap_or(0),
         offsets_retention_ms: i64::from(group.offsets_retention_minutes) * 60_000,
         offsets_check_interval: milliseconds(group.offsets_retention_check_interval_ms),
+        migration: group.group_consumer_migration_policy,
         consumer: consumer_config(config),
     }
 }

@@ -153,6 +153,18 @@ impl LazyFile {
         }
     }
 
+    /// What is in it, if it exists.
+    pub fn read(&self) -> io::Result<Option<Vec<u8>>> {
+        self.disk.read_file(&self.path())
+    }
+
+    /// Replaces it in one step, durably; see [`Disk::replace_file`].
+    pub fn replace(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut state = self.state.lock();
+        state.1 = Weak::new(); // Of the file that was.
+        self.disk.replace_file(&state.0, bytes)
+    }
+
     /// Removes it, if it exists. Where others `still_read` it, it stays open to them.
     pub fn remove(&self, still_read: bool) -> io::Result<()> {
         if still_read && let Some(file) = self.open_existing()? {

@@ -303,6 +303,11 @@ impl<E: Entry> Index<E> {
     pub fn retain_trusted(&self, is_before: impl Fn(E) -> bool) -> io::Result<Option<E>> {
         self.write_out()?;
         let mut state = self.state.write();
+        if state.in_file == 0 {
+            // One that must be rebuilt stays recognizable as such until it is closed.
+            state.last = None;
+            return Ok(None);
+        }
         let file = self.file.open(true)?;
         let mut bytes = vec![0; TRUSTED_READ_ENTRIES * E::LEN];
         let (mut kept, mut last) = (0u32, None::<E>);

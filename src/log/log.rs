@@ -228,7 +228,7 @@ impl Log {
         now: Timestamp,
     ) -> Result<Option<VerificationGuard>, AppendError> {
         self.check_online()?;
-        self.producers.check_epoch(header)?;
+        self.producers.check_epoch(header.producer_id, header.producer_epoch)?;
         let producer = self.producers.get(header.producer_id);
         if producer.is_some_and(|known| known.is_in_transaction(header.producer_epoch)) {
             return Ok(None);
@@ -304,16 +304,27 @@ impl Log {
         now: Timestamp,
     ) -> Result<Appended, AppendError> {
         self.check_online()?;
-        self.producers.check_epoch(header)?;
-        let producer_id = header.producer_id;
-        let known = self.producers.get(producer_id);
-        if header.attributes.is_transactional()
-            && !known.is_some_and(|known| known.is_in_transaction(header.producer_epoch))
-            && !self.verifications.is_open(producer_id)
-        {
-            return Err(ProducerError::NotInTransaction { producer_id }.into());
+        if header.attributes.is_transactional() {
+            self.check_own_transaction(header.producer_id, header.producer_epoch)?;
+        } else {
+            self.producers.check_epoch(header.producer_id, header.producer_epoch)?;
         }
         self.append_data(batch, header, epoch, now)
+    }
+
+    /// Whether a coordinator of this broker may append in a transaction of this producer.
+    pub fn check_own_transaction(
+        &self,
+        producer_id: ProducerId,
+        epoch: ProducerEpoch,
+    ) -> Result<(), ProducerError> {
+        self.producers.check_epoch(producer_id, epoch)?;
+        let known = self.producers.get(producer_id);
+        let is_open = known.is_some_and(|known| known.is_in_transaction(epoch));
+        if !is_open && !self.verifications.is_open(producer_id) {
+            return Err(ProducerError::NotInTransaction { producer_id });
+        }
+        Ok(())
     }
 
     fn append_data(
@@ -812,7 +823,8 @@ impl Log {
     pub(super) fn finish_txn(&mut self, txn: &CompletedTxn) -> io::Result<()> {
         if txn.aborted {
             let entry = self.producers.aborted_entry(txn);
-            self.active().txn_index.push(&entry)?;
+            // Below a recovery point the index is believed, and the lack of one too.
+            self.dir_changes += u64::from(self.active().txn_index.push(&entry)?);
         }
         self.producers.complete(txn);
         Ok(())

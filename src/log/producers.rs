@@ -11,8 +11,8 @@ use super::marker::Marker;
 use super::txn_index::AbortedTxn;
 use crate::record::BatchHeader;
 use crate::types::{
-    ErrorCode, NO_PRODUCER_EPOCH, NO_SEQUENCE, Offset, ProducerEpoch, ProducerId, Sequence,
-    Timestamp,
+    ErrorCode, NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_SEQUENCE, Offset, ProducerEpoch, ProducerId,
+    Sequence, Timestamp,
 };
 
 /// How many batches of a producer are remembered (Kafka 4.4
@@ -245,14 +245,16 @@ impl Producers {
         matches!(self.decide(header), Ok(Verdict::Duplicate(_)))
     }
 
-    /// Judges a batch that a coordinator made, which has no sequence; changes nothing.
-    pub fn check_epoch(&self, header: &BatchHeader) -> Result<(), ProducerError> {
-        match self.by_id.get(&header.producer_id) {
-            Some(producer)
-                if header.has_producer_id() && header.producer_epoch < producer.epoch =>
-            {
-                let (epoch, current) = (header.producer_epoch, producer.epoch);
-                Err(ProducerError::Fenced { producer_id: header.producer_id, epoch, current })
+    /// Judges the producer of a batch that a coordinator made, which has no sequence; changes
+    /// nothing.
+    pub fn check_epoch(
+        &self,
+        producer_id: ProducerId,
+        epoch: ProducerEpoch,
+    ) -> Result<(), ProducerError> {
+        match self.by_id.get(&producer_id) {
+            Some(producer) if producer_id != NO_PRODUCER_ID && epoch < producer.epoch => {
+                Err(ProducerError::Fenced { producer_id, epoch, current: producer.epoch })
             }
             _ => Ok(()),
         }

@@ -30,6 +30,7 @@ use super::log::{EPOCHS_FILE, Log, LogShared};
 use super::producers::Producers;
 use super::producers_file;
 use super::segment::Segment;
+use super::txn_index::AbortedTxn;
 use super::verification::Verifications;
 use super::view::LogView;
 use crate::record::control::{ControlType, coordinator_epoch};
@@ -105,6 +106,8 @@ impl Log {
             report: RecoveryReport::default(),
             end: context.log_start_offset,
             unindexed: BTreeMap::new(),
+            below: Vec::new(),
+            gap: None,
         };
         let mut segments = opening.segments(&names)?;
         let mut snapshots = Log::snapshot_offsets(&names);
@@ -127,11 +130,12 @@ impl Log {
             opening.epochs.clear();
             opening.end = context.log_start_offset;
         }
-        for offset in snapshots.extract_if(.., |offset| *offset > opening.end) {
+        let told_by_all = opening.gap.unwrap_or(opening.end).min(opening.end);
+        for offset in snapshots.extract_if(.., |offset| *offset > told_by_all) {
             let path = dir.join(file_name(offset, SNAPSHOT));
             disk.remove_file(&path).map_err(OpenError::io(path))?;
         }
-        let Opening { shared, epochs, report, end, unindexed, .. } = opening;
+        let Opening { shared, epochs, report, end, unindexed, below, .. } = opening;
         let first = segments.first().map_or(end, |segment| segment.base_offset);
         let log_start_offset = context.log_start_offset.max(first).min(end);
         let bytes_since_index = segments.last().map_or(0, |segment| {
@@ -171,6 +175,7 @@ impl Log {
             is_being_cleaned: false,
         };
         log.finish_open(context, epochs_damaged, &unindexed).map_err(OpenError::io(dir))?;
+        log.finish_indexes(&below).map_err(OpenError::io(dir))?;
         Ok((log, report))
     }
 
@@ -208,6 +213,23 @@ impl Log {
         Ok(())
     }
 
+    /// Makes the indexes of segments below the recovery point durable, which no later flush would
+    /// do. Those of aborted transactions are made first: once the others are whole, all are believed.
+    fn finish_indexes(&mut self, below: &[Offset]) -> io::Result<()> {
+        let is_below = |segment: &&Arc<Segment>| below.contains(&segment.base_offset);
+        let segments: Vec<_> = self.segments.iter().filter(is_below).cloned().collect();
+        if segments.is_empty() {
+            return Ok(());
+        }
+        for segment in &segments {
+            segment.index.close()?;
+            segment.time_index.close()?;
+            segment.index.sync()?;
+            segment.time_index.sync()?;
+        }
+        Ok(())
+    }
+
     /// The epochs as the batches have them.
     fn rebuild_epochs(&mut self) -> io::Result<()> {
         let mut epochs = Epochs::default();
@@ -229,8 +251,25 @@ impl Log {
         now: Timestamp,
         unindexed: &BTreeMap<Offset, Offset>,
     ) -> io::Result<()> {
-        self.producers.clear();
+        let mut aborted = BTreeMap::from_iter(unindexed.keys().map(|base| (*base, Vec::new())));
         let latest = unindexed.values().min().copied().unwrap_or(Offset::MAX);
+        self.replay_producers(now, latest, &mut aborted)?;
+        for segment in &self.segments {
+            let Some(from) = unindexed.get(&segment.base_offset) else { continue };
+            let found = aborted.remove(&segment.base_offset).unwrap_or_default();
+            segment.txn_index.rebuild(*from, &found)?;
+        }
+        Ok(())
+    }
+
+    /// The same, but for the indexes: what was aborted in the segments named in `aborted`.
+    fn replay_producers(
+        &mut self,
+        now: Timestamp,
+        latest: Offset,
+        aborted: &mut BTreeMap<Offset, Vec<AbortedTxn>>,
+    ) -> io::Result<()> {
+        self.producers.clear();
         let from = self.load_snapshot(latest, now)?;
         if from >= self.end {
             return Ok(());
@@ -246,7 +285,6 @@ impl Log {
                 }
                 false
             })?;
-            let unindexed_from = unindexed.get(&segment.base_offset).copied();
             for batch in found {
                 if !batch.header.attributes.is_control() {
                     self.producers.apply(&batch.header, now);
@@ -254,17 +292,13 @@ impl Log {
                 }
                 let mut bytes = vec![0; batch.header.size()];
                 segment.file()?.read_at(&mut bytes, u64::from(batch.position))?;
-                let Some((aborted, epoch)) = marker(&bytes) else { continue };
-                if let Some(txn) = self.producers.apply_marker(&batch.header, epoch, aborted, now) {
-                    let wants_index = unindexed_from.is_some_and(|from| txn.last_offset >= from);
-                    if aborted && wants_index {
-                        segment.txn_index.push(&self.producers.aborted_entry(&txn))?;
+                let Some((aborts, epoch)) = marker(&bytes) else { continue };
+                if let Some(txn) = self.producers.apply_marker(&batch.header, epoch, aborts, now) {
+                    if aborts && let Some(aborted) = aborted.get_mut(&segment.base_offset) {
+                        aborted.push(self.producers.aborted_entry(&txn));
                     }
                     self.producers.complete(&txn);
                 }
-            }
-            if unindexed_from.is_some_and(|_| segment.base_offset < self.recovery_point) {
-                segment.txn_index.sync()?;
             }
         }
         Ok(())
@@ -374,6 +408,7 @@ fn tidy_up(shared: &LogShared, dir: &Path) -> io::Result<Vec<String>> {
         if name.ends_with(CLEANED)
             || (name.ends_with(DELETED) && !is_snapshot_of_metadata)
             || name == "leader-epoch-checkpoint.tmp"
+            || name.ends_with(".txnindex.tmp")
         {
             disk.remove_file(&path)?;
         } else if let Some(offset) = offset_with(name, SWAP)
@@ -435,6 +470,11 @@ struct Opening {
     /// By the base offset of a segment: from this offset on, the index of its aborted transactions
     /// is to be made anew.
     unindexed: BTreeMap<Offset, Offset>,
+    /// The base offsets of the segments among these that lie below the recovery point.
+    below: Vec<Offset>,
+    /// Where records may have been torn off at the end of a file: a snapshot from behind may tell of
+    /// them, and what it tells may be neither repeated nor ended by what is left.
+    gap: Option<Offset>,
 }
 
 impl Opening {
@@ -463,8 +503,9 @@ impl Opening {
                 Segment::over(disk, files, &self.dir, *base).map_err(OpenError::io(&self.dir))?
             };
             segment.set_size(size);
+            let named = segment.last_indexed();
             self.segment(&segment, sound, next)?;
-            self.check_seam(&segment, next)?;
+            self.check_seam(&segment, named, next)?;
             segments.push(Arc::new(segment));
             if self.report.cut.is_some() {
                 self.drop_rest(&bases[at + 1..])?;
@@ -475,12 +516,24 @@ impl Opening {
     }
 
     /// Past the recovery point a segment may have lost its tail, at the end of a batch, while the
-    /// next one did not: that is a torn tail too. Where segments were compacted a gap means nothing.
-    fn check_seam(&mut self, segment: &Segment, next: Option<Offset>) -> Result<(), OpenError> {
-        let Some(next) = next.filter(|next| *next > self.end) else { return Ok(()) };
+    /// next one did not. That alone is no torn tail: a log that is compacted, or was, or follows one
+    /// that was, has gaps. It is one where the indexes, as they were `named` before they were cut,
+    /// lead to a record in the gap: what the cleaner leaves out, it leaves out of the indexes too.
+    fn check_seam(
+        &mut self,
+        segment: &Segment,
+        named: Option<Offset>,
+        next: Option<Offset>,
+    ) -> Result<(), OpenError> {
         let recovery_point = self.context.recovery_point;
-        let may_lack = !self.context.clean && next > recovery_point;
-        if !may_lack || self.config.rules.compacted || self.report.cut.is_some() {
+        let Some(next) = next.filter(|next| *next > recovery_point && !self.context.clean) else {
+            return Ok(());
+        };
+        if self.end >= next || self.config.rules.compacted || self.report.cut.is_some() {
+            return Ok(());
+        }
+        if named.is_none_or(|named| !(self.end..next).contains(&named)) {
+            self.gap = self.gap.or(Some(self.end));
             return Ok(());
         }
         let (path, position) = (segment.path(), u64::from(segment.size()));
@@ -507,13 +560,12 @@ impl Opening {
         let io = |error| OpenError::io(segment.path())(error);
         if past || !sound || may_lack_entries {
             let from = self.trusted(segment, sound).map_err(io)?;
-            self.check(segment, from, past)?;
-            segment.index.close().map_err(io)?;
-            segment.time_index.close().map_err(io)?;
-            if !past {
-                // No later flush would: it is below the recovery point.
-                segment.index.sync().map_err(io)?;
-                segment.time_index.sync().map_err(io)?;
+            self.check(segment, from, next, past)?;
+            if past {
+                segment.index.close().map_err(io)?;
+                segment.time_index.close().map_err(io)?;
+            } else {
+                self.below.push(segment.base_offset);
             }
             return Ok(());
         }
@@ -571,13 +623,11 @@ impl Opening {
                 segment.index.truncate(|e| e.position < entry.position)?;
                 segment.time_index.retain_trusted(|e| e.relative_offset < first)?;
                 drop_torn_time(segment, entry.position)?;
-                segment.txn_index.truncate(batch.base_offset)?;
                 return Ok((entry.position, batch.base_offset));
             }
         }
         segment.index.retain_trusted(|_| false)?;
         segment.time_index.retain_trusted(|_| false)?;
-        segment.txn_index.reset()?;
         Ok((0, segment.base_offset))
     }
 
@@ -587,6 +637,7 @@ impl Opening {
         &mut self,
         segment: &Segment,
         (from, from_offset): (u32, Offset),
+        next: Option<Offset>,
         may_cut: bool,
     ) -> Result<(), OpenError> {
         let path = segment.path();
@@ -621,11 +672,13 @@ impl Opening {
                     break;
                 }
             };
-            // Only compaction leaves out offsets.
-            let follows = self.config.rules.compacted || header.base_offset == end;
+            // A gap is fine: the log may have been compacted before.
+            let leaves_gap = end != Offset::MIN && header.base_offset > end;
             if header.base_offset < segment.base_offset.max(end)
                 || header.last_offset() < header.base_offset
-                || (!follows && end != Offset::MIN && may_cut)
+                || (may_cut && header.last_offset() > segment.last_possible())
+                || (leaves_gap
+                    && is_contradicted(&*file, position, size, &header, end, next).map_err(io)?)
             {
                 bad = Some(format!("offset {} after {end}", header.base_offset));
                 break;
@@ -749,6 +802,29 @@ fn read_batch(
     }
     let checked = BatchView::first(bytes).and_then(|view| view.check_crc());
     Ok(checked.map(|()| header).map_err(|error| error.to_string()))
+}
+
+/// Whether what is behind a batch, which leaves a gap behind offset `end`, belongs into that gap or
+/// into the batch: the offset of the batch, which no CRC covers, is the false one of the two.
+fn is_contradicted(
+    file: &dyn crate::env::File,
+    position: u32,
+    size: u32,
+    header: &crate::record::BatchHeader,
+    end: Offset,
+    next: Option<Offset>,
+) -> io::Result<bool> {
+    let is_before = |offset: Offset| (end..=header.last_offset()).contains(&offset);
+    let behind = position + header.size() as u32;
+    let mut head = [0; HEADER_LEN];
+    if (size - behind) as usize >= HEADER_LEN
+        && file.read_at(&mut head, u64::from(behind))? == HEADER_LEN
+        && is_before(crate::record::BatchHeader::read(&head).base_offset)
+    {
+        // It is not believed before its CRC is right.
+        return Ok(read_batch(file, behind, size, &mut Vec::new())?.is_ok());
+    }
+    Ok(next.is_some_and(is_before))
 }
 
 /// Counts valid batches behind a bad one, as far as lengths lead from one to the next.

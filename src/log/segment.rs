@@ -273,6 +273,19 @@ impl Segment {
         )
     }
 
+    /// The last offset that its indexes name.
+    pub(super) fn last_indexed(&self) -> Option<Offset> {
+        let by_offset = self.index.last().map(|entry| entry.relative_offset);
+        let by_time = self.time_index.last().map(|entry| entry.relative_offset);
+        by_offset.max(by_time).map(|relative| self.base_offset + i64::from(relative))
+    }
+
+    /// The last offset that it may hold: relative to the first it fits the indexes (Kafka 4.4
+    /// `LogSegment.canConvertToRelativeOffset`).
+    pub(super) fn last_possible(&self) -> Offset {
+        self.base_offset.saturating_add(i64::from(i32::MAX))
+    }
+
     /// The batch that holds `offset`, or the first behind it, below byte `end`.
     pub fn locate(&self, offset: Offset, end: u32) -> io::Result<Option<Located>> {
         if end == 0 {

@@ -90,11 +90,12 @@ impl TxnIndex {
         Ok(entries)
     }
 
-    /// Adds an entry.
-    pub fn push(&self, entry: &AbortedTxn) -> io::Result<()> {
+    /// Adds an entry; whether it is the first, whose file is new: then its name is not durable yet.
+    pub fn push(&self, entry: &AbortedTxn) -> io::Result<bool> {
         let file = self.file.open(true)?;
         let position = file.len()?;
-        file.write_at(&[IoSlice::new(&entry.write())], position)
+        file.write_at(&[IoSlice::new(&entry.write())], position)?;
+        Ok(position == 0)
     }
 
     /// Drops the transactions that end at or after `offset`, and whatever follows an entry that
@@ -103,25 +104,19 @@ impl TxnIndex {
         let Some(file) = self.file.open_existing()? else { return Ok(()) };
         let mut bytes = vec![0; usize::try_from(file.len()?).unwrap_or(usize::MAX)];
         file.read_at(&mut bytes, 0)?;
-        let mut last = Offset::MIN;
-        let keep = bytes
-            .chunks(AbortedTxn::LEN)
-            .map_while(AbortedTxn::read)
-            .take_while(|entry| {
-                let follows = entry.last_offset > last && entry.first_offset < entry.last_offset;
-                last = entry.last_offset;
-                follows && entry.last_offset < offset
-            })
-            .count();
-        file.set_len((keep * AbortedTxn::LEN) as u64)
+        file.set_len((sound(&bytes, offset) * AbortedTxn::LEN) as u64)
     }
 
-    /// Drops all entries.
-    pub fn reset(&self) -> io::Result<()> {
-        match self.file.open_existing()? {
-            Some(file) => file.set_len(0),
-            None => Ok(()),
+    /// Makes the index anew: what it has of transactions that end below `from`, then `found`. In one
+    /// step, so that a power loss never leaves a part: below a recovery point it is believed.
+    pub fn rebuild(&self, from: Offset, found: &[AbortedTxn]) -> io::Result<()> {
+        let before = self.file.read()?.unwrap_or_default();
+        let keep = sound(&before, from);
+        let mut bytes = before[..keep * AbortedTxn::LEN].to_vec();
+        for entry in found.iter().filter(|entry| entry.last_offset >= from) {
+            bytes.extend_from_slice(&entry.write());
         }
+        if bytes == before { Ok(()) } else { self.file.replace(&bytes) }
     }
 
     /// Makes the file durable, if there is one.
@@ -131,4 +126,17 @@ impl TxnIndex {
             None => Ok(()),
         }
     }
+}
+
+/// How many entries from the first on are of transactions that end below `offset`, and follow one
+/// another as ours do.
+fn sound(bytes: &[u8], offset: Offset) -> usize {
+    let mut last = Offset::MIN;
+    let entries = bytes.chunks(AbortedTxn::LEN).map_while(AbortedTxn::read);
+    let follows = |entry: &AbortedTxn| {
+        let follows = entry.last_offset > last && entry.first_offset < entry.last_offset;
+        last = entry.last_offset;
+        follows && entry.last_offset < offset
+    };
+    entries.take_while(follows).count()
 }

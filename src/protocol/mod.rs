@@ -11,6 +11,7 @@ pub mod header;
 pub mod messages;
 pub mod own;
 pub mod own_offsets;
+pub mod own_transactions;
 pub mod produce;
 pub mod shape;
 pub mod shapes;

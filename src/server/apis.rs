@@ -37,6 +37,8 @@ pub struct Api {
     pub min_version: i16,
     /// Its newest version here.
     pub max_version: i16,
+    /// Its newest version where `unstable.api.versions.enable` is set.
+    pub max_unstable_version: i16,
     /// Where.
     pub on: On,
     /// In which order.
@@ -48,9 +50,14 @@ pub struct Api {
 }
 
 impl Api {
+    /// Its newest version, with or without those that are still in development.
+    pub fn newest(&self, with_unstable: bool) -> i16 {
+        if with_unstable { self.max_unstable_version } else { self.max_version }
+    }
+
     /// Whether it is served at this version.
-    pub fn serves(&self, version: i16) -> bool {
-        (self.min_version..=self.max_version).contains(&version)
+    pub fn serves(&self, version: i16, with_unstable: bool) -> bool {
+        (self.min_version..=self.newest(with_unstable)).contains(&version)
     }
 }
 
@@ -93,7 +100,7 @@ macro_rules! later {
 
 macro_rules! apis {
     ($(
-        $name:ident $min:literal-$max:literal $on:ident $order:ident
+        $name:ident $min:literal-$max:literal $(($unstable:literal))? $on:ident $order:ident
         [$($kind:ident $operation:ident),*] $handler:expr;
     )*) => {
         /// Everything that is served, in the order of the numbers.
@@ -101,6 +108,7 @@ macro_rules! apis {
             key: key::$name,
             min_version: $min,
             max_version: $max,
+            max_unstable_version: [$($unstable,)? $max][0],
             on: On::$on,
             order: Order::$order,
             authorizes: &[$((ResourceKind::$kind, Operation::$operation)),*],
@@ -110,7 +118,7 @@ macro_rules! apis {
 }
 
 apis! {
-    // API, versions, listeners, order, [rights], handler
+    // API, versions (the newest unstable one), listeners, order, [rights], handler
     Produce 3-13 Broker Pipelined [Topic Write, TransactionalId Write] api::produce::handle;
     Fetch 4-18 Broker OneAtATime [Topic Read, Cluster ClusterAction] api::fetch::handle;
     ListOffsets 1-11 Broker OneAtATime [Topic Describe] now!(api::list_offsets::handle);
@@ -118,7 +126,7 @@ apis! {
     OffsetCommit 2-10 Broker OneAtATime [Group Read, Topic Read] later!(api::offset_commit::handle);
     OffsetFetch 1-10 Broker OneAtATime [Group Describe, Topic Describe] later!(api::offset_fetch::handle);
     FindCoordinator 0-6 Broker OneAtATime [Group Describe, TransactionalId Describe] later!(api::find_coordinator::handle);
-    JoinGroup 0-9 Broker OneAtATime [Group Read] later!(api::join_group::handle);
+    JoinGroup 0-9 Broker OneAtATime [Group Read, Topic Describe] later!(api::join_group::handle);
     Heartbeat 0-4 Broker OneAtATime [Group Read] later!(api::heartbeat::handle);
     LeaveGroup 0-5 Broker OneAtATime [Group Read] later!(api::leave_group::handle);
     SyncGroup 0-5 Broker OneAtATime [Group Read] later!(api::sync_group::handle);
@@ -128,7 +136,7 @@ apis! {
     CreateTopics 2-7 Both OneAtATime [Cluster Create, Topic Create, Topic DescribeConfigs] later!(api::create_topics::handle);
     DeleteTopics 1-6 Both OneAtATime [Cluster Delete, Topic Describe, Topic Delete] later!(api::delete_topics::handle);
     DeleteRecords 0-2 Broker OneAtATime [Topic Delete] now!(api::delete_records::handle);
-    InitProducerId 0-5 Broker OneAtATime [TransactionalId Write, Cluster IdempotentWrite, Topic Write] later!(api::init_producer_id::handle);
+    InitProducerId 0-5 (6) Broker OneAtATime [TransactionalId Write, TransactionalId TwoPhaseCommit, Cluster IdempotentWrite, Topic Write] later!(api::init_producer_id::handle);
     OffsetForLeaderEpoch 2-4 Broker OneAtATime [Cluster ClusterAction, Topic Describe] now!(api::offset_for_leader_epoch::handle);
     AddPartitionsToTxn 0-5 Broker OneAtATime [Cluster ClusterAction, TransactionalId Write, Topic Write] later!(api::add_partitions_to_txn::handle);
     AddOffsetsToTxn 0-4 Broker OneAtATime [TransactionalId Write, Group Read] later!(api::add_offsets_to_txn::handle);

@@ -341,10 +341,13 @@ impl<H: Host> Session<H> {
             Closed::Refused(format!("{name} is not served on listener {listener}"))
         })?;
         // ApiVersions alone is answered at any version, so that a client can begin with its own.
-        if !entry.serves(version) && api.key != key::ApiVersions {
+        let with_unstable = self.host.config().unstable_api_versions;
+        if !entry.serves(version, with_unstable) && api.key != key::ApiVersions {
             return Err(Closed::Refused(format!(
                 "{} version {version} is not supported, versions {} to {} are",
-                api.name, entry.min_version, entry.max_version
+                api.name,
+                entry.min_version,
+                entry.newest(with_unstable)
             )));
         }
         let client_id = header.client_id.unwrap_or_default();
@@ -611,7 +614,7 @@ impl Host for Services {
             client_id: request.client_id,
             received_at: request.received_at,
         };
-        if entry.serves(context.version) {
+        if entry.serves(context.version, self.config.unstable_api_versions) {
             (entry.handler)(context, body)
         } else {
             Handled::Now(super::api::api_versions::unsupported(&context))

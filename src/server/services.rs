@@ -42,6 +42,8 @@ pub struct ServerConfig {
     pub auto_create_topics: bool,
     /// `max.request.partition.size.limit`.
     pub max_request_partitions: i32,
+    /// `unstable.api.versions.enable`.
+    pub unstable_api_versions: bool,
     /// `authorizer.class.name`, with what it is told.
     pub authorizer: Option<Authorizer>,
 }
@@ -60,6 +62,7 @@ impl Default for ServerConfig {
             fetch_sessions_max: 1_000,
             auto_create_topics: true,
             max_request_partitions: 2_000,
+            unstable_api_versions: false,
             authorizer: None,
         }
     }

@@ -19,6 +19,7 @@ use crate::coordinator::transactions::{
     Command, Effect, Partitions as TopicPartitions, Reply, Settings, TransactionShard,
 };
 use crate::coordinator::{Answer, Outcome, Producer};
+use crate::env::Clock;
 use crate::log::Marker;
 use crate::metadata::MetadataImage;
 use crate::metadata::image::Changes;
@@ -158,6 +159,11 @@ impl Transactions {
         self.config().transaction_partition_verification_enable
     }
 
+    /// Whether there may be transactions that never time out.
+    pub fn has_two_phase_commit(&self) -> bool {
+        self.config().transaction_two_phase_commit_enable
+    }
+
     /// Adds partitions to a producer's transaction, as a Produce of version 12 does. Waits a
     /// little where the last transaction is still ending.
     ///
@@ -170,27 +176,19 @@ impl Transactions {
         id: &str,
         producer: Producer,
         partitions: &TopicPartitions,
-        mut guards_stand: impl FnMut() -> bool,
+        guards_stand: impl FnMut() -> bool,
     ) -> Result<(), ErrorCode> {
-        let (clock, config) = (&self.around.env.clock, self.config());
+        let config = self.config();
         let pause = milliseconds(config.add_partitions_to_txn_retry_backoff_ms);
-        let until = clock.now() + milliseconds(config.add_partitions_to_txn_retry_backoff_max_ms);
-        loop {
-            let command = |_| Command::AddPartitions {
-                id: id.to_owned(),
-                producer,
-                partitions: partitions.clone(),
-                client_version: 2,
-            };
-            match self.ask(id, command).await {
-                Ok(_) if guards_stand() => return Ok(()),
-                Ok(_) => {}
-                Err(ErrorCode::ConcurrentTransactions) if clock.now() + pause <= until => {
-                    clock.sleep_until(clock.now() + pause).await;
-                }
-                Err(code) => return Err(code),
-            }
-        }
+        let patience = milliseconds(config.add_partitions_to_txn_retry_backoff_max_ms);
+        let command = |_| Command::AddPartitions {
+            id: id.to_owned(),
+            producer,
+            partitions: partitions.clone(),
+            client_version: 2,
+        };
+        let ask = || self.ask(id, command);
+        add_with_guards(&*self.around.env.clock, (pause, patience), ask, guards_stand).await
     }
 
     /// Which of these partitions are in a producer's transaction.
@@ -355,5 +353,72 @@ impl Transactions {
             self.around.flusher.request(&partition, kind);
         }
         Ok(accepted)
+    }
+}
+
+/// Asks until the answer was given under guards that still stand; see [`Transactions::add`].
+async fn add_with_guards<Asked: Future<Output = Answer<TransactionShard>>>(
+    clock: &dyn Clock,
+    (pause, patience): (Duration, Duration),
+    mut ask: impl FnMut() -> Asked,
+    mut guards_stand: impl FnMut() -> bool,
+) -> Result<(), ErrorCode> {
+    let until = clock.now() + patience;
+    loop {
+        match ask().await {
+            Ok(_) if guards_stand() => return Ok(()),
+            Ok(_) => {}
+            Err(ErrorCode::ConcurrentTransactions) if clock.now() + pause <= until => {
+                clock.sleep_until(clock.now() + pause).await;
+            }
+            Err(code) => return Err(code),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::env::sim::World;
+    use crate::log::verification::Verifications;
+    use crate::types::Timestamp;
+
+    const WAITS: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(100));
+
+    #[tokio::test(start_paused = true)]
+    async fn a_marker_that_comes_late_is_not_taken_for_one_of_the_transaction_that_begins() {
+        let clock = World::new(1).machine("broker").start().clock;
+        let open = Mutex::new(Verifications::default());
+        let begin = || open.lock().begin_at(9, 1, 0, true, Timestamp(0));
+        let mut guard = begin();
+        let mut asked = 0;
+        let ask = || {
+            asked += 1;
+            if asked == 2 {
+                // The last marker of the transaction before, and with it the end of that.
+                open.lock().clear(9);
+            }
+            std::future::ready(match asked {
+                1 => Err(ErrorCode::ConcurrentTransactions),
+                _ => Ok(Reply::Done),
+            })
+        };
+        let guards_stand = || {
+            let again = begin();
+            std::mem::replace(&mut guard, again) == again
+        };
+        assert_eq!(add_with_guards(&*clock, WAITS, ask, guards_stand).await, Ok(()));
+        assert_eq!(asked, 3, "asked once more under the guard that was opened after the marker");
+        assert_eq!(guard, begin(), "the batch comes with the guard that stands");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_begins_while_the_last_transaction_ends_is_not_kept_for_ever() {
+        let clock = World::new(1).machine("broker").start().clock;
+        let began = clock.now();
+        let ask = || std::future::ready(Err(ErrorCode::ConcurrentTransactions));
+        let told = add_with_guards(&*clock, WAITS, ask, || true).await;
+        assert_eq!(told, Err(ErrorCode::ConcurrentTransactions));
+        assert_eq!(clock.now().since(began), Duration::from_millis(100));
     }
 }

@@ -15,6 +15,7 @@ use super::error::StoreError;
 use super::fetch_watch::FetchWatches;
 use crate::log::cleaner::choose::{Bounds, filth};
 use crate::log::cleaner::{Budget, CleanError, Extent, Filth, Pass, Replacement};
+use crate::log::producers::ProducerError;
 use crate::log::segment::Segment;
 use crate::log::{
     AppendError, Appended, CopyError, Deletable, FlushJob, FlushKind, Log, LogConfig, LogView,
@@ -275,6 +276,15 @@ impl Partition {
         now: Timestamp,
     ) -> Verification {
         self.monitor.lock().log.begin_own_verification(id, epoch, now)
+    }
+
+    /// See [`Log::check_own_transaction`].
+    pub fn check_own_transaction(
+        &self,
+        id: ProducerId,
+        epoch: ProducerEpoch,
+    ) -> Result<(), ProducerError> {
+        self.monitor.lock().log.check_own_transaction(id, epoch)
     }
 
     /// Appends the marker that ends a transaction, with acks=all.

@@ -83,5 +83,5 @@ config_keys! {
         => max_incremental_fetch_session_cache_slots: i32;
     /// Offers API versions that are still in development.
     "unstable.api.versions.enable": Boolean = "false", Any, Internal, ReadOnly
-        accepted "No API version that is still in development is offered.";
+        => unstable_api_versions_enable: bool;
 }

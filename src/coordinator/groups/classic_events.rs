@@ -11,15 +11,15 @@ use super::command::{
     GroupReply, JoinGroup, Joined, LeaveGroup, LeavingMember, Member, SyncGroup, Synced,
 };
 use super::timers::Due;
-use super::{AssignmentTooLarge, Decided, Group, Groups, NEW_MEMBER_TIMEOUT};
+use super::{Decided, Group, Groups, Kept, NEW_MEMBER_TIMEOUT, Undo};
 use crate::coordinator::{Decision, Moment, Ticket};
 use crate::types::ErrorCode;
 
-fn milliseconds(value: i32) -> Duration {
+pub(super) fn milliseconds(value: i32) -> Duration {
     Duration::from_millis(u64::try_from(value).unwrap_or(0))
 }
 
-fn failed(ticket: Ticket, member_id: &str, error: ErrorCode) -> Decided {
+pub(super) fn failed(ticket: Ticket, member_id: &str, error: ErrorCode) -> Decided {
     Decision::answer(ticket, Ok(GroupReply::Join(Joined::failed(member_id, error))))
 }
 
@@ -31,22 +31,22 @@ impl Groups {
         if !bounds.contains(&asked.session_timeout_ms) {
             return failed(ticket, member_id, ErrorCode::InvalidSessionTimeout);
         }
-        let mut tombstones = Vec::new();
-        if let Some(Group::Consumer(group)) = self.groups.get(name) {
-            if !group.is_empty() {
-                return failed(ticket, member_id, ErrorCode::InconsistentGroupProtocol);
-            }
-            // An empty group changes its kind; its offsets stay.
-            tombstones = group.tombstones();
-            self.groups.remove(name);
+        if matches!(self.groups.get(name), Some(Group::Consumer(group)) if !group.is_empty()) {
+            return self.join_consumer(moment, ticket, asked);
         }
-        let is_new = !self.groups.contains_key(name);
+        let mut tombstones = Vec::new();
+        let is_new = self.classic(name).is_none();
         if is_new {
             if !member_id.is_empty() {
                 return failed(ticket, member_id, ErrorCode::UnknownMemberId);
             }
             let group = ClassicGroup::new(name, moment.wall);
-            self.groups.insert(name.clone(), Group::Classic(group));
+            if !group.supports(&asked.protocol_type, &asked.protocols) {
+                return failed(ticket, member_id, ErrorCode::InconsistentGroupProtocol);
+            }
+            // An empty consumer group changes its kind; its offsets stay.
+            let before = self.groups.insert(name.clone(), Group::Classic(group));
+            tombstones = before.map(|before| before.tombstones(name)).unwrap_or_default();
         }
         let members_max = self.config.members_max;
         let Some(group) = self.classic(name) else { return Decision::default() };
@@ -211,6 +211,9 @@ impl Groups {
     /// SyncGroup.
     pub(super) fn sync(&mut self, moment: &Moment, ticket: Ticket, asked: SyncGroup) -> Decided {
         let Member { group: name, member_id: id, instance_id, generation } = &asked.member;
+        if let Some(Group::Consumer(_)) = self.groups.get(name) {
+            return self.sync_consumer(moment, ticket, asked);
+        }
         let Some(group) = self.classic(name) else {
             return Decision::answer(ticket, Err(ErrorCode::UnknownMemberId));
         };
@@ -259,7 +262,7 @@ impl Groups {
             }
             group.enter(State::Stable, moment.wall);
             decision.records.push(group.to_record());
-            decision.undo = Some(AssignmentTooLarge(name.clone()));
+            decision.undo = Some(Undo(Kept::Rebalance(name.clone())));
             let ids: Vec<Arc<str>> = group.members.keys().cloned().collect();
             for id in ids {
                 let Some(group) = self.classic(name) else { break };
@@ -279,6 +282,9 @@ impl Groups {
 
     /// Heartbeat.
     pub(super) fn heartbeat(&mut self, moment: &Moment, asked: &Member) -> Result<(), ErrorCode> {
+        if let Some(Group::Consumer(_)) = self.groups.get(&asked.group) {
+            return self.heartbeat_consumer(moment, asked);
+        }
         let group = self.classic(&asked.group).ok_or(ErrorCode::UnknownMemberId)?;
         group.check(&asked.member_id, asked.instance_id.as_deref())?;
         if asked.generation != group.generation {
@@ -297,7 +303,7 @@ impl Groups {
     pub(super) fn leave(&mut self, moment: &Moment, ticket: Ticket, asked: LeaveGroup) -> Decided {
         match self.groups.get(&asked.group) {
             Some(Group::Classic(_)) => {}
-            Some(Group::Consumer(_)) => return self.remove_named(moment, ticket, asked),
+            Some(Group::Consumer(_)) => return self.leave_consumer(moment, ticket, asked),
             None => return Decision::answer(ticket, Err(ErrorCode::UnknownMemberId)),
         }
         let mut decision = Decision::default();

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use super::consumer::command::{ConsumerHeartbeat, DescribedConsumerGroup, Refused, Told};
+use super::consumer::command::{ConsumerHeartbeat, DescribedConsumerGroup, Refused, Sight, Told};
 use crate::coordinator::Producer;
 use crate::types::{ErrorCode, LeaderEpoch, Offset, PartitionIndex, TopicId};
 
@@ -87,6 +87,8 @@ pub struct JoinGroup {
     pub can_skip_assignment: bool,
     /// What a fresh member id ends with.
     pub fresh_id: String,
+    /// What patterns of others may match when they are matched again for this one.
+    pub sight: Sight,
 }
 
 /// How a join ended.

@@ -10,6 +10,7 @@ mod classic;
 mod classic_events;
 pub mod command;
 pub mod consumer;
+mod embedded;
 mod offset_events;
 mod offsets;
 #[cfg(test)]
@@ -31,6 +32,7 @@ use super::records::classic::{GroupMetadataKey, OffsetCommitKey, OffsetCommitVal
 use super::records::{GroupRecord, RecordError};
 use super::shard::{Decision, Moment, Outcome, Producer, Shard, Ticket};
 use crate::codec::CodecError;
+use crate::config::MigrationPolicy;
 use crate::types::{ErrorCode, Mono, Offset};
 
 /// A member that joins for the first time, and is kept waiting, is held for so long at most.
@@ -53,6 +55,8 @@ pub struct GroupsConfig {
     pub offsets_retention_ms: i64,
     /// `offsets.retention.check.interval.ms`.
     pub offsets_check_interval: Duration,
+    /// `group.consumer.migration.policy`.
+    pub migration: MigrationPolicy,
     /// Of consumer groups.
     pub consumer: ConsumerConfig,
 }
@@ -82,7 +86,15 @@ pub struct Groups {
 
 /// What takes back a decision.
 #[derive(Debug)]
-pub struct AssignmentTooLarge(String);
+pub struct Undo(Kept);
+
+#[derive(Debug)]
+enum Kept {
+    /// The assignment of this classic group cannot be kept: it rebalances.
+    Rebalance(String),
+    /// A group cannot become one of the other protocol: it stays what it was.
+    Group(Box<Group>),
+}
 
 type Decided = Decision<Groups>;
 
@@ -106,6 +118,17 @@ impl Groups {
             Group::Classic(group) => Some(group),
             Group::Consumer(_) => None,
         }
+    }
+
+    /// Groups that have more members than they may by now rebalance: those who come first stay.
+    fn shrink(&mut self, moment: &Moment) -> Decided {
+        let members_max = self.config.members_max;
+        let is_large = |group: &Group| matches!(group, Group::Classic(group) if group.members.len() > members_max);
+        let large = self.groups.iter().filter(|(_, group)| is_large(group));
+        let large: Vec<String> = large.map(|(name, _)| name.clone()).collect();
+        let mut decision = Decision { in_pieces: true, ..Decision::default() };
+        large.iter().for_each(|name| self.prepare_rebalance(moment, name, &mut decision));
+        decision
     }
 
     fn list(&self) -> Vec<ListedGroup> {
@@ -170,7 +193,7 @@ impl Shard for Groups {
     type Command = GroupCommand;
     type Reply = GroupReply;
     type Effect = std::convert::Infallible;
-    type Undo = AssignmentTooLarge;
+    type Undo = Undo;
 
     fn decode(key: &[u8], value: Option<&[u8]>) -> Result<GroupRecord, RecordError> {
         GroupRecord::decode(key, value).map(|(record, _)| record)
@@ -243,7 +266,7 @@ impl Shard for Groups {
         self.newest_topic_at = moment.image.offset;
         self.consumers_loaded(moment);
         self.timers.set(Due::Expiry, moment.now + self.config.offsets_check_interval);
-        Decision::default()
+        self.shrink(moment)
     }
 
     fn decide(&mut self, moment: &Moment, ticket: Ticket, command: GroupCommand) -> Decided {
@@ -302,13 +325,17 @@ impl Shard for Groups {
         let mut decision = Decision::default();
         match self.timers.take_due(moment.now) {
             Some(Due::Session(group, member)) => {
-                match self.consumer_session_over(moment, &group, &member) {
-                    Some(records) => decision.records = records,
-                    None => self.session_over(moment, &group, &member, &mut decision),
+                if self.classic(&group).is_some() {
+                    self.session_over(moment, &group, &member, &mut decision);
+                } else {
+                    self.consumer_session_over(moment, &group, &member, &mut decision);
                 }
             }
             Some(Due::Revocation(group, member)) => {
-                decision.records = self.revocation_time_over(moment, &group, &member);
+                self.revocation_time_over(moment, &group, &member, &mut decision);
+            }
+            Some(Due::MemberJoin(group, member) | Due::MemberSync(group, member)) => {
+                self.classic_member_time_over(moment, &group, &member, &mut decision);
             }
             Some(Due::PendingJoin(group, member)) => {
                 if let Some(known) = self.classic(&group) {
@@ -328,9 +355,12 @@ impl Shard for Groups {
         decision
     }
 
-    fn refused(&mut self, moment: &Moment, undo: AssignmentTooLarge) -> Decided {
+    fn refused(&mut self, moment: &Moment, undo: Undo) -> Decided {
         let mut decision = Decision::default();
-        self.prepare_rebalance(moment, &undo.0, &mut decision);
+        match undo.0 {
+            Kept::Rebalance(name) => self.prepare_rebalance(moment, &name, &mut decision),
+            Kept::Group(group) => self.take_back(moment, *group),
+        }
         decision
     }
 }

@@ -1,5 +1,8 @@
 //! Stories of groups: what members are told, and what is written.
 
+mod matrix;
+mod scenarios;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,6 +10,7 @@ use bytes::Bytes;
 
 use super::command::*;
 use super::{Groups, GroupsConfig};
+use crate::config::MigrationPolicy;
 use crate::coordinator::records::GroupRecord;
 use crate::coordinator::{Decision, Moment, Outcome, Producer, Shard, Ticket};
 use crate::types::{ErrorCode, Mono, Timestamp, Uuid};
@@ -31,6 +35,7 @@ impl Story {
             metadata_max_bytes: 10,
             offsets_retention_ms: 60_000,
             offsets_check_interval: Duration::from_secs(10),
+            migration: MigrationPolicy { upgrade: true, downgrade: true },
             consumer: super::consumer::usual_config(),
         };
         let mut story = Self {
@@ -99,6 +104,16 @@ impl Story {
     }
 
     fn join(&mut self, id: &str, instance: Option<&str>, known: bool) -> Ticket {
+        self.join_with(id, instance, known, vec![("range".into(), subscription("t"))])
+    }
+
+    fn join_with(
+        &mut self,
+        id: &str,
+        instance: Option<&str>,
+        known: bool,
+        protocols: Vec<(String, Bytes)>,
+    ) -> Ticket {
         self.tickets += 1;
         let fresh_id = format!("{}", self.tickets);
         self.send(GroupCommand::Join(Box::new(JoinGroup {
@@ -107,7 +122,7 @@ impl Story {
             session_timeout_ms: 10_000,
             rebalance_timeout_ms: 20_000,
             protocol_type: "consumer".into(),
-            protocols: vec![("range".into(), subscription("t"))],
+            protocols,
             requires_known_member_id: known,
             can_skip_assignment: true,
             fresh_id,
@@ -152,13 +167,23 @@ impl Story {
     }
 
     fn commit(&mut self, who: Member, offset: i64, metadata: &str) -> Result<ErrorCode, ErrorCode> {
+        self.commit_to("t", who, offset, metadata)
+    }
+
+    fn commit_to(
+        &mut self,
+        topic: &str,
+        who: Member,
+        offset: i64,
+        metadata: &str,
+    ) -> Result<ErrorCode, ErrorCode> {
         let offset = OffsetToCommit {
             partition: 0,
             offset,
             leader_epoch: -1,
             metadata: metadata.to_owned(),
         };
-        let topics = vec![("t".to_owned(), Uuid::ZERO, vec![offset])];
+        let topics = vec![(topic.to_owned(), Uuid::ZERO, vec![offset])];
         let command = CommitOffsets {
             member: who,
             producer: None,
@@ -173,7 +198,11 @@ impl Story {
     }
 
     fn committed(&mut self, require_stable: bool) -> (i64, ErrorCode) {
-        let topics = Some(vec![("t".to_owned(), vec![0])]);
+        self.committed_to("t", require_stable)
+    }
+
+    fn committed_to(&mut self, topic: &str, require_stable: bool) -> (i64, ErrorCode) {
+        let topics = Some(vec![(topic.to_owned(), vec![0])]);
         let command = FetchOffsets {
             group: "g".into(),
             member_id: None,
@@ -189,10 +218,13 @@ impl Story {
 
     /// Another shard, which has read what this one wrote.
     fn reloaded(self) -> Self {
-        let mut next = Self { now: self.now, wall: self.wall, ..Self::new() };
+        // Tickets are never used twice.
+        let tickets = self.tickets;
+        let mut next = Self { now: self.now, wall: self.wall, tickets, ..Self::new() };
         next.shard = Groups::new(Arc::clone(&self.shard.config));
         for (offset, record) in self.log.into_iter().enumerate() {
-            next.shard.apply(offset as i64, None, record);
+            next.shard.apply(offset as i64, None, record.clone());
+            next.log.push(record);
         }
         next.begin();
         next

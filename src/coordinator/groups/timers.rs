@@ -18,6 +18,10 @@ pub(super) enum Due {
     Sync(Arc<str>),
     /// A member of a consumer group had time enough to give up partitions.
     Revocation(Arc<str>, Arc<str>),
+    /// A classic member of a consumer group had time enough to join again.
+    MemberJoin(Arc<str>, Arc<str>),
+    /// A classic member of a consumer group had time enough to sync.
+    MemberSync(Arc<str>, Arc<str>),
     /// Offsets that nobody needs are looked for.
     Expiry,
 }
@@ -34,6 +38,12 @@ impl Timers {
             self.order.remove(&(old, due.clone()));
         }
         self.order.insert((at, due));
+    }
+
+    pub(super) fn set_if_absent(&mut self, due: Due, at: Mono) {
+        if !self.at.contains_key(&due) {
+            self.set(due, at);
+        }
     }
 
     pub(super) fn cancel(&mut self, due: &Due) {

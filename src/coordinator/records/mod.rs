@@ -18,7 +18,7 @@ use bytes::BytesMut;
 use crate::codec::{CodecError, Reader, Writer};
 
 /// The versions from which on a key has tagged fields.
-const NEVER: RangeFrom<i16> = i16::MAX..;
+pub(super) const NEVER: RangeFrom<i16> = i16::MAX..;
 
 /// Every key has this version only; its frame holds the record's type instead.
 const KEY_VERSION: i16 = 0;

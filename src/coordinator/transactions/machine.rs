@@ -40,6 +40,8 @@ pub enum Command {
         id: String,
         /// How long its transactions may stay open.
         timeout_ms: i32,
+        /// Whether they never time out instead (KIP-939).
+        two_phase: bool,
         /// What the producer believes it is (KIP-360).
         expected: Option<Producer>,
         /// A new producer id.
@@ -157,6 +159,10 @@ pub struct Versioned {
     pub version: i16,
 }
 
+/// The timeout of transactions that have none: they are prepared, and another system says how they
+/// end (KIP-939).
+const NEVER_MS: i32 = i32::MAX;
+
 /// An id, and what is not kept.
 #[derive(Clone, Debug)]
 struct Entry {
@@ -226,7 +232,7 @@ impl TransactionShard {
         moment: &Moment,
         ticket: Ticket,
         id: &str,
-        timeout_ms: i32,
+        (timeout_ms, two_phase): (i32, bool),
         (expected, fresh): (Option<Producer>, Option<ProducerId>),
     ) -> D {
         let refuse = |code| Decision::answer(ticket, Err(code));
@@ -234,9 +240,10 @@ impl TransactionShard {
         if id.is_empty() {
             return refuse(ErrorCode::InvalidRequest);
         }
-        if timeout_ms <= 0 || timeout_ms > self.settings.max_timeout_ms {
+        if timeout_ms <= 0 || (timeout_ms > self.settings.max_timeout_ms && !two_phase) {
             return refuse(ErrorCode::InvalidTransactionTimeout);
         }
+        let timeout_ms = if two_phase { NEVER_MS } else { timeout_ms };
         let Some(entry) = self.ids.get_mut(id) else {
             let Some(producer_id) = fresh else { return wants_id() };
             let before = Transaction::new(producer_id, timeout_ms, moment.wall);
@@ -246,6 +253,10 @@ impl TransactionShard {
             return Self::change(moment, id, next, &before, Some(reply));
         };
         let before = entry.transaction.clone();
+        // First: who goes on is known when the transaction has ended, and not before.
+        if before.state.is_ending() {
+            return refuse(ErrorCode::ConcurrentTransactions);
+        }
         let is_known = |asked: Producer| {
             asked.id == before.producer_id
                 || (asked.id == before.previous_producer_id && is_exhausted(asked.epoch))
@@ -253,12 +264,8 @@ impl TransactionShard {
         if expected.is_some_and(|asked| !is_known(asked)) {
             return refuse(ErrorCode::ProducerFenced);
         }
-        match before.state {
-            State::PrepareCommit | State::PrepareAbort => {
-                return refuse(ErrorCode::ConcurrentTransactions);
-            }
-            State::Ongoing => return self.fence(moment, id, fresh, Some(ticket)),
-            State::Empty | State::CompleteCommit | State::CompleteAbort => {}
+        if before.state == State::Ongoing {
+            return self.fence(moment, id, fresh, Some(ticket));
         }
         let exhausted = is_exhausted(before.epoch);
         let (producer, last_epoch) = match expected {
@@ -329,12 +336,9 @@ impl TransactionShard {
         Self::change(moment, id, next, &before, reply)
     }
 
-    /// The id, if this producer may go on with it.
+    /// The id, if this producer may go on with it now.
     fn of_producer(&self, id: &str, producer: Producer) -> Result<&Transaction, ErrorCode> {
-        if id.is_empty() {
-            return Err(ErrorCode::InvalidRequest);
-        }
-        let known = self.get(id).ok_or(ErrorCode::InvalidProducerIdMapping)?;
+        let known = self.known(id)?;
         if known.producer_id != producer.id {
             Err(ErrorCode::InvalidProducerIdMapping)
         } else if known.epoch != producer.epoch {
@@ -346,6 +350,13 @@ impl TransactionShard {
         }
     }
 
+    fn known(&self, id: &str) -> Result<&Transaction, ErrorCode> {
+        if id.is_empty() {
+            return Err(ErrorCode::InvalidRequest);
+        }
+        self.get(id).ok_or(ErrorCode::InvalidProducerIdMapping)
+    }
+
     fn add_partitions(
         &self,
         moment: &Moment,
@@ -354,7 +365,13 @@ impl TransactionShard {
         partitions: Partitions,
         client_version: i16,
     ) -> D {
-        let before = match self.of_producer(id, producer) {
+        // While a transaction ends, its producer may already be another one, which takes over where
+        // epochs are used up: it is told to wait before it is looked at.
+        let free = self.known(id).and_then(|known| match known.state.is_ending() {
+            true => Err(ErrorCode::ConcurrentTransactions),
+            false => Ok(()),
+        });
+        let before = match free.and_then(|()| self.of_producer(id, producer)) {
             Ok(known) => known,
             Err(code) => return Decision::answer(ticket, Err(code)),
         };
@@ -435,6 +452,9 @@ impl TransactionShard {
         Decision::answer(ticket, answer)
     }
 
+    /// What an EndTxn is, or why it is refused. While another end is under way, whoever asks is told
+    /// to wait: under version 2 before anything else is looked at, since its producer has gone on
+    /// with an epoch, or an id, that is not current yet (KAFKA-18464).
     fn judge_end(
         &self,
         id: &str,
@@ -442,10 +462,10 @@ impl TransactionShard {
         outcome: Outcome,
         bumps: bool,
     ) -> Result<End, ErrorCode> {
-        if id.is_empty() {
-            return Err(ErrorCode::InvalidRequest);
+        let known = self.known(id)?;
+        if bumps && known.state.is_ending() {
+            return Err(ErrorCode::ConcurrentTransactions);
         }
-        let known = self.get(id).ok_or(ErrorCode::InvalidProducerIdMapping)?;
         let none = Producer { id: NO_PRODUCER_ID, epoch: NO_PRODUCER_EPOCH };
         let current = Producer { id: known.producer_id, epoch: known.epoch };
         let is_current = producer.epoch == known.epoch;
@@ -458,27 +478,22 @@ impl TransactionShard {
         if known.producer_id != producer.id && !after_rotation {
             return Err(ErrorCode::InvalidProducerIdMapping);
         }
-        let is_valid = match known.state {
-            State::Ongoing | State::Empty => is_current,
-            _ if !bumps => is_current,
-            State::PrepareCommit | State::PrepareAbort => after_bump,
-            State::CompleteCommit | State::CompleteAbort => {
-                after_bump || after_rotation || is_current
-            }
-        };
-        if !is_valid {
+        let has_ended = matches!(known.state, State::CompleteCommit | State::CompleteAbort);
+        if !is_current && !(has_ended && (after_bump || after_rotation)) {
             return Err(ErrorCode::ProducerFenced);
         }
         let is_again = !bumps || after_bump || after_rotation;
         let again = if bumps { current } else { none };
         let commits = outcome == Outcome::Committed;
         match known.state {
+            State::PrepareCommit | State::PrepareAbort => Err(ErrorCode::ConcurrentTransactions),
             State::Ongoing => Ok(End::New { without_records: false }),
             State::Empty if bumps && !commits => Ok(End::New { without_records: true }),
-            State::PrepareCommit if commits => Err(ErrorCode::ConcurrentTransactions),
-            State::PrepareAbort if !commits => Err(ErrorCode::ConcurrentTransactions),
             State::CompleteCommit if commits && is_again => Ok(End::Again(again)),
             State::CompleteAbort if !commits && is_again => Ok(End::Again(again)),
+            // Nobody but the coordinator has aborted what its producer wants to commit: its time
+            // was over, or another producer came (KAFKA-20785).
+            State::CompleteAbort if bumps && commits && is_again => Err(ErrorCode::ProducerFenced),
             State::CompleteCommit | State::CompleteAbort if !commits && !is_again => {
                 Ok(End::New { without_records: true })
             }
@@ -535,8 +550,7 @@ impl TransactionShard {
             self.next_abort_scan = Some(moment.now + self.settings.abort_interval);
             for (id, Entry { transaction, .. }) in &self.ids {
                 let end = transaction.started.0.saturating_add(transaction.timeout_ms.into());
-                // The longest timeout there is means: never (KIP-939).
-                let never = transaction.timeout_ms == i32::MAX;
+                let never = transaction.timeout_ms == NEVER_MS;
                 if transaction.state == State::Ongoing && !never && end < wall {
                     let (id, epoch) = (id.clone(), transaction.epoch);
                     let producer = Producer { id: transaction.producer_id, epoch };
@@ -626,8 +640,9 @@ impl Shard for TransactionShard {
 
     fn decide(&mut self, moment: &Moment, ticket: Ticket, command: Command) -> D {
         match command {
-            Command::InitProducerId { id, timeout_ms, expected, fresh } => {
-                self.init_producer_id(moment, ticket, &id, timeout_ms, (expected, fresh))
+            Command::InitProducerId { id, timeout_ms, two_phase, expected, fresh } => {
+                let timeout = (timeout_ms, two_phase);
+                self.init_producer_id(moment, ticket, &id, timeout, (expected, fresh))
             }
             Command::AddPartitions { id, producer, partitions, client_version } => {
                 self.add_partitions(moment, ticket, (&id, producer), partitions, client_version)

@@ -70,8 +70,13 @@ impl Story {
     fn init(&mut self, expected: Option<Producer>) -> Result<Producer, ErrorCode> {
         self.ids += 1;
         let fresh = Some(self.ids);
-        let command =
-            Command::InitProducerId { id: ID.to_owned(), timeout_ms: 60_000, expected, fresh };
+        let command = Command::InitProducerId {
+            id: ID.to_owned(),
+            timeout_ms: 60_000,
+            two_phase: false,
+            expected,
+            fresh,
+        };
         self.ask(command).map(|reply| match reply {
             Reply::Producer(producer) => producer,
             other => panic!("{other:?}"),
@@ -155,7 +160,8 @@ fn a_timeout_beyond_the_brokers_and_an_empty_id_are_refused() {
     let mut story = Story::new(0);
     let mut ask = |id: &str, timeout_ms| {
         let (id, expected, fresh) = (id.to_owned(), None, Some(1));
-        story.ask(Command::InitProducerId { id, timeout_ms, expected, fresh }).err()
+        let two_phase = false;
+        story.ask(Command::InitProducerId { id, timeout_ms, two_phase, expected, fresh }).err()
     };
     assert_eq!(ask(ID, 900_001), Some(ErrorCode::InvalidTransactionTimeout));
     assert_eq!(ask(ID, 0), Some(ErrorCode::InvalidTransactionTimeout));
@@ -171,7 +177,7 @@ fn a_transaction_is_committed_by_its_markers() {
     assert_eq!(story.end(p, Outcome::Committed, 0), Ok(producer(-1, -1)));
     assert_eq!(story.known().state, State::PrepareCommit);
     assert_eq!(story.end(p, Outcome::Committed, 0), Err(ErrorCode::ConcurrentTransactions));
-    assert_eq!(story.end(p, Outcome::Aborted, 0), Err(ErrorCode::InvalidTxnState));
+    assert_eq!(story.end(p, Outcome::Aborted, 0), Err(ErrorCode::ConcurrentTransactions));
     assert_eq!(story.add(p, &[2], 0), Some(ErrorCode::ConcurrentTransactions));
     assert_eq!(story.init(None), Err(ErrorCode::ConcurrentTransactions));
     let Effect::WriteMarkers { partitions: wanted, producer: of, outcome, .. } = &story.effects[0]
@@ -220,7 +226,7 @@ fn under_version_two_every_end_bumps_the_epoch_and_a_retry_is_known_by_it() {
 /// Kafka 4.4 `TransactionCoordinator.endTransaction` has this table in its comment.
 #[test]
 fn an_end_without_a_transaction_is_answered_as_kafka_answers_it() {
-    use ErrorCode::{InvalidTxnState, ProducerFenced};
+    use ErrorCode::{ConcurrentTransactions, InvalidTxnState, ProducerFenced};
     use Outcome::{Aborted, Committed};
     let bumped = Ok(producer(7, 6));
     let done = Ok(producer(7, 5));
@@ -233,14 +239,17 @@ fn an_end_without_a_transaction_is_answered_as_kafka_answers_it() {
         (State::Empty, 2, Committed, 5, Err(InvalidTxnState)),
         (State::CompleteAbort, 2, Aborted, 4, done),
         (State::CompleteAbort, 2, Aborted, 5, bumped),
-        (State::CompleteAbort, 2, Committed, 4, Err(InvalidTxnState)),
+        (State::CompleteAbort, 2, Committed, 4, Err(ProducerFenced)),
         (State::CompleteAbort, 2, Committed, 5, Err(InvalidTxnState)),
         (State::CompleteCommit, 2, Aborted, 4, Err(InvalidTxnState)),
         (State::CompleteCommit, 2, Aborted, 5, bumped),
         (State::CompleteCommit, 2, Committed, 4, done),
         (State::CompleteCommit, 2, Committed, 5, Err(InvalidTxnState)),
-        (State::PrepareCommit, 2, Committed, 5, Err(ProducerFenced)),
-        (State::PrepareAbort, 2, Committed, 4, Err(InvalidTxnState)),
+        (State::PrepareCommit, 2, Committed, 4, Err(ConcurrentTransactions)),
+        (State::PrepareCommit, 2, Aborted, 5, Err(ConcurrentTransactions)),
+        (State::PrepareAbort, 2, Committed, 4, Err(ConcurrentTransactions)),
+        (State::PrepareAbort, 0, Committed, 4, Err(ProducerFenced)),
+        (State::PrepareAbort, 0, Committed, 5, Err(ConcurrentTransactions)),
         (State::Ongoing, 2, Committed, 4, Err(ProducerFenced)),
         (State::Ongoing, 2, Committed, 6, Err(ProducerFenced)),
         (State::Ongoing, 2, Committed, 5, bumped),
@@ -317,9 +326,161 @@ fn a_transaction_open_for_too_long_is_aborted_with_a_bumped_epoch() {
     assert_eq!(story.known().state, State::Ongoing);
     story.wait(Duration::from_secs(10));
     assert_eq!(story.known().state, State::PrepareAbort);
-    assert_eq!(story.end(p, Outcome::Committed, 2), Err(ErrorCode::InvalidTxnState));
+    assert_eq!(story.known().epoch, p.epoch + 1);
     story.complete();
     assert_eq!(story.add(p, &[3], 2), Some(ErrorCode::ProducerFenced));
+}
+
+#[test]
+fn a_transaction_of_two_phases_is_never_aborted_for_its_time() {
+    let mut story = Story::new(2);
+    let begin = Command::InitProducerId {
+        id: ID.to_owned(),
+        timeout_ms: 1,
+        two_phase: true,
+        expected: None,
+        fresh: Some(9),
+    };
+    assert_eq!(story.ask(begin), Ok(Reply::Producer(producer(9, 0))));
+    story.add(producer(9, 0), &[0], 2);
+    story.wait(Duration::from_hours(24 * 365));
+    assert_eq!(story.known().state, State::Ongoing);
+    assert_eq!(story.end(producer(9, 0), Outcome::Committed, 2), Ok(producer(9, 1)));
+}
+
+#[test]
+fn a_commit_that_comes_after_the_abort_for_its_time_is_told_that_it_is_fenced() {
+    for version in [0, 2] {
+        let mut story = Story::new(version);
+        let p = story.init(None).unwrap();
+        story.add(p, &[0], version);
+        story.wait(Duration::from_secs(80));
+        let early = story.end(p, Outcome::Committed, version).unwrap_err();
+        assert!([ErrorCode::ConcurrentTransactions, ErrorCode::ProducerFenced].contains(&early));
+        story.complete();
+        let late = story.end(p, Outcome::Committed, version);
+        assert_eq!(late, Err(ErrorCode::ProducerFenced), "version {version}");
+    }
+}
+
+#[test]
+fn who_ends_the_next_transaction_while_the_last_still_ends_is_told_to_wait_and_not_fenced() {
+    let mut story = Story::new(2);
+    let p = story.init(None).unwrap();
+    story.add(p, &[0], 2);
+    let next = story.end(p, Outcome::Committed, 2).unwrap();
+    for outcome in [Outcome::Committed, Outcome::Aborted] {
+        assert_eq!(story.end(next, outcome, 2), Err(ErrorCode::ConcurrentTransactions));
+    }
+    assert_eq!(story.init(Some(next)), Err(ErrorCode::ConcurrentTransactions));
+    story.complete();
+    let after = story.end(next, Outcome::Aborted, 2).unwrap();
+    assert_eq!(after, producer(p.id, 2), "an abort of nothing");
+    assert_eq!(story.known().state, State::PrepareAbort);
+}
+
+#[test]
+fn a_late_end_of_the_transaction_before_is_told_from_the_end_of_this_one() {
+    let mut story = Story::new(2);
+    let first = story.init(None).unwrap();
+    story.add(first, &[0], 2);
+    let second = story.end(first, Outcome::Committed, 2).unwrap();
+    story.complete();
+    story.add(second, &[0], 2);
+    for outcome in [Outcome::Committed, Outcome::Aborted] {
+        assert_eq!(story.end(first, outcome, 2), Err(ErrorCode::ProducerFenced));
+    }
+    assert_eq!(story.known().state, State::Ongoing, "it goes on");
+
+    // Before version 2 nothing tells them apart: a client must not do it (KAFKA-17754).
+    let mut story = Story::new(1);
+    let p = story.init(None).unwrap();
+    story.add(p, &[0], 0);
+    story.end(p, Outcome::Committed, 0).unwrap();
+    story.complete();
+    story.add(p, &[0], 0);
+    assert!(story.end(p, Outcome::Committed, 0).is_ok());
+}
+
+#[test]
+fn a_producer_under_its_new_id_waits_while_the_transaction_of_its_old_one_ends() {
+    let mut story = Story::new(2);
+    let last = story.set(State::Ongoing, ProducerEpoch::MAX - 1, 2);
+    let next = story.end(last, Outcome::Committed, 2).unwrap();
+    assert_ne!(next.id, last.id);
+    assert_eq!(story.add(next, &[0], 2), Some(ErrorCode::ConcurrentTransactions));
+    assert_eq!(story.end(next, Outcome::Aborted, 2), Err(ErrorCode::ConcurrentTransactions));
+    assert_eq!(story.init(Some(next)), Err(ErrorCode::ConcurrentTransactions));
+    story.complete();
+    assert_eq!(story.add(next, &[0], 2), None);
+}
+
+#[test]
+fn a_producer_that_is_fenced_again_and_again_gets_no_epoch_beyond_the_last() {
+    for version in [1, 2] {
+        let mut story = Story::new(version);
+        let last = story.set(State::Ongoing, ProducerEpoch::MAX - 1, version);
+        assert_eq!(story.init(None), Err(ErrorCode::ConcurrentTransactions));
+        assert_eq!(story.known().epoch, ProducerEpoch::MAX, "kept for this");
+        story.complete();
+        let heir = story.init(None).unwrap();
+        assert_ne!(heir.id, last.id);
+        assert!(heir.epoch <= 1, "{heir:?}");
+        let zombie = story.end(last, Outcome::Committed, version);
+        assert_eq!(zombie, Err(ErrorCode::InvalidProducerIdMapping));
+    }
+}
+
+#[test]
+fn two_that_complete_one_transaction_complete_it_once() {
+    let mut story = Story::new(2);
+    let p = story.init(None).unwrap();
+    story.add(p, &[0], 2);
+    story.end(p, Outcome::Committed, 2).unwrap();
+    let effects = story.effects.clone();
+    story.complete();
+    let Effect::WriteMarkers { id, producer: of, .. } = effects[0].clone() else { panic!() };
+    let again = story.ask(Command::MarkersWritten { id, producer: of });
+    assert_eq!(again, Err(ErrorCode::InvalidTxnState));
+    assert_eq!(story.known().state, State::CompleteCommit);
+}
+
+#[test]
+fn a_transaction_with_offsets_alone_has_markers_and_one_with_nothing_has_none() {
+    let mut story = Story::new(2);
+    let p = story.init(None).unwrap();
+    let offsets = Partitions::from([("__consumer_offsets".to_owned(), BTreeSet::from([7]))]);
+    let add = Command::AddPartitions {
+        id: ID.to_owned(),
+        producer: p,
+        partitions: offsets.clone(),
+        client_version: 2,
+    };
+    assert_eq!(story.ask(add), Ok(Reply::Done));
+    let next = story.end(p, Outcome::Committed, 2).unwrap();
+    let Effect::WriteMarkers { partitions: marked, .. } = &story.effects[0] else { panic!() };
+    assert_eq!(*marked, offsets);
+    story.complete();
+    assert_eq!(story.end(next, Outcome::Committed, 2), Err(ErrorCode::InvalidTxnState));
+    story.end(next, Outcome::Aborted, 2).unwrap();
+    let Effect::WriteMarkers { partitions: marked, .. } = &story.effects[0] else { panic!() };
+    assert!(marked.is_empty(), "an abort of nothing ends by itself");
+    story.complete();
+    assert_eq!(story.known().state, State::CompleteAbort);
+}
+
+#[test]
+fn an_id_that_was_forgotten_and_comes_back_is_another_producer() {
+    let mut story = Story::new(2);
+    let p = story.init(None).unwrap();
+    story.wait(Duration::from_hours(8 * 24));
+    assert!(story.shard.get(ID).is_none());
+    assert_eq!(story.add(p, &[0], 2), Some(ErrorCode::InvalidProducerIdMapping));
+    assert_eq!(story.end(p, Outcome::Committed, 2), Err(ErrorCode::InvalidProducerIdMapping));
+    // As a Java producer does it from then on.
+    let again = story.init(Some(p)).unwrap();
+    assert_ne!(again.id, p.id);
+    assert_eq!(story.add(again, &[0], 2), None);
 }
 
 #[test]

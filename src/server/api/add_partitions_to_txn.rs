@@ -41,8 +41,15 @@ pub(in crate::server) async fn handle(
         return response.with_error_code(code.code());
     }
     let mut results = Vec::new();
+    let mut seen = BTreeSet::new();
     for transaction in request.transactions {
-        let codes = one(context, &transaction).await;
+        // Each addition writes all partitions of its transaction: were an id named again and again,
+        // a request would cost the square of its size. (Apache Kafka never answers such a one.)
+        let codes = if seen.insert(transaction.transactional_id.clone()) {
+            one(context, &transaction).await
+        } else {
+            each(&partitions_of(&transaction), |_, _| ErrorCode::InvalidRequest)
+        };
         results.push(
             AddPartitionsToTxnResult::default()
                 .with_transactional_id(transaction.transactional_id)
@@ -52,11 +59,16 @@ pub(in crate::server) async fn handle(
     response.with_results_by_transaction(results)
 }
 
-async fn one(context: &RequestContext, transaction: &AddPartitionsToTxnTransaction) -> Codes {
+fn partitions_of(transaction: &AddPartitionsToTxnTransaction) -> Partitions {
     let mut partitions = Partitions::new();
     for topic in &transaction.topics {
         partitions.entry(topic.name.0.to_string()).or_default().extend(&topic.partitions);
     }
+    partitions
+}
+
+async fn one(context: &RequestContext, transaction: &AddPartitionsToTxnTransaction) -> Codes {
+    let partitions = partitions_of(transaction);
     let is_client = context.version < 4;
     let of = Resource::TransactionalId(&transaction.transactional_id.0);
     if is_client && let Err(code) = context.require(Operation::Write, of) {

@@ -66,7 +66,7 @@ fn answer(context: &RequestContext, request: &ApiVersionsRequest) -> ApiVersions
             } else {
                 api.min_version
             },
-            max_version: api.max_version,
+            max_version: api.newest(broker.config.unstable_api_versions),
         })
         .collect();
     let supported_features = features::supported()

@@ -35,7 +35,9 @@ pub(in crate::server) async fn handle(
     for name in &request.group_ids {
         let command = GroupCommand::DescribeConsumer(name.0.to_string());
         let told = DescribedGroup::default().with_group_id(GroupId(text(name.0.as_str())));
-        let asked = match context.require(Operation::Describe, Resource::Group(&name.0)) {
+        let may = super::groups::require_consumer_protocol(context)
+            .and_then(|()| context.require(Operation::Describe, Resource::Group(&name.0)));
+        let asked = match may {
             Ok(()) => super::groups::ask(context, &name.0, command).await,
             Err(code) => Err(code),
         };

@@ -21,7 +21,9 @@ pub(in crate::server) async fn handle(
     request: ConsumerGroupHeartbeatRequest,
 ) -> ConsumerGroupHeartbeatResponse {
     let group = request.group_id.0.to_string();
-    if let Err(code) = context.require(Operation::Read, Resource::Group(&group)) {
+    let may = super::groups::require_consumer_protocol(context);
+    if let Err(code) = may.and_then(|()| context.require(Operation::Read, Resource::Group(&group)))
+    {
         return failed(code);
     }
     let names = request.subscribed_topic_names.as_ref();

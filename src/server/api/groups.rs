@@ -2,6 +2,7 @@
 //! name them.
 
 use crate::coordinator::groups::command::{GroupCommand, GroupReply, Member};
+use crate::metadata::features::GROUP_VERSION;
 use crate::metadata::{Operation, Resource};
 use crate::protocol::messages::{StrBytes, text};
 use crate::server::context::RequestContext;
@@ -40,6 +41,16 @@ pub(super) async fn ask_as_member(
 ) -> Result<GroupReply, ErrorCode> {
     context.require(Operation::Read, Resource::Group(group))?;
     ask(context, group, command).await
+}
+
+/// The consumer protocol is served where `group.coordinator.rebalance.protocols` names it and the
+/// cluster has its feature (Kafka 4.4 `KafkaApis.isConsumerGroupProtocolEnabled`).
+pub(super) fn require_consumer_protocol(context: &RequestContext) -> Result<(), ErrorCode> {
+    let config = context.broker.configuration.started_with();
+    let protocols = &config.group.group_coordinator_rebalance_protocols;
+    let is_named = protocols.iter().any(|name| name == "consumer");
+    let level = context.image.features.get(GROUP_VERSION).copied().unwrap_or(0);
+    if is_named && level >= 1 { Ok(()) } else { Err(ErrorCode::UnsupportedVersion) }
 }
 
 /// Who asks.

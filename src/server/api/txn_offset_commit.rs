@@ -71,6 +71,10 @@ pub(in crate::server) async fn handle(
     };
     let (results, failed) = match answer {
         Ok(results) => (results, None),
+        // The first clients crash on a code that they do not expect (KAFKA-7296).
+        Err(ErrorCode::CoordinatorLoadInProgress) if context.version < 2 => {
+            (Vec::new(), Some(ErrorCode::CoordinatorNotAvailable))
+        }
         Err(code) => (Vec::new(), Some(code)),
     };
     let mut committed = results.into_iter().flat_map(|(_, partitions)| partitions);

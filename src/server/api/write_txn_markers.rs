@@ -15,7 +15,8 @@ use crate::protocol::own::{
     WritableTxnMarkerTopicResult, WriteTxnMarkersRequest, WriteTxnMarkersResponse,
 };
 use crate::server::context::{Handled, RequestContext};
-use crate::types::{ErrorCode, PartitionIndex, ProducerId, TopicPartition};
+use crate::store::StoreError;
+use crate::types::{ErrorCode, NO_LEADER_EPOCH, PartitionIndex, ProducerId, TopicPartition};
 
 /// Codes by producer, topic and partition.
 type Codes = BTreeMap<ProducerId, BTreeMap<String, BTreeMap<PartitionIndex, ErrorCode>>>;
@@ -84,6 +85,13 @@ fn append(
     let topic = context.image.topics.by_name(topic).ok_or(ErrorCode::UnknownTopicOrPartition)?;
     topic.partition(index).ok_or(ErrorCode::UnknownTopicOrPartition)?;
     let id = TopicPartition { topic: topic.id, partition: index };
+    // A partition that is not here, or not in order, is unknown as well: `NOT_LEADER_OR_FOLLOWER`
+    // is said by one that is led elsewhere (Kafka 4.4 `ReplicaManager.onlinePartition`).
+    let partitions = &context.broker.partitions;
+    let partition = partitions.get(id).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+    if let Err(StoreError::Offline(_)) = partition.check_leader(NO_LEADER_EPOCH) {
+        return Err(ErrorCode::UnknownTopicOrPartition);
+    }
     context.broker.transactions.append_marker(id, marker).map(|accepted| accepted.wait)
 }
 

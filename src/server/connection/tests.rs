@@ -65,6 +65,7 @@ impl Host for Scripted {
                 key,
                 min_version: 0,
                 max_version: 3,
+                max_unstable_version: 3,
                 on: apis::On::Both,
                 order,
                 authorizes: &[],

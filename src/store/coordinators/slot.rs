@@ -16,6 +16,7 @@ use tokio::sync::{Notify, oneshot};
 use super::load::{LoadError, Loaded, load};
 use super::{Shared, code_of};
 use crate::coordinator::{Answer, Decision, Moment, Outcome, Producer, Shard, Ticket};
+use crate::log::AppendError;
 use crate::record::{BatchBuilder, BatchView, HEADER_LEN};
 use crate::store::error::StoreError;
 use crate::store::partition::{Accepted, Acknowledged, Partition};
@@ -301,7 +302,10 @@ impl<S: Shard> Slot<S> {
             State::Loading => return Err(ErrorCode::CoordinatorLoadInProgress),
             State::Failed | State::Closed => return Err(ErrorCode::NotCoordinator),
         };
-        let accepted = append(&self.partition).map_err(|error| code_of(&error))?;
+        let accepted = append(&self.partition).map_err(|error| match error {
+            StoreError::Append(AppendError::Producer(error)) => error.code(),
+            error => code_of(&error),
+        })?;
         active.shard.apply_marker(producer, outcome);
         if let Some(kind) = accepted.flush {
             self.shared.around.flusher.request(&self.partition, kind);
@@ -325,7 +329,15 @@ impl<S: Shard> Slot<S> {
     fn absorb(&self, active: &mut Active<S>, round: &mut Round<S>, decision: Decision<S>) {
         let Decision { records, in_pieces, producer, mut replies, effects, undo } = decision;
         let mut refused = None;
-        if !records.is_empty() && round.failed.is_none() {
+        if !records.is_empty()
+            && let Some(producer) = producer
+        {
+            // Its transaction may have ended since it was asked about: then this decision falls,
+            // and not the whole round.
+            let may = self.partition.check_own_transaction(producer.id, producer.epoch);
+            refused = may.err().map(|error| error.code());
+        }
+        if !records.is_empty() && round.failed.is_none() && refused.is_none() {
             let encoded: Result<Vec<_>, _> = records.iter().map(S::encode).collect();
             match encoded {
                 Ok(encoded) if self.fits(&encoded) => {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::classic_member::Downgrade;
 use super::command::{
     ConsumerHeartbeat, DescribedConsumerGroup, LEAVE_EPOCH, LEAVE_FOR_A_WHILE_EPOCH, Refused, Told,
 };
@@ -11,16 +12,16 @@ use super::group::ConsumerGroup;
 use super::heartbeat::{
     Beat, Revocation, World, beat, check_instance, leave_for_a_while, remove, unknown_member,
 };
-use super::member::MemberState;
-use crate::coordinator::groups::classic::State;
-use crate::coordinator::groups::command::{GroupReply, LeaveGroup};
+use super::member::{ConsumerMember, MemberState};
+use super::migration::{check_upgrade, downgrade, may_downgrade_without, upgrade};
+use crate::coordinator::groups::classic::{ClassicGroup, State};
+use crate::coordinator::groups::classic_events::milliseconds;
+use crate::coordinator::groups::command::{GroupReply, Joined};
 use crate::coordinator::groups::timers::Due;
-use crate::coordinator::groups::{Decided, Group, Groups, group_tombstone};
+use crate::coordinator::groups::{Decided, Group, Groups, Kept, Undo, group_tombstone};
 use crate::coordinator::records::GroupRecord;
 use crate::coordinator::{Decision, Moment, Ticket};
 use crate::types::ErrorCode;
-
-type Done = Result<(Vec<GroupRecord>, Told), Refused>;
 
 impl Groups {
     fn consumer(&self, name: &str) -> Result<&ConsumerGroup, Refused> {
@@ -32,7 +33,7 @@ impl Groups {
         Err(Refused::new(ErrorCode::GroupIdNotFound, message))
     }
 
-    fn consumer_mut(&mut self, name: &str) -> Option<&mut ConsumerGroup> {
+    pub(super) fn consumer_mut(&mut self, name: &str) -> Option<&mut ConsumerGroup> {
         match self.groups.get_mut(name)? {
             Group::Consumer(group) => Some(group),
             Group::Classic(_) => None,
@@ -47,37 +48,40 @@ impl Groups {
         asked: &ConsumerHeartbeat,
     ) -> Decided {
         let checked = asked.check(&self.config.consumer.assignors);
+        let mut decision = Decision::default();
         let done = checked.and_then(|()| match asked.member.generation {
-            LEAVE_EPOCH | LEAVE_FOR_A_WHILE_EPOCH => self.consumer_leave(moment, asked),
-            _ => self.consumer_beat(moment, asked),
+            LEAVE_EPOCH | LEAVE_FOR_A_WHILE_EPOCH => {
+                self.consumer_leave(moment, asked, &mut decision)
+            }
+            _ => self.consumer_beat(moment, asked, &mut decision),
         });
-        match done {
-            Ok((records, told)) => {
-                Decision::write(records, ticket, Ok(GroupReply::ConsumerHeartbeat(Ok(told))))
-            }
-            Err(refused) => {
-                Decision::answer(ticket, Ok(GroupReply::ConsumerHeartbeat(Err(refused))))
-            }
-        }
+        decision.replies.push((ticket, Ok(GroupReply::ConsumerHeartbeat(done))));
+        decision
     }
 
-    fn consumer_beat(&mut self, moment: &Moment, asked: &ConsumerHeartbeat) -> Done {
+    fn consumer_beat(
+        &mut self,
+        moment: &Moment,
+        asked: &ConsumerHeartbeat,
+        decision: &mut Decided,
+    ) -> Result<Told, Refused> {
         let name = &asked.member.group;
         let joins = asked.member.generation == super::command::JOIN_EPOCH;
+        let image = &moment.image;
         let mut records = Vec::new();
         let mut fresh = None;
         let group = match self.groups.get(name) {
             Some(Group::Consumer(group)) => group,
-            Some(Group::Classic(group)) if joins && group.state != State::Empty => {
-                let message = format!(
-                    "Cannot upgrade classic group {name} to consumer group because online upgrade \
-                     is disabled."
-                );
-                return Err(Refused::new(ErrorCode::GroupIdNotFound, message));
-            }
             Some(Group::Classic(_)) if !joins => {
                 let message = format!("Group {name} is not a consumer group.");
                 return Err(Refused::new(ErrorCode::GroupIdNotFound, message));
+            }
+            Some(Group::Classic(group)) if group.state != State::Empty => {
+                let members_max = self.config.consumer.members_max;
+                check_upgrade(group, self.config.migration, members_max)?;
+                let (upgraded, converted) = upgrade(group, &mut self.topic_hashes, image)?;
+                records = converted;
+                &*fresh.insert(upgraded)
             }
             None if !joins => {
                 let message = format!("Consumer group {name} not found.");
@@ -98,7 +102,7 @@ impl Groups {
         let done = beat(group, &mut self.topic_hashes, &world, asked)?;
         let group_name = Arc::clone(&group.name);
         if let Some(fresh) = fresh {
-            self.groups.insert(name.clone(), Group::Consumer(fresh));
+            self.begin_consumer(moment, fresh, decision);
         }
         let Beat { records: more, told, member, revocation, replaced } = done;
         records.extend(more);
@@ -109,8 +113,7 @@ impl Groups {
         let due = Due::Revocation(group_name, member);
         match revocation {
             Some(Revocation::Begins(ms)) => {
-                let timeout = Duration::from_millis(u64::try_from(ms).unwrap_or(0));
-                self.timers.set(due, moment.now + timeout);
+                self.timers.set(due, moment.now + milliseconds(ms));
             }
             Some(Revocation::Over) => self.timers.cancel(&due),
             None => {}
@@ -118,10 +121,43 @@ impl Groups {
         if let Some(group) = self.consumer_mut(name) {
             group.compared_with = Some(moment.image.offset);
         }
-        Ok((records, told))
+        decision.records = records;
+        Ok(told)
     }
 
-    fn consumer_leave(&mut self, moment: &Moment, asked: &ConsumerHeartbeat) -> Done {
+    /// A group begins as a consumer group, in the place of a classic one if there is one: whoever
+    /// waits there is told to come again.
+    fn begin_consumer(&mut self, moment: &Moment, group: ConsumerGroup, decision: &mut Decided) {
+        let name = Arc::clone(&group.name);
+        let sessions: Vec<(Arc<str>, Duration)> = group
+            .members
+            .values()
+            .filter_map(|member| Some((Arc::clone(&member.id), member.classic_session()?)))
+            .collect();
+        let before = self.groups.insert(name.to_string(), Group::Consumer(group));
+        let Some(Group::Classic(mut classic)) = before else { return };
+        let again = ErrorCode::RebalanceInProgress;
+        for member in classic.members.values_mut() {
+            if let Some(ticket) = member.joining.take() {
+                let joined = Joined::failed(&member.id, again);
+                decision.replies.push((ticket, Ok(GroupReply::Join(joined))));
+            }
+            if let Some(ticket) = member.syncing.take() {
+                decision.replies.push((ticket, Err(again)));
+            }
+        }
+        for (id, timeout) in sessions {
+            self.member_is_alive(moment, &name, &id, timeout);
+        }
+        decision.undo = Some(Undo(Kept::Group(Box::new(Group::Classic(classic)))));
+    }
+
+    fn consumer_leave(
+        &mut self,
+        moment: &Moment,
+        asked: &ConsumerHeartbeat,
+        decision: &mut Decided,
+    ) -> Result<Told, Refused> {
         let (id, epoch) = (&*asked.member.member_id, asked.member.generation);
         let group = self.consumer(&asked.member.group)?;
         let member = match &asked.member.instance_id {
@@ -133,86 +169,123 @@ impl Groups {
             let record = leave_for_a_while(group, member);
             let due = Due::Revocation(Arc::clone(&group.name), Arc::clone(&member.id));
             self.timers.cancel(&due);
-            return Ok((vec![record], told));
+            decision.records.push(record);
+            return Ok(told);
         }
         let id = Arc::clone(&member.id);
-        Ok((self.remove_member(moment, &asked.member.group, &id), told))
+        self.remove_member(moment, &asked.member.group, &id, decision);
+        Ok(told)
     }
 
-    /// The records by which a member is no more.
-    fn remove_member(&mut self, moment: &Moment, name: &str, id: &Arc<str>) -> Vec<GroupRecord> {
-        self.remove_members(moment, name, &BTreeSet::from([Arc::clone(id)]))
+    /// A member is no more.
+    fn remove_member(
+        &mut self,
+        moment: &Moment,
+        name: &str,
+        id: &Arc<str>,
+        decision: &mut Decided,
+    ) {
+        self.remove_members(moment, name, &BTreeSet::from([Arc::clone(id)]), decision);
     }
 
-    fn remove_members(
+    /// Members are no more. If all others speak the classic protocol, they go on in a classic
+    /// group.
+    pub(super) fn remove_members(
         &mut self,
         moment: &Moment,
         name: &str,
         ids: &BTreeSet<Arc<str>>,
-    ) -> Vec<GroupRecord> {
-        let Some(Group::Consumer(group)) = self.groups.get(name) else { return Vec::new() };
+        decision: &mut Decided,
+    ) {
+        let Some(Group::Consumer(group)) = self.groups.get(name) else { return };
         let members: Vec<_> = ids.iter().filter_map(|id| group.members.get(id)).collect();
         if members.is_empty() {
-            return Vec::new();
+            return;
+        }
+        let Downgrade { policy, members_max } = self.downgrade_rules();
+        if may_downgrade_without(group, &members, policy, members_max) {
+            let classic = downgrade(group, ids, None, moment);
+            self.begin_classic(moment, classic, decision);
+            self.prepare_rebalance(moment, name, decision);
+            return;
         }
         let config = &self.config.consumer;
         let times = config.times_of(name, &moment.image);
         let world = World { moment, config, times, newest_topic_at: self.newest_topic_at };
-        let records = remove(group, &mut self.topic_hashes, &world, &members);
+        decision.records.extend(remove(group, &mut self.topic_hashes, &world, &members));
         let group_name = Arc::clone(&group.name);
         ids.iter().for_each(|id| self.forget_member(&group_name, id));
-        records
     }
 
-    /// LeaveGroup of a consumer group: a tool removes members, or a client of the classic protocol
-    /// leaves (Kafka 4.4 `GroupMetadataManager.classicGroupLeaveToConsumerGroup`).
-    pub(in crate::coordinator::groups) fn remove_named(
+    pub(super) fn downgrade_rules(&self) -> Downgrade {
+        Downgrade { policy: self.config.migration, members_max: self.config.members_max }
+    }
+
+    /// A consumer group goes on as a classic one.
+    pub(super) fn begin_classic(
         &mut self,
         moment: &Moment,
-        ticket: Ticket,
-        asked: LeaveGroup,
-    ) -> Decided {
-        let mut leaving = BTreeSet::new();
-        let mut left = Vec::with_capacity(asked.members.len());
-        let Some(group) = self.consumer_mut(&asked.group) else {
-            return Decision::answer(ticket, Err(ErrorCode::UnknownMemberId));
-        };
-        for member in asked.members {
-            let found = match &member.instance_id {
-                None => group.members.get(&*member.member_id).ok_or(ErrorCode::UnknownMemberId),
-                Some(instance) => match group.static_member(instance) {
-                    None => Err(ErrorCode::UnknownMemberId),
-                    Some(owner)
-                        if !member.member_id.is_empty() && *owner.id != *member.member_id =>
-                    {
-                        Err(ErrorCode::FencedInstanceId)
-                    }
-                    Some(owner) => Ok(owner),
-                },
-            };
-            let error = match found {
-                Ok(found) => {
-                    leaving.insert(Arc::clone(&found.id));
-                    ErrorCode::None
-                }
-                Err(error) => error,
-            };
-            left.push((member, error));
+        mut classic: ClassicGroup,
+        decision: &mut Decided,
+    ) {
+        let name = Arc::clone(&classic.name);
+        let Some(before @ Group::Consumer(_)) = self.groups.remove(&*name) else { return };
+        if let Group::Consumer(group) = &before {
+            for id in group.members.keys() {
+                self.forget_member(&name, id);
+            }
         }
-        let records = self.remove_members(moment, &asked.group, &leaving);
-        Decision::write(records, ticket, Ok(GroupReply::Left(left)))
+        for member in classic.members.values_mut() {
+            member.expires = moment.now + milliseconds(member.session_timeout_ms);
+            let due = Due::Session(Arc::clone(&name), Arc::clone(&member.id));
+            self.timers.set(due, member.expires);
+        }
+        decision.records.extend(before.tombstones(&name));
+        decision.records.push(classic.to_record());
+        decision.undo = Some(Undo(Kept::Group(Box::new(before))));
+        self.groups.insert(name.to_string(), Group::Classic(classic));
+    }
+
+    /// A group could not become one of the other protocol, and goes on as it was.
+    pub(in crate::coordinator::groups) fn take_back(&mut self, moment: &Moment, group: Group) {
+        let name = match &group {
+            Group::Classic(group) => Arc::clone(&group.name),
+            Group::Consumer(group) => Arc::clone(&group.name),
+        };
+        match self.groups.insert(name.to_string(), group) {
+            Some(Group::Consumer(other)) => {
+                // The sessions of the classic members that it had go on as they were.
+                let ids = other.members.keys();
+                let strangers: Vec<Arc<str>> = match self.classic(&name) {
+                    Some(classic) => {
+                        ids.filter(|id| !classic.members.contains_key(*id)).cloned().collect()
+                    }
+                    None => ids.cloned().collect(),
+                };
+                strangers.iter().for_each(|id| self.forget_member(&name, id));
+            }
+            _ => self.group_is_alive(moment, &name),
+        }
     }
 
     /// Nothing is due from a member any more.
-    fn forget_member(&mut self, group: &Arc<str>, id: &Arc<str>) {
+    pub(super) fn forget_member(&mut self, group: &Arc<str>, id: &Arc<str>) {
         self.timers.cancel(&Due::Session(Arc::clone(group), Arc::clone(id)));
         self.timers.cancel(&Due::Revocation(Arc::clone(group), Arc::clone(id)));
+        self.timers.cancel(&Due::MemberJoin(Arc::clone(group), Arc::clone(id)));
+        self.timers.cancel(&Due::MemberSync(Arc::clone(group), Arc::clone(id)));
         if let Some(group) = self.consumer_mut(group) {
             group.expires.remove(id);
         }
     }
 
-    fn member_is_alive(&mut self, moment: &Moment, name: &str, id: &Arc<str>, timeout: Duration) {
+    pub(super) fn member_is_alive(
+        &mut self,
+        moment: &Moment,
+        name: &str,
+        id: &Arc<str>,
+        timeout: Duration,
+    ) {
         let expires = moment.now + timeout;
         let Some(group) = self.consumer_mut(name) else { return };
         let before = group.expires.insert(Arc::clone(id), expires);
@@ -223,22 +296,23 @@ impl Groups {
         }
     }
 
-    /// Whether the session of a member of a consumer group is over; `None` for other groups.
+    /// The session of a member of a consumer group may be over.
     pub(in crate::coordinator::groups) fn consumer_session_over(
         &mut self,
         moment: &Moment,
         name: &str,
         id: &Arc<str>,
-    ) -> Option<Vec<GroupRecord>> {
-        let group = self.consumer_mut(name)?;
+        decision: &mut Decided,
+    ) {
+        let Some(group) = self.consumer_mut(name) else { return };
         let expires = group.expires.get(id).copied();
         if let Some(expires) = expires.filter(|expires| *expires > moment.now) {
             let due = Due::Session(Arc::clone(&group.name), Arc::clone(id));
             self.timers.set(due, expires);
-            return Some(Vec::new());
+            return;
         }
         group.expires.remove(id);
-        Some(self.remove_member(moment, name, id))
+        self.remove_member(moment, name, id, decision);
     }
 
     /// A member had time enough to give up what it was told to.
@@ -247,13 +321,28 @@ impl Groups {
         moment: &Moment,
         name: &str,
         id: &Arc<str>,
-    ) -> Vec<GroupRecord> {
-        let Some(group) = self.consumer_mut(name) else { return Vec::new() };
+        decision: &mut Decided,
+    ) {
+        let Some(group) = self.consumer_mut(name) else { return };
         let state = group.members.get(id).map(|member| member.state);
-        if state != Some(MemberState::Unrevoked) {
-            return Vec::new();
+        if state == Some(MemberState::Unrevoked) {
+            self.remove_member(moment, name, id, decision);
         }
-        self.remove_member(moment, name, id)
+    }
+
+    /// A classic member had time enough to join again, or to sync.
+    pub(in crate::coordinator::groups) fn classic_member_time_over(
+        &mut self,
+        moment: &Moment,
+        name: &str,
+        id: &Arc<str>,
+        decision: &mut Decided,
+    ) {
+        let Some(group) = self.consumer_mut(name) else { return };
+        // One that speaks the new protocol by now is asked for neither.
+        if group.members.get(id).is_some_and(|member| member.classic.is_some()) {
+            self.remove_member(moment, name, id, decision);
+        }
     }
 
     /// ConsumerGroupDescribe.
@@ -268,21 +357,31 @@ impl Groups {
 
     /// The shard begins to decide: all members are alive for now.
     pub(in crate::coordinator::groups) fn consumers_loaded(&mut self, moment: &Moment) {
-        let mut members = Vec::new();
-        for group in self.groups.values() {
-            let Group::Consumer(group) = group else { continue };
-            for member in group.members.values() {
-                let gives_up = member.state == MemberState::Unrevoked;
-                let timeout = gives_up.then_some(member.rebalance_timeout_ms);
-                members.push((Arc::clone(&group.name), Arc::clone(&member.id), timeout));
-            }
-        }
-        for (group, id, timeout) in members {
-            let times = self.config.consumer.times_of(&group, &moment.image);
-            self.member_is_alive(moment, &group, &id, times.session_timeout);
+        let names: Vec<String> = self.groups.keys().cloned().collect();
+        names.iter().for_each(|name| self.group_is_alive(moment, name));
+    }
+
+    /// All members of a consumer group are alive for now.
+    fn group_is_alive(&mut self, moment: &Moment, name: &str) {
+        let Some(group) = self.consumer_mut(name) else { return };
+        // Of a group that was put aside and is back, no deadline is set any more.
+        group.expires.clear();
+        let group_name = Arc::clone(&group.name);
+        let gives_up = |member: &ConsumerMember| {
+            (member.state == MemberState::Unrevoked && member.classic.is_none())
+                .then_some(member.rebalance_timeout_ms)
+        };
+        let members: Vec<_> = group
+            .members
+            .values()
+            .map(|member| (Arc::clone(&member.id), gives_up(member)))
+            .collect();
+        let times = self.config.consumer.times_of(name, &moment.image);
+        for (id, timeout) in members {
+            self.member_is_alive(moment, name, &id, times.session_timeout);
             if let Some(ms) = timeout {
-                let timeout = Duration::from_millis(u64::try_from(ms).unwrap_or(0));
-                self.timers.set(Due::Revocation(group, id), moment.now + timeout);
+                let due = Due::Revocation(Arc::clone(&group_name), id);
+                self.timers.set(due, moment.now + milliseconds(ms));
             }
         }
     }

@@ -4,6 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::assignment::{Assignment, Owned, target_of_record};
 use super::assignor::Assignor;
 use super::command::{DescribedConsumerGroup, DescribedConsumerMember, DescribedPartitions};
@@ -44,6 +46,10 @@ pub(in crate::coordinator::groups) struct ConsumerGroup {
     name_counts: BTreeMap<String, usize>,
     /// How many members would have an assignor.
     assignor_counts: BTreeMap<String, usize>,
+    /// How many members speak the classic protocol.
+    classic_count: usize,
+    /// How many of them know a protocol.
+    classic_protocol_counts: BTreeMap<String, usize>,
     /// A record that this release replaces by the hash is still there.
     pub(super) has_partition_metadata: bool,
     /// Soft: members that are silent until then are removed.
@@ -68,6 +74,8 @@ impl ConsumerGroup {
             pattern_counts: BTreeMap::new(),
             name_counts: BTreeMap::new(),
             assignor_counts: BTreeMap::new(),
+            classic_count: 0,
+            classic_protocol_counts: BTreeMap::new(),
             has_partition_metadata: false,
             expires: BTreeMap::new(),
             compared_with: None,
@@ -97,6 +105,18 @@ impl ConsumerGroup {
 
     pub(super) fn owner(&self, topic: TopicId, partition: PartitionIndex) -> Option<&Arc<str>> {
         self.owners.get(&topic)?.get(&partition)
+    }
+
+    /// How many members speak the classic protocol.
+    pub(super) fn classic_count(&self) -> usize {
+        self.classic_count
+    }
+
+    /// Whether a member with these classic protocols could be one of the group: all others that
+    /// speak the classic protocol know one of them.
+    pub(super) fn supports_classic(&self, protocols: &[(String, Bytes)]) -> bool {
+        let known = |name: &str| self.classic_protocol_counts.get(name).copied().unwrap_or(0);
+        protocols.iter().any(|(name, _)| known(name) == self.classic_count)
     }
 
     pub(super) fn pattern_count(&self, pattern: &str) -> usize {
@@ -283,7 +303,7 @@ impl ConsumerGroup {
                 client_id: member.client_id.clone(),
                 client_host: member.client_host.clone(),
                 names: member.names.iter().cloned().collect(),
-                regex: member.regex.clone(),
+                regex: Some(member.regex.clone().unwrap_or_default()),
                 assignment: named(&has),
                 target: named(&target.collect()),
                 is_classic: member.classic.is_some(),
@@ -391,6 +411,13 @@ impl ConsumerGroup {
         self.members.insert(Arc::clone(&member.id), member);
     }
 
+    /// Someone is a member from now on.
+    pub(super) fn insert(&mut self, member: ConsumerMember) {
+        self.remove(&member.id);
+        self.count(&member);
+        self.members.insert(Arc::clone(&member.id), member);
+    }
+
     fn remove(&mut self, id: &str) {
         if let Some(member) = self.members.remove(id) {
             self.uncount(&member);
@@ -408,6 +435,10 @@ impl ConsumerGroup {
         if let Some(assignor) = &member.assignor {
             add(&mut self.assignor_counts, assignor);
         }
+        for name in protocol_names(member) {
+            add(&mut self.classic_protocol_counts, name);
+        }
+        self.classic_count += usize::from(member.classic.is_some());
         if let Some(instance) = &member.instance_id {
             self.instances.insert(instance.clone(), Arc::clone(&member.id));
         }
@@ -427,6 +458,10 @@ impl ConsumerGroup {
         if let Some(assignor) = &member.assignor {
             subtract(&mut self.assignor_counts, assignor);
         }
+        for name in protocol_names(member) {
+            subtract(&mut self.classic_protocol_counts, name);
+        }
+        self.classic_count -= usize::from(member.classic.is_some());
         if let Some(instance) = &member.instance_id
             && self.instances.get(instance) == Some(&member.id)
         {
@@ -445,6 +480,12 @@ impl ConsumerGroup {
             }
         }
     }
+}
+
+/// The classic protocols that a member knows, each once.
+fn protocol_names(member: &ConsumerMember) -> BTreeSet<&str> {
+    let known = member.classic.iter().flat_map(|classic| &classic.supported_protocols);
+    known.map(|protocol| &*protocol.name).collect()
 }
 
 fn add(counts: &mut BTreeMap<String, usize>, key: &str) {

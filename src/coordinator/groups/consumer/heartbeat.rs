@@ -1,7 +1,7 @@
 //! What a heartbeat does to a group (Kafka 4.4 `GroupMetadataManager.consumerGroupHeartbeat`): the
 //! group as it is and the request in, records and an answer out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::assignment::{Owned, partitions};
@@ -18,7 +18,7 @@ use super::{ConsumerConfig, GroupTimes};
 use crate::coordinator::Moment;
 use crate::coordinator::records::GroupRecord;
 use crate::coordinator::records::consumer::ConsumerGroupPartitionMetadataKey;
-use crate::types::{ErrorCode, Offset, TopicId};
+use crate::types::{ErrorCode, Offset, PartitionIndex, TopicId};
 
 /// Patterns are not matched again before so long after the last time (Kafka 4.4
 /// `REGEX_BATCH_REFRESH_MIN_INTERVAL_MS`).
@@ -63,27 +63,95 @@ pub(super) fn beat(
     world: &World<'_>,
     asked: &ConsumerHeartbeat,
 ) -> Result<Beat, Refused> {
-    let (moment, image) = (world.moment, &*world.moment.image);
-    check_room(group, asked, world.config.members_max)?;
+    let instance = asked.member.instance_id.as_deref();
+    check_room(group, &asked.member.member_id, instance, world.config.members_max)?;
     let Found { member, replaced } = find(group, asked)?;
     let mut records = Vec::new();
     if let Some(old) = replaced {
-        let target = group.targets.get(&old.id).cloned().unwrap_or_default();
-        records.extend(tombstones(&group.name, &old.id));
-        records.push(member.metadata_record(&group.name));
-        records.push(target_record(&group.name, &member.id, &target));
-        records.push(member.assignment_record(&group.name));
+        records.extend(replacement_records(group, old, &member));
     }
+    let change = Change {
+        member: &member,
+        updated: member.updated(asked),
+        replaced,
+        sight: &asked.sight,
+        owned: asked.owned.as_ref(),
+        keeps_target: false,
+    };
+    let Settled { member: updated, revocation, .. } =
+        settle(group, hashes, world, change, &mut records)?;
+    let is_full = asked.rebalance_timeout_ms.is_some()
+        && (asked.names.is_some() || asked.regex.is_some())
+        && asked.owned.is_some();
+    let tells =
+        asked.member.generation == JOIN_EPOCH || is_full || updated.assigned != member.assigned;
+    let told = Told {
+        member_id: updated.id.to_string(),
+        epoch: updated.epoch,
+        heartbeat_interval_ms: world.times.heartbeat_interval_ms,
+        assignment: tells.then(|| partitions(&updated.assigned)),
+    };
+    let replaced = replaced.map(|old| Arc::clone(&old.id)).filter(|old| *old != updated.id);
+    Ok(Beat { records, told, member: updated.id, revocation, replaced })
+}
+
+/// The records by which a member takes the place of a static one, and what that one had.
+pub(super) fn replacement_records(
+    group: &ConsumerGroup,
+    old: &ConsumerMember,
+    member: &ConsumerMember,
+) -> Vec<GroupRecord> {
+    let target = group.targets.get(&old.id).cloned().unwrap_or_default();
+    let mut records = Vec::from(tombstones(&group.name, &old.id));
+    records.push(member.metadata_record(&group.name));
+    records.push(target_record(&group.name, &member.id, &target));
+    records.push(member.assignment_record(&group.name));
+    records
+}
+
+/// A member that has said something of itself.
+pub(super) struct Change<'a> {
+    /// As it was.
+    pub(super) member: &'a ConsumerMember,
+    /// As it says that it is.
+    pub(super) updated: ConsumerMember,
+    /// The static member whose place it has taken.
+    pub(super) replaced: Option<&'a ConsumerMember>,
+    /// What its pattern may match.
+    pub(super) sight: &'a Sight,
+    /// What it says that it has.
+    pub(super) owned: Option<&'a BTreeMap<TopicId, Vec<PartitionIndex>>>,
+    /// No other target is computed for it.
+    pub(super) keeps_target: bool,
+}
+
+/// What a member is then.
+pub(super) struct Settled {
+    pub(super) member: ConsumerMember,
+    pub(super) revocation: Option<Revocation>,
+    /// The target is not that of the group's epoch.
+    pub(super) is_behind: bool,
+}
+
+/// Takes over what a member says of itself, for members of both protocols: the epoch of the group
+/// moves on if it has to, the target with it, and the member goes a step towards its own.
+pub(super) fn settle(
+    group: &ConsumerGroup,
+    hashes: &mut TopicHashes,
+    world: &World<'_>,
+    change: Change<'_>,
+    records: &mut Vec<GroupRecord>,
+) -> Result<Settled, Refused> {
+    let Change { member, mut updated, replaced, sight, owned, keeps_target } = change;
+    let (moment, image) = (world.moment, &*world.moment.image);
     // Whom the group counts, in the place of this member.
     let counted = replaced.or_else(|| group.members.get(&member.id));
     let counted_list: Vec<&ConsumerMember> = counted.into_iter().collect();
-    let mut updated = member.updated(asked);
     let names_changed = updated.names != member.names;
-    if updated != member {
+    if updated != *member {
         records.push(updated.metadata_record(&group.name));
     }
-    let change = (&member, &updated);
-    let matched = match_patterns(group, world, change, &counted_list, &asked.sight, &mut records)?;
+    let matched = match_patterns(group, world, (member, &updated), &counted_list, sight, records)?;
     let usual = world.config.usual_assignor();
     let assignor = group.assignor_with(counted, Some(&updated)).unwrap_or(usual);
     let assignor_changed = assignor != group.assignor_with(None, None).unwrap_or(usual);
@@ -105,19 +173,22 @@ pub(super) fn beat(
     }
 
     let known_as = replaced.map_or(&updated.id, |old| &old.id);
-    let (target_epoch, target) = if group.target_epoch >= epoch || !may_compute(group, world) {
-        (group.target_epoch, group.targets.get(known_as).cloned().unwrap_or_default())
-    } else {
+    let computes = group.target_epoch < epoch && !keeps_target && may_compute(group, world);
+    let (target_epoch, target) = if computes {
         let (targets, own) =
             compute(group, image, assignor, &matched.patterns, (replaced, &updated));
         records.extend(targets);
         records.push(target_epoch_record(&group.name, epoch, moment.wall.0));
         (epoch, own)
+    } else {
+        (group.target_epoch, group.targets.get(known_as).cloned().unwrap_or_default())
     };
 
+    let is_behind = target_epoch < epoch;
     let changed = names_changed || matched.has_changed;
     let mut revocation = None;
-    if changed || !updated.is_reconciled_to(target_epoch) {
+    let steps = changed || !updated.is_reconciled_to(target_epoch);
+    if steps && !(keeps_target && is_behind) {
         let next = {
             let is_subscribed = |topic: TopicId| reads(world, &matched.patterns, &updated, topic);
             let is_free = |topic: TopicId, partition: i32| {
@@ -129,7 +200,7 @@ pub(super) fn beat(
                 has_subscription_changed: changed,
                 is_subscribed: &is_subscribed,
                 is_free: &is_free,
-                owned: asked.owned.as_ref(),
+                owned,
             };
             step(&updated, &aim)?
         };
@@ -142,29 +213,17 @@ pub(super) fn beat(
             updated = next;
         }
     }
-    let is_full = asked.rebalance_timeout_ms.is_some()
-        && (asked.names.is_some() || asked.regex.is_some())
-        && asked.owned.is_some();
-    let tells =
-        asked.member.generation == JOIN_EPOCH || is_full || updated.assigned != member.assigned;
-    let told = Told {
-        member_id: updated.id.to_string(),
-        epoch: updated.epoch,
-        heartbeat_interval_ms: world.times.heartbeat_interval_ms,
-        assignment: tells.then(|| partitions(&updated.assigned)),
-    };
-    let replaced = replaced.map(|old| Arc::clone(&old.id)).filter(|old| *old != updated.id);
-    Ok(Beat { records, told, member: updated.id, revocation, replaced })
+    Ok(Settled { member: updated, revocation, is_behind })
 }
 
-fn check_room(
+pub(super) fn check_room(
     group: &ConsumerGroup,
-    asked: &ConsumerHeartbeat,
+    id: &str,
+    instance: Option<&str>,
     members_max: usize,
 ) -> Result<(), Refused> {
-    let instance = asked.member.instance_id.as_ref();
     let is_known = instance.is_some_and(|instance| group.instances.contains_key(instance))
-        || group.members.contains_key(&*asked.member.member_id);
+        || group.members.contains_key(id);
     if is_known || group.members.len() < members_max {
         return Ok(());
     }
@@ -303,7 +362,7 @@ fn match_patterns(
 ) -> Result<Matched, Refused> {
     let (image, now) = (&*world.moment.image, world.moment.wall);
     let mut patterns = group.patterns.clone();
-    let has_changed = member.regex != updated.regex;
+    let has_changed = member.pattern() != updated.pattern();
     let mut bumps = false;
     if has_changed {
         if let Some(old) = member.pattern()

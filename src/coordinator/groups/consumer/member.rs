@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::assignment::{Owned, owned_of_record, owned_to_record};
 use super::command::{ConsumerHeartbeat, LEAVE_EPOCH};
@@ -53,6 +54,7 @@ pub(super) struct ConsumerMember {
     pub(super) client_id: String,
     pub(super) client_host: String,
     pub(super) names: Arc<BTreeSet<String>>,
+    /// The topics that it reads, by pattern; empty for none. Older logs have null for that.
     pub(super) regex: Option<String>,
     pub(super) rebalance_timeout_ms: i32,
     pub(super) assignor: Option<String>,
@@ -78,7 +80,7 @@ impl ConsumerMember {
             client_id: String::new(),
             client_host: String::new(),
             names: Arc::default(),
-            regex: None,
+            regex: Some(String::new()),
             rebalance_timeout_ms: -1,
             assignor: None,
             classic: None,
@@ -118,6 +120,12 @@ impl ConsumerMember {
     /// Its pattern, unless it is empty.
     pub(super) fn pattern(&self) -> Option<&str> {
         self.regex.as_deref().filter(|regex| !regex.is_empty())
+    }
+
+    /// How long it may be silent, if it speaks the classic protocol.
+    pub(super) fn classic_session(&self) -> Option<Duration> {
+        let ms = self.classic.as_ref()?.session_timeout_ms;
+        Some(Duration::from_millis(u64::try_from(ms).unwrap_or(0)))
     }
 
     pub(super) fn is_reconciled_to(&self, epoch: i32) -> bool {

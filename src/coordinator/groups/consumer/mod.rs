@@ -5,15 +5,21 @@
 //! the epoch of the group moves on when its members or topics change, `target.rs` computes for it
 //! who shall own what, and `reconcile.rs` says how far a member may go towards that. No partition
 //! is given to a member before its former owner said that it gave it up.
+//!
+//! A group may have members that speak the classic protocol: `classic_member.rs` says what becomes
+//! of their requests, `migration.rs` how a group moves between the protocols.
 
 mod assignment;
 mod assignor;
+mod classic_events;
+mod classic_member;
 pub mod command;
 mod events;
 mod group;
 mod hash;
 mod heartbeat;
 mod member;
+mod migration;
 mod reconcile;
 mod regex;
 mod target;

@@ -1,5 +1,7 @@
 //! Stories of consumer groups, and what must be true of each whatever happens.
 
+mod migration;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +10,7 @@ use proptest::prelude::*;
 
 use super::command::*;
 use super::*;
+use crate::config::MigrationPolicy;
 use crate::coordinator::groups::command::*;
 use crate::coordinator::groups::{Group, Groups, GroupsConfig};
 use crate::coordinator::records::GroupRecord;
@@ -83,6 +86,7 @@ fn shard(config: ConsumerConfig) -> Groups {
         metadata_max_bytes: 10,
         offsets_retention_ms: 60_000,
         offsets_check_interval: Duration::from_secs(1_000_000),
+        migration: MigrationPolicy { upgrade: true, downgrade: true },
         consumer: config,
     };
     Groups::new(Arc::new(config))
