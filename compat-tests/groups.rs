@@ -26,7 +26,7 @@ pub(crate) fn member(broker: &Broker, settings: &[(&str, &str)]) -> BaseConsumer
     consumer
 }
 
-fn partitions_of(member: &BaseConsumer) -> BTreeSet<i32> {
+pub(crate) fn partitions_of(member: &BaseConsumer) -> BTreeSet<i32> {
     let assigned = member.assignment().unwrap();
     assigned
         .elements()

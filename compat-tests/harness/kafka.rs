@@ -40,13 +40,16 @@ impl Release {
         fetched(&format!("jars-{}", self.version()), "pom.xml", &arguments)
     }
 
+    /// The folder of Kafka Streams, without the native library of its stores on disk.
+    fn streams_jars(self) -> PathBuf {
+        let kafka = format!("-Dkafka={}", self.version());
+        let arguments = [&*kafka, "-Pstreams", "-DincludeArtifactIds=kafka-streams"];
+        fetched(&format!("streams-{}", self.version()), "pom.xml", &arguments)
+    }
+
     /// `java` with this release's jars and a small heap, up to the main class.
     fn java(self, flags: &[&str], log4j: &str) -> Command {
-        let mut java = Command::new("java");
-        java.args(flags)
-            .arg(format!("-Dlog4j2.configurationFile={}", file(log4j)))
-            .args(["-cp", &format!("{}/*", self.jars().display())]);
-        java
+        java(flags, log4j, &format!("{}/*", self.jars().display()))
     }
 
     /// The command that runs a broker.
@@ -98,6 +101,22 @@ fn fetched(name: &str, pom: &str, arguments: &[&str]) -> PathBuf {
 /// A tool lives for a second or two: starting quickly is all that counts.
 const TOOL_FLAGS: &[&str] = &["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
 
+fn java(flags: &[&str], log4j: &str, jars: &str) -> Command {
+    let mut java = Command::new("java");
+    java.args(flags).arg(format!("-Dlog4j2.configurationFile={}", file(log4j))).args(["-cp", jars]);
+    java
+}
+
+/// A program of Kafka's own client libraries, whose source lies beside the pom, ready for arguments.
+pub(crate) fn program(source: &str) -> Command {
+    let release = Release::V4_3_1;
+    let (jars, streams) = (release.jars(), release.streams_jars());
+    let jars = format!("{}/*:{}/*", jars.display(), streams.display());
+    let mut java = java(TOOL_FLAGS, "tools-log4j2.properties", &jars);
+    java.arg(file(source));
+    java
+}
+
 /// One of Kafka's command-line tools, by the name of its script, ready for arguments.
 pub(crate) fn tool(name: &str) -> Command {
     let class = match name {
@@ -117,6 +136,7 @@ pub(crate) fn tool(name: &str) -> Command {
         "kafka-metadata-quorum" => "org.apache.kafka.tools.MetadataQuorumCommand",
         "kafka-producer-perf-test" => "org.apache.kafka.tools.ProducerPerformance",
         "kafka-reassign-partitions" => "org.apache.kafka.tools.reassign.ReassignPartitionsCommand",
+        "kafka-transactions" => "org.apache.kafka.tools.TransactionsCommand",
         "kafka-topics" => "org.apache.kafka.tools.TopicCommand",
         other => panic!("{other}: add its main class here"),
     };

@@ -171,7 +171,8 @@ pub struct CommitOffsets {
     pub producer: Option<Producer>,
     /// How long to keep them, by old clients.
     pub retention_ms: Option<i64>,
-    /// Whether the request has a code for a group that is not there.
+    /// Whether the request has a code for a group that is not there; in a transaction, also for a
+    /// member's epoch that is not current.
     pub says_no_group: bool,
     /// By topic.
     pub topics: Vec<(String, TopicId, Vec<OffsetToCommit>)>,

@@ -42,12 +42,19 @@ impl Groups {
                 } else {
                     let is_new_version = says_no_group || producer.is_some();
                     let partitions = partitions.iter().map(|(id, at)| (*id, &**at));
-                    group.check_commit(
+                    let checked = group.check_commit(
                         &member.member_id,
                         member.generation,
                         is_new_version,
                         partitions,
-                    )
+                    );
+                    checked.map_err(|error| match error {
+                        // Commits in transactions had no other code before they could say so.
+                        ErrorCode::StaleMemberEpoch if producer.is_some() && !says_no_group => {
+                            ErrorCode::IllegalGeneration
+                        }
+                        error => error,
+                    })
                 }
             }
         };

@@ -14,7 +14,7 @@ use crate::config::MigrationPolicy;
 use crate::coordinator::groups::command::*;
 use crate::coordinator::groups::{Group, Groups, GroupsConfig};
 use crate::coordinator::records::GroupRecord;
-use crate::coordinator::{Decision, Moment, Shard, Ticket};
+use crate::coordinator::{Decision, Moment, Producer, Shard, Ticket};
 use crate::metadata::image::Changes;
 use crate::metadata::record::{MetadataRecord, PartitionRecord, TopicRecord};
 use crate::types::{ErrorCode, Mono, Timestamp, TopicId};
@@ -390,6 +390,33 @@ fn a_member_of_an_older_epoch_commits_what_it_has_had_since() {
     );
     assert_eq!(group.check_fetch(Some("a"), 1), Err(ErrorCode::StaleMemberEpoch));
     assert_eq!(group.check_fetch(None, -1), Ok(()));
+}
+
+#[test]
+fn a_commit_in_a_transaction_of_an_older_epoch_hears_the_code_that_its_version_has() {
+    let mut story = Story::new(&[("t", 1, 2)]);
+    story.join("a", &["t"]).unwrap();
+    story.join("b", &["t"]).unwrap();
+    for (says_no_group, expected) in
+        [(false, ErrorCode::IllegalGeneration), (true, ErrorCode::StaleMemberEpoch)]
+    {
+        let offset =
+            OffsetToCommit { partition: 0, offset: 5, leader_epoch: -1, metadata: String::new() };
+        let commit = CommitOffsets {
+            member: Member {
+                group: "g".to_owned(),
+                member_id: "a".to_owned(),
+                generation: 1,
+                ..Member::default()
+            },
+            producer: Some(Producer { id: 9, epoch: 0 }),
+            says_no_group,
+            topics: vec![("t".to_owned(), topic_id(1), vec![offset])],
+            ..CommitOffsets::default()
+        };
+        let told = story.send(GroupCommand::Commit(commit));
+        assert!(matches!(told, Err(code) if code == expected), "{told:?}");
+    }
 }
 
 #[test]
