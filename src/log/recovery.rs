@@ -110,6 +110,12 @@ impl Log {
             gap: None,
         };
         let mut segments = opening.segments(&names)?;
+        // A log without records has no epoch yet.
+        let lacks_epochs = !names.iter().any(|name| name == EPOCHS_FILE)
+            && segments.iter().any(|segment| segment.size() > 0);
+        if lacks_epochs {
+            tracing::warn!(log = %dir.display(), "no leader epochs, taken from the log");
+        }
         let mut snapshots = Log::snapshot_offsets(&names);
         if opening.end < context.log_start_offset {
             if context.clean && !segments.is_empty() {
@@ -174,7 +180,8 @@ impl Log {
             offline: None,
             is_being_cleaned: false,
         };
-        log.finish_open(context, epochs_damaged, &unindexed).map_err(OpenError::io(dir))?;
+        log.finish_open(context, epochs_damaged || lacks_epochs, &unindexed)
+            .map_err(OpenError::io(dir))?;
         log.finish_indexes(&below).map_err(OpenError::io(dir))?;
         Ok((log, report))
     }
@@ -349,16 +356,8 @@ fn read_epochs(
     names: &[String],
 ) -> Result<(Epochs, bool), OpenError> {
     let path = dir.join(EPOCHS_FILE);
-    // A log of one empty segment has no epoch yet.
     if !names.iter().any(|name| name == EPOCHS_FILE) {
-        let has_records = names.iter().filter_map(|name| offset_of(name, LOG)).any(|base| {
-            let info = shared.disk.info(&dir.join(file_name(base, LOG)));
-            info.is_ok_and(|info| info.is_some_and(|info| info.len > 0))
-        });
-        if has_records {
-            tracing::warn!(file = %path.display(), "no leader epochs, taken from the log");
-        }
-        return Ok((Epochs::default(), has_records));
+        return Ok((Epochs::default(), false));
     }
     let bytes = shared.disk.read_file(&path).map_err(OpenError::io(&path))?;
     let Some(bytes) = bytes else { return Ok((Epochs::default(), false)) };
