@@ -22,6 +22,7 @@ mod exactly_once;
 mod files;
 mod group_swaps;
 mod groups;
+mod holdings;
 mod kcat;
 mod kills;
 mod moves;

@@ -13,13 +13,13 @@ use crate::transactions::{read, send, transactional};
 
 /// Whose broker is next: each hands over to the other, and takes back what it gave.
 fn turns() -> [Make; 4] {
-    let theirs = Make::Apache(Release::V4_4_0);
+    let theirs = Make::Apache(Release::to_swap_with());
     [theirs, Make::under_test(), theirs, Make::under_test()]
 }
 
 #[test]
 fn a_group_goes_on_where_it_was_when_kafka_and_we_take_turns() {
-    let mut plan = Broker::plan("swap-groups");
+    let mut plan = Broker::plan("swap-groups").formatted_for(Release::to_swap_with());
     let mut got = Got::new();
     for (turn, make) in turns().into_iter().enumerate() {
         let broker = plan.run_by(make).start();
@@ -42,7 +42,7 @@ fn a_group_goes_on_where_it_was_when_kafka_and_we_take_turns() {
 
 #[test]
 fn a_transaction_left_open_by_one_is_finished_under_the_other() {
-    let mut plan = Broker::plan("swap-open");
+    let mut plan = Broker::plan("swap-open").formatted_for(Release::to_swap_with());
     let mut expected: Vec<String> = Vec::new();
     for (turn, pair) in turns().windows(2).enumerate() {
         let broker = plan.run_by(pair[0]).start();
