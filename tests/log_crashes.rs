@@ -5,6 +5,8 @@
 
 #[path = "support/seeds.rs"]
 mod seeds;
+#[path = "log_crashes/tails.rs"]
+mod tails;
 #[path = "log_crashes/transactions.rs"]
 mod transactions;
 
