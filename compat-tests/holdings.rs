@@ -240,7 +240,9 @@ impl Holdings {
 
 fn sorted(text: &str) -> Vec<String> {
     // (Settings of a resource and entries of a resource come in the order of a hash.)
-    let mut lines: Vec<String> = text.lines().map(|line| line.trim().to_owned()).collect();
+    // Which synonyms are told of a setting is a release's own.
+    let told = |line: &str| line.split(" sensitive=").next().unwrap_or(line).trim().to_owned();
+    let mut lines: Vec<String> = text.lines().map(told).collect();
     for line in &mut lines {
         if let Some((head, rest)) = line.split_once(" are ") {
             let mut parts: Vec<&str> = rest.split(", ").collect();

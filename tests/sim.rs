@@ -7,6 +7,8 @@
 mod cleaning;
 #[path = "sim/moves.rs"]
 mod moves;
+#[path = "sim/stops.rs"]
+mod stops;
 mod support;
 #[path = "sim/transaction_stories.rs"]
 mod transaction_stories;
