@@ -171,63 +171,27 @@ fn settings(broker: &Broker) {
     }
 }
 
-/// What Kafka's tools print of it, and the last value of each key where others may go.
+/// What Kafka's admin client tells of it, and the last value of each key where others may go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Holdings {
-    /// What each tool printed, in an order of its own.
-    told: BTreeMap<&'static str, Vec<String>>,
+    told: Vec<String>,
     compacted: BTreeMap<&'static str, BTreeMap<Vec<u8>, Record>>,
 }
 
 impl Holdings {
     pub(crate) fn look(broker: &Broker) -> Self {
-        let mut told = BTreeMap::new();
-        for (name, tool, words) in [
-            ("acls", "kafka-acls", "--list"),
-            ("topics", "kafka-configs", "--describe --entity-type topics"),
-            (
-                "broker defaults",
-                "kafka-configs",
-                "--describe --entity-type brokers --entity-default",
-            ),
-            ("broker 1", "kafka-configs", "--describe --entity-type brokers --entity-name 1"),
-            ("users", "kafka-configs", "--describe --entity-type users"),
-            ("clients", "kafka-configs", "--describe --entity-type clients"),
-            (
-                "users' clients",
-                "kafka-configs",
-                "--describe --entity-type users --entity-type clients",
-            ),
-            ("ips", "kafka-configs", "--describe --entity-type ips"),
-            (
-                "group settings",
-                "kafka-configs",
-                "--describe --entity-type groups --entity-name of-consumer",
-            ),
-            (
-                "client metrics",
-                "kafka-configs",
-                "--describe --entity-type client-metrics --entity-name tail",
-            ),
-            ("features", "kafka-features", "describe"),
-            ("transactions", "kafka-transactions", "list"),
-        ] {
-            let words: Vec<&str> = words.split(' ').collect();
-            told.insert(name, sorted(&broker.tool(tool, &words).ok()));
-        }
-        // How a release names what it supports is its own; what is finalized is the cluster's.
-        let features: &mut Vec<String> = told.get_mut("features").unwrap();
-        *features = features.iter().filter_map(|line| finalized(line)).collect();
-        told.insert("groups", committed(broker));
+        let mut command = kafka::program("Describe.java");
+        command.arg(broker.address());
+        let mut told: Vec<_> = output(command).lines().map(str::to_owned).collect();
+        // (What is written after a look is told by the next one: only what was there then counts.)
+        told.retain(|line| !line.contains("fresh-"));
         let last = COMPACTED.map(|topic| (topic, last_values(broker, topic)));
         Self { told, compacted: last.into() }
     }
 
     #[track_caller]
     pub(crate) fn assert_same(&self, when: &str, before: &Self) {
-        for (name, lines) in &before.told {
-            assert_eq!(&self.told[name], lines, "{when}: {name}");
-        }
+        assert_eq!(self.told, before.told, "{when}");
         for (topic, before) in &before.compacted {
             let after = &self.compacted[topic];
             assert_eq!(after.keys().collect::<Vec<_>>(), before.keys().collect::<Vec<_>>());
@@ -236,49 +200,11 @@ impl Holdings {
             }
         }
     }
-}
 
-fn sorted(text: &str) -> Vec<String> {
-    // (Settings of a resource and entries of a resource come in the order of a hash.)
-    // Which synonyms are told of a setting is a release's own.
-    let told = |line: &str| line.split(" sensitive=").next().unwrap_or(line).trim().to_owned();
-    let mut lines: Vec<String> = text.lines().map(told).collect();
-    for line in &mut lines {
-        if let Some((head, rest)) = line.split_once(" are ") {
-            let mut parts: Vec<&str> = rest.split(", ").collect();
-            parts.sort_unstable();
-            *line = format!("{head} are {}", parts.join(", "));
-        }
+    /// How many facts begin with a word.
+    pub(crate) fn count(&self, word: &str) -> usize {
+        self.told.iter().filter(|line| line.starts_with(word)).count()
     }
-    lines.retain(|line| !line.is_empty());
-    lines.sort();
-    lines
-}
-
-/// "Feature: f SupportedMinVersion: 0 SupportedMaxVersion: 1 FinalizedVersionLevel: 1 Epoch: 9" without what the
-/// release supports and the epoch. A level of 0 is as good as none.
-fn finalized(line: &str) -> Option<String> {
-    let words: Vec<&str> = line.split_whitespace().collect();
-    let after = |name: &str| {
-        words.iter().position(|word| *word == name).and_then(|at| words.get(at + 1)).copied()
-    };
-    match (after("Feature:"), after("FinalizedVersionLevel:")) {
-        (Some(_), Some("0")) => None,
-        (Some(feature), Some(level)) => Some(format!("{feature}={level}")),
-        _ => Some(line.to_owned()),
-    }
-}
-
-/// Group, topic, partition and offset of everything that is committed.
-fn committed(broker: &Broker) -> Vec<String> {
-    let printed = broker.tool("kafka-consumer-groups", &["--describe", "--all-groups"]).ok();
-    let mut lines: Vec<String> = printed
-        .lines()
-        .map(|line| line.split_whitespace().take(4).collect::<Vec<_>>().join(" "))
-        .filter(|line| line.starts_with("of-"))
-        .collect();
-    lines.sort();
-    lines
 }
 
 fn last_values(broker: &Broker, topic: &str) -> BTreeMap<Vec<u8>, Record> {
@@ -295,7 +221,7 @@ pub(crate) fn credentials(plan: &Plan) -> Vec<String> {
     let list: Vec<_> = files.iter().map(|path| path.display().to_string()).collect();
     let mut command = kafka::tool("kafka-dump-log");
     command.args(["--cluster-metadata-decoder", "--files", &list.join(",")]);
-    let printed = process_output(command);
+    let printed = output(command);
     let mut found: Vec<String> = printed
         .lines()
         .filter_map(|line| line.split_once("payload: ").map(|(_, payload)| payload.to_owned()))
@@ -306,7 +232,7 @@ pub(crate) fn credentials(plan: &Plan) -> Vec<String> {
     found
 }
 
-fn process_output(command: std::process::Command) -> String {
+fn output(command: std::process::Command) -> String {
     process::run(command, b"", PATIENCE * 3).ok()
 }
 

@@ -86,6 +86,20 @@ fn take_turns(name: &str, release: Release, first: Make, second: Make) {
     let mut before = contents(&broker);
     let topics = described(&broker);
     let holdings = Holdings::look(&broker);
+    for (word, least) in [
+        ("acl", 2),
+        ("setting TOPIC", 20),
+        ("setting BROKER", 3),
+        ("setting GROUP", 1),
+        ("setting CLIENT_METRICS", 2),
+        ("quota", 5),
+        ("credential", 2),
+        ("offset", 6),
+        ("transaction", 3),
+        ("feature", 3),
+    ] {
+        assert!(holdings.count(word) >= least, "{word} in {holdings:?}");
+    }
     let mut plan = broker.stop();
     let secrets = credentials(&plan);
     assert_eq!(secrets.len(), 2, "{secrets:?}");
