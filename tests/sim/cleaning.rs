@@ -137,7 +137,8 @@ async fn delete_front(session: &mut Session, partition: i32, known: &Written) {
 /// Whoever reads all of it ends with the last value of each key, or, while they are written
 /// (`goes_on`), with a later one.
 async fn check(session: &mut Session, known: &Written, when: &str, goes_on: bool) {
-    for (partition, known) in known.lock().clone() {
+    let all = known.lock().clone();
+    for (partition, known) in all {
         let (mut found, mut offset) = (BTreeMap::new(), 0);
         loop {
             let (bytes, end) = match session.fetch_bytes(partition, offset, 1 << 20).await {
