@@ -307,6 +307,46 @@ fn transactions_are_found_again_when_the_power_goes_during_their_recovery_too() 
 }
 
 #[test]
+fn a_log_that_is_cut_back_is_what_its_remaining_records_say() {
+    for seed in seeds(6) {
+        let _replay = Replay(seed, 0, "a_log_that_is_cut_back");
+        let (disk, mut history, _) = run_until(seed, u64::MAX >> 1);
+        let mut log = open(&disk.crash(Crash::Kill), seed).unwrap();
+        let mut rng = Rng::new(seed).fork("cuts");
+        while log.end() > 0 {
+            // At the end of a batch, or within one: then all of it goes.
+            let offset = log.end() - 1 - rng.below(12).min(log.end() as u64 - 1) as Offset;
+            log.truncate_to(offset).unwrap();
+            assert!(log.end() <= offset && log.end() > offset - Offset::from(COUNT));
+            log.publish();
+            history.durable = 0;
+            check(&mut log, &mut history, false);
+        }
+    }
+}
+
+#[test]
+fn a_log_that_was_cut_back_goes_on_and_is_found_as_it_was_left() {
+    for seed in seeds(4) {
+        let _replay = Replay(seed, 0, "a_log_that_was_cut_back");
+        let (disk, mut history, _) = run_until(seed, u64::MAX >> 1);
+        let mut disk = disk.crash(Crash::Kill);
+        let mut rng = Rng::new(seed).fork("cuts");
+        for _ in 0..12 {
+            let mut log = open(&disk, seed).unwrap();
+            log.truncate_to(log.end() - rng.below(log.end() as u64 / 2) as Offset).unwrap();
+            log.publish();
+            history.durable = 0;
+            check(&mut log, &mut history, false);
+            work(&mut log, &disk, &mut history, &mut rng, 20).unwrap();
+            drop(log);
+            disk = disk.crash(Crash::Kill);
+            check(&mut open(&disk, seed).unwrap(), &mut history, true);
+        }
+    }
+}
+
+#[test]
 fn an_abort_that_cannot_be_indexed_takes_the_log_offline_and_nobody_sees_behind_it() {
     for error in [Fault::eio(), Fault::enospc()] {
         let disk = SimDisk::new(1);
