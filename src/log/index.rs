@@ -157,32 +157,44 @@ impl<E: Entry> Index<E> {
     /// The last entry for which `is_before` holds; it must hold for a prefix of the entries.
     pub fn floor(&self, is_before: impl Fn(E) -> bool) -> io::Result<Option<E>> {
         let state = self.state.read();
-        if let Some(first) = state.tail.first()
-            && is_before(*first)
-        {
-            let at = state.tail.partition_point(|entry| is_before(*entry));
-            return Ok(Some(state.tail[at - 1]));
+        match self.count_before(&state, is_before)? {
+            0 => Ok(None),
+            count => self.entry_at(&state, count - 1),
         }
-        if state.in_file == 0 {
-            return Ok(None);
+    }
+
+    /// The first entry for which `is_before` does not hold, as of [`Index::floor`].
+    pub fn ceiling(&self, is_before: impl Fn(E) -> bool) -> io::Result<Option<E>> {
+        let state = self.state.read();
+        let count = self.count_before(&state, is_before)?;
+        self.entry_at(&state, count)
+    }
+
+    fn count_before(&self, state: &State<E>, is_before: impl Fn(E) -> bool) -> io::Result<u32> {
+        if state.tail.first().is_some_and(|first| is_before(*first)) {
+            let in_tail = state.tail.partition_point(|entry| is_before(*entry));
+            return Ok(state.in_file + in_tail as u32);
         }
-        let file = self.file.open(false)?;
-        let entry_at = |at: u32| {
-            let mut bytes = [0; 16];
-            let bytes = &mut bytes[..E::LEN];
-            file.read_at(bytes, u64::from(at) * E::LEN as u64)?;
-            Ok::<E, io::Error>(E::read(bytes))
-        };
         let (mut low, mut high) = (0, state.in_file);
         while low < high {
             let middle = low.midpoint(high);
-            if is_before(entry_at(middle)?) {
+            if self.entry_at(state, middle)?.is_some_and(&is_before) {
                 low = middle + 1;
             } else {
                 high = middle;
             }
         }
-        if low == 0 { Ok(None) } else { entry_at(low - 1).map(Some) }
+        Ok(low)
+    }
+
+    fn entry_at(&self, state: &State<E>, at: u32) -> io::Result<Option<E>> {
+        if at >= state.in_file {
+            return Ok(state.tail.get((at - state.in_file) as usize).copied());
+        }
+        let mut bytes = [0; 16];
+        let bytes = &mut bytes[..E::LEN];
+        self.file.open(false)?.read_at(bytes, u64::from(at) * E::LEN as u64)?;
+        Ok(Some(E::read(bytes)))
     }
 
     /// Writes the entries that are only in memory to the file; whether there were any.

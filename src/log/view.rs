@@ -157,7 +157,29 @@ impl LogView {
         Ok(segment.locate(bound, size)?.map_or(size, |located| located.position))
     }
 
-    /// The aborted transactions that a read_committed reader of `offset` to `upper` must know of.
+    /// The aborted transactions that a read_committed reader from `offset` on must know of to read
+    /// what was planned: those that begin behind it are told with what follows (Kafka 4.4
+    /// `LocalLog.addAbortedTransactions`).
+    pub fn aborted_in(
+        &self,
+        offset: Offset,
+        plan: &ReadPlan,
+    ) -> Result<Vec<AbortedTxn>, ReadError> {
+        if plan.len == 0 {
+            return Ok(Vec::new());
+        }
+        let at = self.segment_at(plan.first_offset);
+        let segment = &self.segments[at];
+        let end = plan.position + plan.len as u64;
+        // An entry tells the last offset of its batch, and where that begins.
+        let behind = segment.index.ceiling(|entry| u64::from(entry.position) < end)?;
+        let next_base = self.segments.get(at + 1).map(|next| next.base_offset);
+        let behind = behind.map(|entry| segment.base_offset + Offset::from(entry.relative_offset));
+        let upper = behind.or(next_base).unwrap_or(self.log_end_offset);
+        self.aborted_between(offset, upper.min(self.last_stable_offset))
+    }
+
+    /// The aborted transactions with records from `offset` to `upper`.
     pub fn aborted_between(
         &self,
         offset: Offset,
