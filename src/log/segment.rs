@@ -186,6 +186,15 @@ impl Segment {
         self.txn_index.entries()
     }
 
+    /// See [`TxnIndex::between`].
+    pub fn aborted_between(
+        &self,
+        offset: Offset,
+        upper: Offset,
+    ) -> io::Result<(Vec<super::txn_index::AbortedTxn>, bool)> {
+        self.txn_index.between(offset, upper)
+    }
+
     /// Walks batch headers from byte `from` up to byte `end`, until `each` has seen enough (returns
     /// true). Reads headers only, some kilobytes at a time where batches are small.
     ///

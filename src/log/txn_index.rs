@@ -47,6 +47,13 @@ impl AbortedTxn {
     }
 }
 
+/// Entries that are read at a time.
+const READ_ENTRIES: usize = 64;
+
+fn damaged() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "damaged index of aborted transactions")
+}
+
 /// The index of one segment. Most segments have no aborted transaction, and no file.
 pub struct TxnIndex {
     file: LazyFile,
@@ -70,9 +77,50 @@ impl TxnIndex {
         let mut bytes = vec![0; len];
         file.read_at(&mut bytes, 0)?;
         let entries: Option<Vec<_>> = bytes.chunks(AbortedTxn::LEN).map(AbortedTxn::read).collect();
-        entries.ok_or_else(|| {
-            io::Error::new(io::ErrorKind::InvalidData, "damaged index of aborted transactions")
-        })
+        entries.ok_or_else(damaged)
+    }
+
+    /// Those of the entries that end at or behind `offset` and begin below `upper`, and whether all
+    /// that end later begin behind `upper`. They lie in the order of their ends, so that a reader far
+    /// behind, or right at the end, reads a few of many.
+    pub fn between(&self, offset: Offset, upper: Offset) -> io::Result<(Vec<AbortedTxn>, bool)> {
+        let mut found = Vec::new();
+        let Some(file) = self.file.open_existing()? else { return Ok((found, false)) };
+        let len = file.len()?;
+        if len % AbortedTxn::LEN as u64 != 0 {
+            return Err(damaged());
+        }
+        let read = |at: u64, count: usize| {
+            let mut bytes = vec![0; count * AbortedTxn::LEN];
+            file.read_at(&mut bytes, at * AbortedTxn::LEN as u64)?;
+            let entries: Option<Vec<_>> =
+                bytes.chunks(AbortedTxn::LEN).map(AbortedTxn::read).collect();
+            entries.ok_or_else(damaged)
+        };
+        let count = len / AbortedTxn::LEN as u64;
+        let (mut at, mut high) = (0, count);
+        while at < high {
+            let middle = at.midpoint(high);
+            if read(middle, 1)?.iter().all(|entry| entry.last_offset < offset) {
+                at = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        while at < count {
+            let entries = read(at, READ_ENTRIES.min((count - at) as usize))?;
+            at += entries.len() as u64;
+            for entry in entries {
+                if entry.first_offset < upper {
+                    found.push(entry);
+                }
+                // Every transaction that ends later begins behind what was stable by then.
+                if entry.last_stable_offset >= upper {
+                    return Ok((found, true));
+                }
+            }
+        }
+        Ok((found, false))
     }
 
     /// Adds an entry; whether it is the first, whose file is new: then its name is not durable yet.

@@ -187,14 +187,10 @@ impl LogView {
     ) -> Result<Vec<AbortedTxn>, ReadError> {
         let mut all = Vec::new();
         for segment in &self.segments[self.segment_at(offset)..] {
-            for txn in segment.aborted()? {
-                if txn.last_offset >= offset && txn.first_offset < upper {
-                    all.push(txn);
-                }
-                // Every transaction that ends later begins behind what was stable by then.
-                if txn.last_stable_offset >= upper {
-                    return Ok(all);
-                }
+            let (found, is_all) = segment.aborted_between(offset, upper)?;
+            all.extend(found);
+            if is_all {
+                break;
             }
         }
         Ok(all)

@@ -358,6 +358,15 @@ fn a_reader_is_told_of_every_abort_among_its_records_and_of_few_others() {
         end_all(&mut log, &mut history);
         let told = Told::by(&history.events);
         let view = log.views().load_full();
+        for (offset, upper) in [(0, 7), (50, 51), (90, 400), (300, view.log_end_offset)] {
+            let among: Vec<_> = told
+                .aborted
+                .iter()
+                .filter(|txn| txn.last_offset >= offset && txn.first_offset < upper)
+                .copied()
+                .collect();
+            assert_eq!(view.aborted_between(offset, upper).unwrap(), among, "{offset} to {upper}");
+        }
         assert!(told.aborted.len() > 20 && view.segments.len() > 1);
         let mut few = usize::MAX;
         for offset in 0..view.log_end_offset {
