@@ -80,6 +80,17 @@ impl Entry for TimeEntry {
     }
 }
 
+/// An entry with its neighbours.
+#[derive(Clone, Copy, Debug)]
+pub struct Among<E> {
+    /// The one before it.
+    pub before: Option<E>,
+    /// It.
+    pub entry: E,
+    /// The one behind it.
+    pub behind: Option<E>,
+}
+
 /// An index of a segment.
 pub struct Index<E> {
     file: LazyFile,
@@ -103,7 +114,7 @@ impl<E: Entry> Index<E> {
     /// The index as its file has it. The file comes back when it is missing, holds no whole number
     /// of entries, or ends in zeroes: the index must be rebuilt.
     pub fn load(file: LazyFile) -> io::Result<Result<Self, LazyFile>> {
-        let Some(open) = file.open_existing()? else { return Ok(Err(file)) };
+        let Some(open) = file.peek()? else { return Ok(Err(file)) };
         let len = open.len()?;
         if len % E::LEN as u64 != 0 {
             return Ok(Err(file));
@@ -157,10 +168,22 @@ impl<E: Entry> Index<E> {
     /// The last entry for which `is_before` holds; it must hold for a prefix of the entries.
     pub fn floor(&self, is_before: impl Fn(E) -> bool) -> io::Result<Option<E>> {
         let state = self.state.read();
-        match self.count_before(&state, is_before)? {
-            0 => Ok(None),
-            count => self.entry_at(&state, count - 1),
+        match self.count_before(&state, is_before)?.checked_sub(1) {
+            Some(last) => self.entry_at(&state, last),
+            None => Ok(None),
         }
+    }
+
+    /// As [`Self::floor`], with the entries before and behind it.
+    pub fn floor_among(&self, is_before: impl Fn(E) -> bool) -> io::Result<Option<Among<E>>> {
+        let state = self.state.read();
+        let Some(at) = self.count_before(&state, is_before)?.checked_sub(1) else {
+            return Ok(None);
+        };
+        let Some(entry) = self.entry_at(&state, at)? else { return Ok(None) };
+        let before = at.checked_sub(1).map(|at| self.entry_at(&state, at)).transpose()?;
+        let behind = self.entry_at(&state, at + 1)?;
+        Ok(Some(Among { before: before.flatten(), entry, behind }))
     }
 
     /// The first entry for which `is_before` does not hold, as of [`Index::floor`].
@@ -195,6 +218,24 @@ impl<E: Entry> Index<E> {
         let bytes = &mut bytes[..E::LEN];
         self.file.open(false)?.read_at(bytes, u64::from(at) * E::LEN as u64)?;
         Ok(Some(E::read(bytes)))
+    }
+
+    /// Replaces the entries in the file by those that `make` finds, which is told where the entries
+    /// in memory begin: these are not touched, and `make` ends before them.
+    pub fn replace_in_file(
+        &self,
+        make: impl FnOnce(Option<E>) -> io::Result<Vec<E>>,
+    ) -> io::Result<()> {
+        let mut state = self.state.write();
+        let made = make(state.tail.first().copied())?;
+        let mut bytes = Vec::with_capacity(made.len() * E::LEN);
+        made.iter().for_each(|entry| entry.write(&mut bytes));
+        let file = self.file.open(true)?;
+        file.set_len(0)?;
+        file.write_at(&[IoSlice::new(&bytes)], 0)?;
+        state.in_file = made.len() as u32;
+        state.last = state.tail.last().or(made.last()).copied();
+        Ok(())
     }
 
     /// Writes the entries that are only in memory to the file; whether there were any.
@@ -296,8 +337,9 @@ impl<E: Entry> Index<E> {
 }
 
 impl Index<OffsetEntry> {
-    /// The byte from which to look for `offset`: the start of a batch at or before it.
-    pub fn lookup(&self, base_offset: Offset, offset: Offset) -> io::Result<u32> {
+    /// The byte from which to look for `offset`, as the index has it: whoever uses it sees for
+    /// himself that a batch begins there, and none behind `offset`.
+    pub(super) fn lookup(&self, base_offset: Offset, offset: Offset) -> io::Result<u32> {
         if offset <= base_offset {
             return Ok(0);
         }
