@@ -17,6 +17,7 @@ use crate::record::{CompressionType, Rules};
 use crate::server::live_config::{LiveConfig, say};
 use crate::server::services::ServerConfig;
 use crate::store::cleaner::CleanerSettings;
+use crate::store::coordinators::Writing;
 use crate::store::housekeeping::Intervals;
 
 /// Where Kafka has no bound, and a claim on memory or descriptors should have one.
@@ -151,10 +152,13 @@ pub fn settings(config: BrokerConfig, open_files: u64) -> BrokerSettings {
         }),
         cleaner_of: Arc::new(move |image| cleaner(&cleaner_of.at(image))),
         groups: Arc::new(groups_config(&config)),
-        offsets_compression: u8::try_from(config.group.offsets_topic_compression_codec)
-            .ok()
-            .and_then(CompressionType::from_id)
-            .unwrap_or(CompressionType::None),
+        offsets_writing: Writing {
+            compression: u8::try_from(config.group.offsets_topic_compression_codec)
+                .ok()
+                .and_then(CompressionType::from_id)
+                .unwrap_or(CompressionType::None),
+            timeout: Some(milliseconds(config.group.offsets_commit_timeout_ms)),
+        },
         server: ServerConfig {
             socket_request_max_bytes: config.network.socket_request_max_bytes.max(0) as usize,
             queued_max_request_bytes: u64::try_from(config.network.queued_max_request_bytes)
