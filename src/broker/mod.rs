@@ -46,6 +46,7 @@ use crate::server::transactions::Transactions;
 use crate::store::cleaner::Cleaner;
 use crate::store::coordinators::{Coordinators, Surroundings};
 use crate::store::failures::{self, Watched};
+use crate::store::flusher::close_all;
 use crate::store::log_dirs::{self, Checkpoints, LogDir, LogDirError};
 use crate::store::moves::{BytesPerSecondOf, Mover, Movers};
 use crate::store::{Flusher, Partitions, Placement, housekeeping};
@@ -342,21 +343,13 @@ impl Broker {
         let partitions = Arc::clone(&self.services.partitions);
         let checkpoints = Arc::clone(&self.checkpoints);
         let mover = Arc::clone(&self.services.mover);
+        let (disk, now) = (Arc::clone(&self.env.disk), self.env.clock.wall());
         let closed = self.env.threads.run_blocking(move || {
             mover.stop();
-            let mut unclean = BTreeSet::new();
-            for partition in partitions.all() {
-                if partition.offline().is_some() {
-                    unclean.insert(partition.log_dir());
-                }
-                if let Err(error) = partition.close() {
-                    tracing::error!(
-                        topic = %partition.topic, partition = partition.id.partition, %error,
-                        "a log cannot be closed: the next start will recover"
-                    );
-                    unclean.insert(partition.log_dir());
-                }
-            }
+            let all = partitions.all();
+            let offline = all.iter().filter(|partition| partition.offline().is_some());
+            let mut unclean: BTreeSet<_> = offline.map(|partition| partition.log_dir()).collect();
+            unclean.extend(close_all(&*disk, all, now));
             (checkpoints.write(&partitions), unclean)
         });
         let (written, unclean) = closed.await;

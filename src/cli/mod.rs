@@ -1,6 +1,7 @@
 //! The commands of the `blumfeld` program. Each is given the world outside and where to print; this
 //! page parses the command line and picks one.
 
+pub mod check;
 pub mod dump_log;
 mod format;
 mod serve;
@@ -42,6 +43,9 @@ enum Command {
     Format(format::FormatArgs),
     /// Prints what the files of a log hold, as kafka-dump-log does.
     DumpLog(dump_log::DumpLogArgs),
+    /// Reads all files of log directories and tells what is damaged; changes nothing. Exit status: 1
+    /// when something is found, 2 when something cannot be looked at.
+    Check(check::CheckArgs),
 }
 
 /// Runs the program.
@@ -51,6 +55,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         None => serve::run(file, overrides),
         Some(Command::Format(arguments)) => format::run(&arguments),
         Some(Command::DumpLog(arguments)) => dump(&arguments),
+        Some(Command::Check(arguments)) => check_dirs(&arguments),
     }
 }
 
@@ -67,6 +72,22 @@ fn dump(arguments: &dump_log::DumpLogArgs) -> ExitCode {
         Err(error) => {
             let _ = writeln!(err, "{error}"); // There is nowhere left to say it.
             ExitCode::FAILURE
+        }
+    }
+}
+
+fn check_dirs(arguments: &check::CheckArgs) -> ExitCode {
+    let disk = crate::env::real::disk();
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let checked = check::run(arguments, &*disk, &mut out);
+    let flushed = out.flush();
+    match checked {
+        Ok(totals) if flushed.is_ok() && totals.findings == 0 => ExitCode::SUCCESS,
+        Ok(_) if flushed.is_ok() => ExitCode::FAILURE,
+        Ok(_) => ExitCode::from(2),
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "{error}"); // There is nowhere left to say it.
+            ExitCode::from(2)
         }
     }
 }

@@ -34,6 +34,9 @@ pub enum AppendError {
     /// The disk failed, now or before: the log takes nothing more until it is opened anew.
     #[error("the log is offline after a failed write: {0}")]
     Offline(String),
+    /// No descriptor is left to open a file with. The log is as it was: a retry may do better.
+    #[error("no descriptor is left to append with: {0}")]
+    NoDescriptors(io::Error),
 }
 
 impl AppendError {
@@ -43,7 +46,7 @@ impl AppendError {
             Self::Producer(error) => error.code(),
             Self::OffsetsExhausted(_) | Self::OutOfOrder { .. } => ErrorCode::UnknownServerError,
             Self::LargerThanSegment { .. } => ErrorCode::RecordListTooLarge,
-            Self::Offline(_) => ErrorCode::KafkaStorageError,
+            Self::Offline(_) | Self::NoDescriptors(_) => ErrorCode::KafkaStorageError,
         }
     }
 }
@@ -98,6 +101,19 @@ pub enum OpenError {
         what: String,
         /// Everything below was flushed.
         recovery_point: Offset,
+    },
+    /// After a clean stop the log ends before `log-start-offset-checkpoint` has it begin.
+    #[error(
+        "{path}: the log ends at offset {end}, and log-start-offset-checkpoint has it begin at \
+         {start}: one of the two is damaged; remove the line to keep the records"
+    )]
+    Contradiction {
+        /// The directory of the log.
+        path: PathBuf,
+        /// Where it ends.
+        end: Offset,
+        /// Where it is said to begin.
+        start: Offset,
     },
 }
 

@@ -63,16 +63,29 @@ impl OpenFiles {
     }
 
     fn keep(&self, file: Arc<OpenFile>) {
+        // What is let go is closed outside the lock.
+        let mut gone = None;
         let mut open = self.open.lock();
         while open.len() >= self.capacity {
             match open.pop_front() {
                 Some(oldest) if oldest.used.swap(false, Ordering::Relaxed) => {
                     open.push_back(oldest);
                 }
-                _ => break,
+                oldest => {
+                    gone = oldest;
+                    break;
+                }
             }
         }
         open.push_back(file);
+        drop(open);
+        drop(gone);
+    }
+
+    /// Closes all files that nobody uses at this moment.
+    fn close_all(&self) {
+        let all = std::mem::take(&mut *self.open.lock());
+        drop(all);
     }
 }
 
@@ -102,7 +115,14 @@ impl LazyFile {
             return Ok(Arc::clone(&open.file));
         }
         let mode = if create { OpenMode::CreateOrOpen } else { OpenMode::Write };
-        let file = self.disk.open(&state.0, mode)?;
+        let file = match self.disk.open(&state.0, mode) {
+            Err(error) if is_out_of_descriptors(&error) => {
+                // Connections took what there was: files are let go, which can be opened again.
+                self.files.close_all();
+                self.disk.open(&state.0, mode)?
+            }
+            opened => opened?,
+        };
         let open = Arc::new(OpenFile { file: Arc::clone(&file), used: AtomicBool::new(false) });
         state.1 = Arc::downgrade(&open);
         drop(state);
@@ -113,6 +133,20 @@ impl LazyFile {
     /// The file if it exists.
     pub fn open_existing(&self) -> io::Result<Option<Arc<dyn File>>> {
         match self.open(false) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The file if it exists, for a look that is not expected to be followed by more: it is not kept
+    /// open.
+    pub fn peek(&self) -> io::Result<Option<Arc<dyn File>>> {
+        let state = self.state.lock();
+        if let Some(open) = state.1.upgrade() {
+            return Ok(Some(Arc::clone(&open.file)));
+        }
+        match self.disk.open(&state.0, OpenMode::Read) {
             Ok(file) => Ok(Some(file)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
@@ -166,6 +200,13 @@ impl LazyFile {
             state.0 = dir.join(name);
         }
     }
+}
+
+/// EMFILE and ENFILE: this process, or the machine, has no descriptor left.
+pub(super) fn is_out_of_descriptors(error: &io::Error) -> bool {
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    matches!(error.raw_os_error(), Some(ENFILE | EMFILE))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::epochs::Epochs;
+use super::files::is_out_of_descriptors;
 use super::log::EPOCHS_FILE;
 use super::segment::Segment;
 use crate::env::{Disk, OpenMode};
@@ -29,9 +30,21 @@ pub struct FlushJob {
     pub(super) dir_changes: Option<u64>,
     /// The epochs as the log has written them down, if that is not durable yet.
     pub(super) epochs: Option<Arc<Epochs>>,
+    /// A snapshot of the producers that is written, and not durable yet.
+    pub(super) snapshot: Option<PathBuf>,
 }
 
 impl FlushJob {
+    /// What it is for.
+    pub fn kind(&self) -> FlushKind {
+        self.kind
+    }
+
+    /// Whether a sync that failed so was not tried, for want of a descriptor.
+    pub fn may_be_retried(error: &io::Error) -> bool {
+        is_out_of_descriptors(error)
+    }
+
     /// How many syncs it takes on its own.
     pub fn sync_count(&self) -> usize {
         let each = if self.kind == FlushKind::Records { 1 } else { 3 };
@@ -53,6 +66,9 @@ impl FlushJob {
                 segment.time_index.sync()?;
                 segment.txn_index.sync()?;
             }
+        }
+        if let Some(path) = &self.snapshot {
+            disk.open(path, OpenMode::Write)?.sync_all()?;
         }
         if self.epochs.is_some() {
             // The log has written it; what it writes meanwhile is synced by the next flush.

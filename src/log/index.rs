@@ -80,6 +80,17 @@ impl Entry for TimeEntry {
     }
 }
 
+/// An entry with its neighbours.
+#[derive(Clone, Copy, Debug)]
+pub struct Among<E> {
+    /// The one before it.
+    pub before: Option<E>,
+    /// It.
+    pub entry: E,
+    /// The one behind it.
+    pub behind: Option<E>,
+}
+
 /// An index of a segment.
 pub struct Index<E> {
     file: LazyFile,
@@ -103,7 +114,7 @@ impl<E: Entry> Index<E> {
     /// The index as its file has it. The file comes back when it is missing, holds no whole number
     /// of entries, or ends in zeroes: the index must be rebuilt.
     pub fn load(file: LazyFile) -> io::Result<Result<Self, LazyFile>> {
-        let Some(open) = file.open_existing()? else { return Ok(Err(file)) };
+        let Some(open) = file.peek()? else { return Ok(Err(file)) };
         let len = open.len()?;
         if len % E::LEN as u64 != 0 {
             return Ok(Err(file));
@@ -157,11 +168,43 @@ impl<E: Entry> Index<E> {
     /// The last entry for which `is_before` holds; it must hold for a prefix of the entries.
     pub fn floor(&self, is_before: impl Fn(E) -> bool) -> io::Result<Option<E>> {
         let state = self.state.read();
+        let found = self.floor_at(&state, is_before)?;
+        found.map(|at| self.entry_at(&state, at)).transpose()
+    }
+
+    /// As [`Self::floor`], with the entries before and behind it.
+    pub fn floor_among(&self, is_before: impl Fn(E) -> bool) -> io::Result<Option<Among<E>>> {
+        let state = self.state.read();
+        let Some(at) = self.floor_at(&state, is_before)? else { return Ok(None) };
+        let len = state.in_file as usize + state.tail.len();
+        let entry = self.entry_at(&state, at)?;
+        let before = at.checked_sub(1).map(|at| self.entry_at(&state, at)).transpose()?;
+        let behind = (at + 1 < len).then(|| self.entry_at(&state, at + 1)).transpose()?;
+        Ok(Some(Among { before, entry, behind }))
+    }
+
+    fn entry_at(&self, state: &State<E>, at: usize) -> io::Result<E> {
+        if let Some(entry) =
+            at.checked_sub(state.in_file as usize).and_then(|at| state.tail.get(at))
+        {
+            return Ok(*entry);
+        }
+        let mut bytes = [0; 16];
+        let bytes = &mut bytes[..E::LEN];
+        self.file.open(false)?.read_at(bytes, at as u64 * E::LEN as u64)?;
+        Ok(E::read(bytes))
+    }
+
+    fn floor_at(
+        &self,
+        state: &State<E>,
+        is_before: impl Fn(E) -> bool,
+    ) -> io::Result<Option<usize>> {
         if let Some(first) = state.tail.first()
             && is_before(*first)
         {
             let at = state.tail.partition_point(|entry| is_before(*entry));
-            return Ok(Some(state.tail[at - 1]));
+            return Ok(Some(state.in_file as usize + at - 1));
         }
         if state.in_file == 0 {
             return Ok(None);
@@ -182,7 +225,25 @@ impl<E: Entry> Index<E> {
                 high = middle;
             }
         }
-        if low == 0 { Ok(None) } else { entry_at(low - 1).map(Some) }
+        Ok((low as usize).checked_sub(1))
+    }
+
+    /// Replaces the entries in the file by those that `make` finds, which is told where the entries
+    /// in memory begin: these are not touched, and `make` ends before them.
+    pub fn replace_in_file(
+        &self,
+        make: impl FnOnce(Option<E>) -> io::Result<Vec<E>>,
+    ) -> io::Result<()> {
+        let mut state = self.state.write();
+        let made = make(state.tail.first().copied())?;
+        let mut bytes = Vec::with_capacity(made.len() * E::LEN);
+        made.iter().for_each(|entry| entry.write(&mut bytes));
+        let file = self.file.open(true)?;
+        file.set_len(0)?;
+        file.write_at(&[IoSlice::new(&bytes)], 0)?;
+        state.in_file = made.len() as u32;
+        state.last = state.tail.last().or(made.last()).copied();
+        Ok(())
     }
 
     /// Writes the entries that are only in memory to the file; whether there were any.
@@ -284,8 +345,9 @@ impl<E: Entry> Index<E> {
 }
 
 impl Index<OffsetEntry> {
-    /// The byte from which to look for `offset`: the start of a batch at or before it.
-    pub fn lookup(&self, base_offset: Offset, offset: Offset) -> io::Result<u32> {
+    /// The byte from which to look for `offset`, as the index has it: whoever uses it sees for
+    /// himself that a batch begins there, and none behind `offset`.
+    pub(super) fn lookup(&self, base_offset: Offset, offset: Offset) -> io::Result<u32> {
         if offset <= base_offset {
             return Ok(0);
         }

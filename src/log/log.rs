@@ -15,7 +15,7 @@ use arc_swap::ArcSwap;
 use super::config::LogConfig;
 use super::epochs::Epochs;
 use super::error::AppendError;
-use super::files::{DELETED, OpenFiles, SNAPSHOT, file_name, offset_of};
+use super::files::{DELETED, OpenFiles, SNAPSHOT, file_name, is_out_of_descriptors, offset_of};
 use super::flush::{FlushJob, FlushKind, sync_names};
 use super::index::{OffsetEntry, TimeEntry};
 use super::marker::Marker;
@@ -180,6 +180,16 @@ impl Log {
         tracing::error!(log = %self.dir.display(), %error, "{doing} failed, the log is offline");
         self.offline = Some(why.clone());
         AppendError::Offline(why)
+    }
+
+    /// As [`Log::fail`], before anything was changed: a file that cannot be opened for want of a
+    /// descriptor is refused alone.
+    fn refuse(&mut self, doing: &str, error: io::Error) -> AppendError {
+        if is_out_of_descriptors(&error) {
+            tracing::warn!(log = %self.dir.display(), %error, "{doing} failed, and may be retried");
+            return AppendError::NoDescriptors(error);
+        }
+        self.fail(doing, &error)
     }
 
     /// Appends the batch of a client that passed [`crate::record::validate`]; `header` is what that
@@ -392,20 +402,20 @@ impl Log {
         now: Timestamp,
     ) -> Result<bool, AppendError> {
         let size = u32::try_from(batch.len()).unwrap_or(u32::MAX);
-        let rolled = self.should_roll(header, size, now).map_err(|e| self.fail("roll", &e))?;
+        let rolled = self.should_roll(header, size, now).map_err(|e| self.refuse("roll", e))?;
         if rolled {
-            self.roll(now).map_err(|error| self.fail("roll", &error))?;
+            self.roll(now).map_err(|error| self.refuse("roll", error))?;
         }
         if self.epochs.latest().is_none_or(|latest| latest < header.leader_epoch) {
-            self.begin_epoch(header.leader_epoch).map_err(|e| self.fail("write epochs", &e))?;
+            self.begin_epoch(header.leader_epoch).map_err(|e| self.refuse("write epochs", e))?;
         }
         let segment = Arc::clone(self.active());
         let position = segment.size();
-        let written = segment.log.open(true).and_then(|file| {
+        let file = segment.log.open(true).map_err(|error| self.refuse("append", error))?;
+        let written =
             file.write_at(&[IoSlice::new(batch)], u64::from(position)).inspect_err(|_| {
                 let _ = file.set_len(u64::from(position)); // Recovery cuts it anyway.
-            })
-        });
+            });
         written.map_err(|error| self.fail("append", &error))?;
 
         let (latest, latest_offset) = segment.max_timestamp();
@@ -435,8 +445,9 @@ impl Log {
     /// A new leader epoch begins at the end of the log. It is in `leader-epoch-checkpoint` before
     /// the first batch of the epoch is in the log.
     fn begin_epoch(&mut self, epoch: LeaderEpoch) -> io::Result<()> {
+        let before = Arc::clone(&self.epochs);
         if Arc::make_mut(&mut self.epochs).assign(epoch, self.end) {
-            self.write_epochs(false)?;
+            self.write_epochs(false).inspect_err(|_| self.epochs = before)?;
         }
         Ok(())
     }
@@ -529,16 +540,23 @@ impl Log {
 
     /// Writes the producers to `END.snapshot`, synced, unless that is there.
     pub(super) fn write_snapshot(&mut self) -> io::Result<()> {
+        if let Some(path) = self.write_snapshot_unsynced()? {
+            self.shared.disk.open(&path, OpenMode::Write)?.sync_all()?;
+        }
+        Ok(())
+    }
+
+    /// Writes the producers to `END.snapshot`, unless that is there; which file is to be synced.
+    fn write_snapshot_unsynced(&mut self) -> io::Result<Option<PathBuf>> {
         if self.snapshots.last() == Some(&self.end) {
-            return Ok(());
+            return Ok(None);
         }
         let path = self.dir.join(file_name(self.end, SNAPSHOT));
         let file = self.shared.disk.open(&path, OpenMode::CreateEmpty)?;
         file.write_at(&[IoSlice::new(&producers_file::encode(&self.producers))], 0)?;
-        file.sync_all()?;
         self.snapshots.push(self.end);
         self.dir_changes += 1;
-        Ok(())
+        Ok(Some(path))
     }
 
     /// Raises the high watermark, within what the log holds.
@@ -607,7 +625,7 @@ impl Log {
         let first = self.segments.partition_point(|s| s.base_offset <= point).saturating_sub(1);
         let all: u64 = self.segments[first..].iter().map(|s| u64::from(s.size())).sum();
         let segment = &self.segments[first];
-        let before = segment.index.lookup(segment.base_offset, point).unwrap_or(0);
+        let before = segment.seek(point, segment.size()).unwrap_or(0);
         all.saturating_sub(u64::from(before))
     }
 
@@ -619,7 +637,8 @@ impl Log {
         let next = |at: usize| self.segments.get(at + 1).map_or(self.end, |s| s.base_offset);
         let outline = |(at, segment): (usize, &Arc<Segment>)| {
             let path = segment.path();
-            let modified = if segment.max_timestamp().0 == NO_TIMESTAMP {
+            let (max_timestamp, _) = segment.read_max_timestamp(segment.size())?;
+            let modified = if max_timestamp == NO_TIMESTAMP {
                 self.shared.disk.info(&path)?.map_or(now, |info| Timestamp(info.modified_ms))
             } else {
                 now
@@ -627,7 +646,7 @@ impl Log {
             Ok(super::retention::Outline {
                 next_offset: next(at),
                 size: u64::from(segment.size()),
-                max_timestamp: segment.max_timestamp().0,
+                max_timestamp,
                 modified,
             })
         };
@@ -672,6 +691,7 @@ impl Log {
             upto: self.end,
             dir_changes: (self.dir_changes > self.dir_synced).then_some(self.dir_changes),
             epochs: self.needs_epochs_synced(kind).then(|| Arc::clone(&self.epochs)),
+            snapshot: None,
         };
         Some(job)
     }
@@ -698,6 +718,9 @@ impl Log {
                         self.epochs_dirty = false;
                     }
                 }
+            }
+            Err(error) if is_out_of_descriptors(&error) => {
+                tracing::warn!(log = %self.dir.display(), %error, "a flush has to wait");
             }
             Err(error) => {
                 self.fail("flush", &error);
@@ -768,7 +791,10 @@ impl Log {
             (entry.timestamp, segment.base_offset + i64::from(entry.relative_offset))
         });
         let mut end = segment.base_offset;
-        let from = segment.index.last().map_or(0, |entry| entry.position);
+        let last = segment.index.last().map_or(segment.base_offset, |entry| {
+            segment.base_offset + i64::from(entry.relative_offset)
+        });
+        let from = segment.seek(last, cut)?;
         segment.scan(from, cut, |batch| {
             end = batch.header.next_offset();
             if batch.header.max_timestamp > latest {
@@ -806,27 +832,29 @@ impl Log {
 
     /// Everything to disk, for a clean stop: records, indexes, producers, epochs.
     pub fn close(&mut self) -> io::Result<()> {
+        let Some(job) = self.begin_close()? else { return Ok(()) };
+        let result = job.sync(&*self.shared.disk);
+        let failed =
+            result.as_ref().err().map(|error| io::Error::new(error.kind(), error.to_string()));
+        let now = self.last_flush;
+        self.finish_flush(&job, result, now);
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// As [`Log::close`], but for the syncs, which many logs make together: what must be synced yet.
+    pub fn begin_close(&mut self) -> io::Result<Option<FlushJob>> {
         if self.offline.is_some() {
-            return Ok(());
+            return Ok(None);
         }
         let active = Arc::clone(self.active());
         active.finish()?;
-        self.write_snapshot()?;
+        let snapshot = self.write_snapshot_unsynced()?;
         let keep = self.snapshots_to_keep();
         for offset in self.snapshots.extract_if(.., |offset| !keep.contains(offset)) {
             self.shared.disk.remove_file(&self.dir.join(file_name(offset, SNAPSHOT)))?;
         }
-        if let Some(job) = self.begin_flush(FlushKind::RecoveryPoint) {
-            let result = job.sync(&*self.shared.disk);
-            let failed =
-                result.as_ref().err().map(|error| io::Error::new(error.kind(), error.to_string()));
-            let now = self.last_flush;
-            self.finish_flush(&job, result, now);
-            if let Some(error) = failed {
-                return Err(error);
-            }
-        }
-        Ok(())
+        let job = self.begin_flush(FlushKind::RecoveryPoint);
+        Ok(job.map(|job| FlushJob { snapshot, ..job }))
     }
 
     /// Snapshots at the start of a segment, and the newest.

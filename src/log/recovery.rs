@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use arc_swap::ArcSwap;
 
@@ -88,9 +89,14 @@ impl Log {
         context: &OpenContext,
     ) -> Result<(Self, RecoveryReport), OpenError> {
         let disk = Arc::clone(&shared.disk);
-        disk.create_dir_all(dir).map_err(OpenError::io(dir))?;
-        let names = tidy_up(&shared, dir).map_err(OpenError::io(dir))?;
-        let (epochs, epochs_damaged) = read_epochs(&shared, dir)?;
+        let names = match tidy_up(&shared, dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                disk.create_dir_all(dir).map_err(OpenError::io(dir))?;
+                Vec::new()
+            }
+            names => names.map_err(OpenError::io(dir))?,
+        };
+        let (epochs, epochs_damaged) = read_epochs(&shared, dir, &names)?;
         let mut opening = Opening {
             context: *context,
             dir: dir.to_owned(),
@@ -101,10 +107,25 @@ impl Log {
             end: context.log_start_offset,
             unindexed: BTreeMap::new(),
             below: Vec::new(),
+            gap: None,
         };
         let mut segments = opening.segments(&names)?;
+        // A log without records has no epoch yet.
+        let lacks_epochs = !names.iter().any(|name| name == EPOCHS_FILE)
+            && segments.iter().any(|segment| segment.size() > 0);
+        if lacks_epochs {
+            tracing::warn!(log = %dir.display(), "no leader epochs, taken from the log");
+        }
         let mut snapshots = Log::snapshot_offsets(&names);
         if opening.end < context.log_start_offset {
+            if context.clean && !segments.is_empty() {
+                // A clean stop leaves no log like that: the records are not given up for a number.
+                return Err(OpenError::Contradiction {
+                    path: dir.to_owned(),
+                    end: opening.end,
+                    start: context.log_start_offset,
+                });
+            }
             tracing::warn!(
                 log = %dir.display(), end = opening.end, start = context.log_start_offset,
                 "the log ends before its start: it begins anew there"
@@ -115,7 +136,8 @@ impl Log {
             opening.epochs.clear();
             opening.end = context.log_start_offset;
         }
-        for offset in snapshots.extract_if(.., |offset| *offset > opening.end) {
+        let told_by_all = opening.gap.unwrap_or(opening.end).min(opening.end);
+        for offset in snapshots.extract_if(.., |offset| *offset > told_by_all) {
             let path = dir.join(file_name(offset, SNAPSHOT));
             disk.remove_file(&path).map_err(OpenError::io(path))?;
         }
@@ -123,7 +145,7 @@ impl Log {
         let first = segments.first().map_or(end, |segment| segment.base_offset);
         let log_start_offset = context.log_start_offset.max(first).min(end);
         let bytes_since_index = segments.last().map_or(0, |segment| {
-            segment.size() - segment.index.last().map_or(0, |entry| entry.position)
+            segment.size().saturating_sub(segment.index.last().map_or(0, |entry| entry.position))
         });
         let flushed = if context.clean { end } else { context.recovery_point.min(end) };
         let placeholder = LogView {
@@ -158,7 +180,8 @@ impl Log {
             offline: None,
             is_being_cleaned: false,
         };
-        log.finish_open(context, epochs_damaged, &unindexed).map_err(OpenError::io(dir))?;
+        log.finish_open(context, epochs_damaged || lacks_epochs, &unindexed)
+            .map_err(OpenError::io(dir))?;
         log.finish_indexes(&below).map_err(OpenError::io(dir))?;
         Ok((log, report))
     }
@@ -260,10 +283,11 @@ impl Log {
         }
         let at = self.segments.partition_point(|s| s.base_offset <= from).saturating_sub(1);
         for segment in self.segments[at..].to_vec() {
-            let start = segment.index.lookup(segment.base_offset, from)?;
+            let start = segment.seek(from, segment.size())?;
             let mut found = Vec::new();
             segment.scan(start, segment.size(), |batch| {
-                if batch.header.has_producer_id() && batch.header.base_offset >= from {
+                // The log may begin inside a batch.
+                if batch.header.has_producer_id() && batch.header.last_offset() >= from {
                     found.push(batch);
                 }
                 false
@@ -295,9 +319,12 @@ impl Log {
             self.snapshots.iter().rev().filter(|offset| **offset <= latest).copied().collect();
         for offset in candidates {
             let path = self.dir.join(file_name(offset, SNAPSHOT));
+            let bytes = disk.read_file(&path)?.unwrap_or_default();
+            if producers_file::entries(&bytes).is_some_and(|entries| entries.is_empty()) {
+                return Ok(offset.max(self.log_start_offset));
+            }
             let written =
                 disk.info(&path)?.map_or(NO_TIMESTAMP, |info| Timestamp(info.modified_ms));
-            let bytes = disk.read_file(&path)?.unwrap_or_default();
             if let Some(producers) = producers_file::decode(&bytes, written.min(now)) {
                 self.producers = producers;
                 return Ok(offset.max(self.log_start_offset));
@@ -323,8 +350,15 @@ pub(super) fn marker(bytes: &[u8]) -> Option<(bool, i32)> {
     Some((aborted, coordinator_epoch(record.value?)?))
 }
 
-fn read_epochs(shared: &LogShared, dir: &Path) -> Result<(Epochs, bool), OpenError> {
+fn read_epochs(
+    shared: &LogShared,
+    dir: &Path,
+    names: &[String],
+) -> Result<(Epochs, bool), OpenError> {
     let path = dir.join(EPOCHS_FILE);
+    if !names.iter().any(|name| name == EPOCHS_FILE) {
+        return Ok((Epochs::default(), false));
+    }
     let bytes = shared.disk.read_file(&path).map_err(OpenError::io(&path))?;
     let Some(bytes) = bytes else { return Ok((Epochs::default(), false)) };
     match std::str::from_utf8(&bytes).ok().and_then(Epochs::from_text) {
@@ -437,6 +471,9 @@ struct Opening {
     unindexed: BTreeMap<Offset, Offset>,
     /// The base offsets of the segments among these that lie below the recovery point.
     below: Vec<Offset>,
+    /// Where records may have been torn off at the end of a file: a snapshot from behind may tell of
+    /// them, and what it tells may be neither repeated nor ended by what is left.
+    gap: Option<Offset>,
 }
 
 impl Opening {
@@ -455,14 +492,19 @@ impl Opening {
         let mut segments: Vec<Arc<Segment>> = Vec::new();
         for (at, base) in bases.iter().enumerate() {
             let next = bases.get(at + 1).copied();
-            let (segment, sound) =
-                Segment::over(&self.shared.disk, &self.shared.files, &self.dir, *base)
-                    .map_err(OpenError::io(&self.dir))?;
-            let path = segment.path();
+            let path = self.dir.join(file_name(*base, LOG));
             let info = disk.info(&path).map_err(OpenError::io(&path))?;
-            segment.set_size(info.map_or(0, |info| u32::try_from(info.len).unwrap_or(u32::MAX)));
+            let size = info.map_or(0, |info| u32::try_from(info.len).unwrap_or(u32::MAX));
+            let (disk, files) = (&self.shared.disk, &self.shared.files);
+            let (segment, sound) = if size == 0 && self.context.clean {
+                (Segment::over_empty(disk, files, &self.dir, *base), true)
+            } else {
+                Segment::over(disk, files, &self.dir, *base).map_err(OpenError::io(&self.dir))?
+            };
+            segment.set_size(size);
+            let named = segment.last_indexed();
             self.segment(&segment, sound, next)?;
-            self.check_seam(&segment, next)?;
+            self.check_seam(&segment, named, next)?;
             segments.push(Arc::new(segment));
             if self.report.cut.is_some() {
                 self.drop_rest(&bases[at + 1..])?;
@@ -473,12 +515,24 @@ impl Opening {
     }
 
     /// Past the recovery point a segment may have lost its tail, at the end of a batch, while the
-    /// next one did not: that is a torn tail too. Where segments were compacted a gap means nothing.
-    fn check_seam(&mut self, segment: &Segment, next: Option<Offset>) -> Result<(), OpenError> {
-        let Some(next) = next.filter(|next| *next > self.end) else { return Ok(()) };
+    /// next one did not. That alone is no torn tail: a log that is compacted, or was, or follows one
+    /// that was, has gaps. It is one where the indexes, as they were `named` before they were cut,
+    /// lead to a record in the gap: what the cleaner leaves out, it leaves out of the indexes too.
+    fn check_seam(
+        &mut self,
+        segment: &Segment,
+        named: Option<Offset>,
+        next: Option<Offset>,
+    ) -> Result<(), OpenError> {
         let recovery_point = self.context.recovery_point;
-        let may_lack = !self.context.clean && next > recovery_point;
-        if !may_lack || self.config.rules.compacted || self.report.cut.is_some() {
+        let Some(next) = next.filter(|next| *next > recovery_point && !self.context.clean) else {
+            return Ok(());
+        };
+        if self.end >= next || self.config.rules.compacted || self.report.cut.is_some() {
+            return Ok(());
+        }
+        if named.is_none_or(|named| !(self.end..next).contains(&named)) {
+            self.gap = self.gap.or(Some(self.end));
             return Ok(());
         }
         let (path, position) = (segment.path(), u64::from(segment.size()));
@@ -505,7 +559,7 @@ impl Opening {
         let io = |error| OpenError::io(segment.path())(error);
         if past || !sound || may_lack_entries {
             let from = self.trusted(segment, sound).map_err(io)?;
-            self.check(segment, from, past)?;
+            self.check(segment, from, next, past)?;
             if past {
                 segment.index.close().map_err(io)?;
                 segment.time_index.close().map_err(io)?;
@@ -517,12 +571,16 @@ impl Opening {
         if let Some(last) = segment.time_index.last() {
             let offset = segment.base_offset + i64::from(last.relative_offset);
             segment.set_max_timestamp(last.timestamp, offset);
+            segment.max_timestamp_is_indexed.store(true, Ordering::Release);
         }
         let mut end = segment.base_offset;
         if let Some(next) = next {
             end = next;
         } else {
-            let from = segment.index.last().map_or(0, |entry| entry.position);
+            let last = segment.index.last().map_or(segment.base_offset, |entry| {
+                segment.base_offset + i64::from(entry.relative_offset)
+            });
+            let from = segment.seek(last, segment.size()).map_err(io)?;
             let (mut latest, mut at) = segment.max_timestamp();
             segment
                 .scan(from, segment.size(), |batch| {
@@ -578,6 +636,7 @@ impl Opening {
         &mut self,
         segment: &Segment,
         (from, from_offset): (u32, Offset),
+        next: Option<Offset>,
         may_cut: bool,
     ) -> Result<(), OpenError> {
         let path = segment.path();
@@ -612,8 +671,13 @@ impl Opening {
                     break;
                 }
             };
+            // A gap is fine: the log may have been compacted before.
+            let leaves_gap = end != Offset::MIN && header.base_offset > end;
             if header.base_offset < segment.base_offset.max(end)
                 || header.last_offset() < header.base_offset
+                || (may_cut && header.last_offset() > segment.last_possible())
+                || (leaves_gap
+                    && is_contradicted(&*file, position, size, &header, end, next).map_err(io)?)
             {
                 bad = Some(format!("offset {} after {end}", header.base_offset));
                 break;
@@ -683,7 +747,7 @@ impl Opening {
 fn offset_of_time(segment: &Segment, entry: Option<TimeEntry>, from: u32) -> io::Result<u32> {
     let Some(entry) = entry else { return Ok(0) };
     let offset = segment.base_offset + i64::from(entry.relative_offset);
-    Ok(segment.index.lookup(segment.base_offset, offset)?.min(from))
+    Ok(segment.seek(offset, segment.size())?.min(from))
 }
 
 /// Drops the last time entry if its batch, which lies before byte `from`, has another time.
@@ -737,6 +801,29 @@ fn read_batch(
     }
     let checked = BatchView::first(bytes).and_then(|view| view.check_crc());
     Ok(checked.map(|()| header).map_err(|error| error.to_string()))
+}
+
+/// Whether what is behind a batch, which leaves a gap behind offset `end`, belongs into that gap or
+/// into the batch: the offset of the batch, which no CRC covers, is the false one of the two.
+fn is_contradicted(
+    file: &dyn crate::env::File,
+    position: u32,
+    size: u32,
+    header: &crate::record::BatchHeader,
+    end: Offset,
+    next: Option<Offset>,
+) -> io::Result<bool> {
+    let is_before = |offset: Offset| (end..=header.last_offset()).contains(&offset);
+    let behind = position + header.size() as u32;
+    let mut head = [0; HEADER_LEN];
+    if (size - behind) as usize >= HEADER_LEN
+        && file.read_at(&mut head, u64::from(behind))? == HEADER_LEN
+        && is_before(crate::record::BatchHeader::read(&head).base_offset)
+    {
+        // It is not believed before its CRC is right.
+        return Ok(read_batch(file, behind, size, &mut Vec::new())?.is_ok());
+    }
+    Ok(next.is_some_and(is_before))
 }
 
 /// Counts valid batches behind a bad one, as far as lengths lead from one to the next.

@@ -6,10 +6,10 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 
 use super::files::{CLEANED, INDEX, LOG, LazyFile, OpenFiles, TIME_INDEX, TXN_INDEX, file_name};
-use super::index::{Index, OffsetEntry, TimeEntry};
+use super::index::{Among, Index, OffsetEntry, TimeEntry};
 use super::txn_index::TxnIndex;
 use crate::env::{Disk, File};
 use crate::record::{BatchHeader, HEADER_LEN};
@@ -17,6 +17,12 @@ use crate::types::{NO_TIMESTAMP, Offset, Timestamp};
 
 /// How many bytes are read at a time when batch headers are looked for.
 const SCAN_LEN: usize = 16 * 1024;
+
+/// An index that is made anew has an entry for so many bytes (Kafka 4.4 `index.interval.bytes`).
+const REMADE_INTERVAL_BYTES: u32 = 4096;
+
+/// The index led astray.
+struct Misled;
 
 /// A segment of a log.
 pub struct Segment {
@@ -32,6 +38,8 @@ pub struct Segment {
     max_timestamp: AtomicI64,
     /// The last offset of the batch that has it.
     max_timestamp_offset: AtomicI64,
+    /// The two come from the last entry of the time index, which nobody compared with its batch yet.
+    pub(super) max_timestamp_is_indexed: AtomicBool,
     /// The largest timestamp of its first batch, from which rolling by time counts.
     first_timestamp: AtomicI64,
 }
@@ -73,18 +81,49 @@ impl Segment {
             sound = false;
             Index::empty(file)
         });
-        let segment = Self {
+        let segment = Self::new(base_offset, file(LOG), index, time_index, file(TXN_INDEX));
+        Ok((segment, sound))
+    }
+
+    /// The files of a segment without records, as a clean stop left them: its indexes are empty.
+    pub(super) fn over_empty(
+        disk: &Arc<dyn Disk>,
+        files: &Arc<OpenFiles>,
+        dir: &Path,
+        base_offset: Offset,
+    ) -> Self {
+        let file = |suffix| {
+            let path = dir.join(file_name(base_offset, suffix));
+            LazyFile::new(Arc::clone(disk), Arc::clone(files), path)
+        };
+        Self::new(
             base_offset,
-            log: file(LOG),
+            file(LOG),
+            Index::empty(file(INDEX)),
+            Index::empty(file(TIME_INDEX)),
+            file(TXN_INDEX),
+        )
+    }
+
+    fn new(
+        base_offset: Offset,
+        log: LazyFile,
+        index: Index<OffsetEntry>,
+        time_index: Index<TimeEntry>,
+        txn_index: LazyFile,
+    ) -> Self {
+        Self {
+            base_offset,
+            log,
             index,
             time_index,
-            txn_index: TxnIndex::new(file(TXN_INDEX)),
+            txn_index: TxnIndex::new(txn_index),
             size: AtomicU32::new(0),
             max_timestamp: AtomicI64::new(NO_TIMESTAMP.0),
             max_timestamp_offset: AtomicI64::new(base_offset),
+            max_timestamp_is_indexed: AtomicBool::new(false),
             first_timestamp: AtomicI64::new(NO_TIMESTAMP.0),
-        };
-        Ok((segment, sound))
+        }
     }
 
     /// The files of a segment that the cleaner writes, new.
@@ -102,17 +141,8 @@ impl Segment {
             }
             Ok(LazyFile::new(Arc::clone(disk), Arc::clone(files), path))
         };
-        let segment = Self {
-            base_offset,
-            log: file(LOG)?,
-            index: Index::empty(file(INDEX)?),
-            time_index: Index::empty(file(TIME_INDEX)?),
-            txn_index: TxnIndex::new(file(TXN_INDEX)?),
-            size: AtomicU32::new(0),
-            max_timestamp: AtomicI64::new(NO_TIMESTAMP.0),
-            max_timestamp_offset: AtomicI64::new(base_offset),
-            first_timestamp: AtomicI64::new(NO_TIMESTAMP.0),
-        };
+        let (index, time_index) = (Index::empty(file(INDEX)?), Index::empty(file(TIME_INDEX)?));
+        let segment = Self::new(base_offset, file(LOG)?, index, time_index, file(TXN_INDEX)?);
         segment.log.open(true)?;
         Ok(segment)
     }
@@ -196,6 +226,9 @@ impl Segment {
         end: u32,
         mut each: impl FnMut(Located) -> bool,
     ) -> io::Result<()> {
+        if from >= end {
+            return Ok(());
+        }
         let file = self.file()?;
         let mut buffer = [0u8; HEADER_LEN];
         let mut chunk: Vec<u8> = Vec::new();
@@ -240,18 +273,207 @@ impl Segment {
         )
     }
 
+    /// The last offset that its indexes name.
+    pub(super) fn last_indexed(&self) -> Option<Offset> {
+        let by_offset = self.index.last().map(|entry| entry.relative_offset);
+        let by_time = self.time_index.last().map(|entry| entry.relative_offset);
+        by_offset.max(by_time).map(|relative| self.base_offset + i64::from(relative))
+    }
+
+    /// The last offset that it may hold: relative to the first it fits the indexes (Kafka 4.4
+    /// `LogSegment.canConvertToRelativeOffset`).
+    pub(super) fn last_possible(&self) -> Offset {
+        self.base_offset.saturating_add(i64::from(i32::MAX))
+    }
+
     /// The batch that holds `offset`, or the first behind it, below byte `end`.
     pub fn locate(&self, offset: Offset, end: u32) -> io::Result<Option<Located>> {
-        let from = self.index.lookup(self.base_offset, offset)?.min(end);
-        let mut found = None;
+        if end == 0 {
+            return Ok(None);
+        }
+        let from = self.index.lookup(self.base_offset, offset)?;
+        match self.locate_from(from, offset, end) {
+            Ok(Ok(found)) => return Ok(found),
+            Err(error) if error.kind() != io::ErrorKind::InvalidData || from == 0 => {
+                return Err(error);
+            }
+            _ => self.make_index_anew(end)?,
+        }
+        Ok(self.locate_from(0, offset, end)?.ok().flatten())
+    }
+
+    /// As [`Self::locate`], from byte `from` on. The inner error: the index led to no batch at or
+    /// before `offset`.
+    fn locate_from(
+        &self,
+        from: u32,
+        offset: Offset,
+        end: u32,
+    ) -> io::Result<Result<Option<Located>, Misled>> {
+        if from >= end {
+            return Ok(Err(Misled));
+        }
+        let mut found = Ok(None);
         self.scan(from, end, |located| {
-            let is_it = located.header.last_offset() >= offset;
+            let header = &located.header;
+            if located.position == from && from > 0 && !self.leads_to(offset, header) {
+                found = Err(Misled);
+                return true;
+            }
+            let is_it = header.last_offset() >= offset;
             if is_it {
-                found = Some(located);
+                found = Ok(Some(located));
             }
             is_it
         })?;
         Ok(found)
+    }
+
+    /// Whether the index may send whoever looks for `offset` to this batch.
+    fn leads_to(&self, offset: Offset, header: &BatchHeader) -> bool {
+        (self.base_offset..=offset).contains(&header.base_offset)
+    }
+
+    /// The byte from which to look for `offset` below byte `end`: the start of a batch at or before
+    /// it. The index is believed only where it leads to one.
+    pub(super) fn seek(&self, offset: Offset, end: u32) -> io::Result<u32> {
+        let from = self.index.lookup(self.base_offset, offset)?;
+        if from == 0 || end == 0 {
+            return Ok(0);
+        }
+        match self.locate_from(from, offset, end) {
+            Ok(Ok(_)) => Ok(from),
+            Err(error) if error.kind() != io::ErrorKind::InvalidData => Err(error),
+            _ => {
+                self.make_index_anew(end)?;
+                let from = self.index.lookup(self.base_offset, offset)?;
+                Ok(if from < end { from } else { 0 })
+            }
+        }
+    }
+
+    /// The offset index does not lead to batches: what its file holds is replaced.
+    fn make_index_anew(&self, end: u32) -> io::Result<()> {
+        let file = self.index.file().path();
+        tracing::warn!(file = %file.display(), "a damaged index, made anew from its segment");
+        self.index.replace_in_file(|tail| {
+            let end = tail.map_or(end, |first| first.position.min(end));
+            let (mut entries, mut since) = (Vec::new(), 0u32);
+            self.scan_what_is_whole(end, |located| {
+                if since > REMADE_INTERVAL_BYTES {
+                    let relative = located.header.last_offset() - self.base_offset;
+                    let relative_offset = u32::try_from(relative).unwrap_or(u32::MAX);
+                    entries.push(OffsetEntry { relative_offset, position: located.position });
+                    since = 0;
+                }
+                since = since.saturating_add(located.header.size() as u32);
+            })?;
+            Ok(entries)
+        })
+    }
+
+    /// Walks the batches up to the first that is none: an index leads no further.
+    fn scan_what_is_whole(&self, end: u32, mut each: impl FnMut(Located)) -> io::Result<()> {
+        let walked = self.scan(0, end, |located| {
+            each(located);
+            false
+        });
+        match walked {
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(()),
+            walked => walked,
+        }
+    }
+
+    /// The largest timestamp of its records, as the batch that has it says.
+    pub fn read_max_timestamp(&self, end: u32) -> io::Result<(Timestamp, Offset)> {
+        if !self.max_timestamp_is_indexed.load(Ordering::Acquire) {
+            return Ok(self.max_timestamp());
+        }
+        let (timestamp, offset) = self.max_timestamp();
+        let located = self.locate(offset, end)?;
+        let is_true = located.is_some_and(|batch| {
+            let header = batch.header;
+            header.base_offset <= offset && header.max_timestamp == timestamp
+        });
+        if !is_true {
+            self.make_times_anew(end)?;
+        }
+        self.max_timestamp_is_indexed.store(false, Ordering::Release);
+        Ok(self.max_timestamp())
+    }
+
+    /// The time index does not say what its batches do: what its file holds is replaced.
+    fn make_times_anew(&self, end: u32) -> io::Result<()> {
+        let file = self.time_index.file().path();
+        tracing::warn!(file = %file.display(), "a damaged time index, made anew from its segment");
+        let (mut latest, mut latest_at) = (NO_TIMESTAMP, self.base_offset);
+        self.time_index.replace_in_file(|tail| {
+            let tail_from =
+                tail.map_or(Offset::MAX, |e| self.base_offset + i64::from(e.relative_offset));
+            let (mut entries, mut since) = (Vec::<TimeEntry>::new(), 0u32);
+            let mut push = |timestamp: Timestamp, offset: Offset| {
+                let is_later = entries.last().is_none_or(|last| last.timestamp < timestamp);
+                if timestamp != NO_TIMESTAMP && is_later && offset < tail_from {
+                    let relative = offset - self.base_offset;
+                    let relative_offset = u32::try_from(relative).unwrap_or(u32::MAX);
+                    entries.push(TimeEntry { timestamp, relative_offset });
+                }
+            };
+            self.scan_what_is_whole(end, |located| {
+                let header = &located.header;
+                if header.records_count > 0 && header.max_timestamp > latest {
+                    (latest, latest_at) = (header.max_timestamp, header.last_offset());
+                }
+                if since > REMADE_INTERVAL_BYTES {
+                    push(latest, latest_at);
+                    since = 0;
+                }
+                since = since.saturating_add(header.size() as u32);
+            })?;
+            push(latest, latest_at);
+            Ok(entries)
+        })?;
+        self.set_max_timestamp(latest, latest_at);
+        Ok(())
+    }
+
+    /// The byte, below byte `end`, from which to look for the first record at or above `timestamp`:
+    /// no record before it is. The time index is believed only as far as the batches agree.
+    pub(super) fn seek_time(&self, timestamp: Timestamp, end: u32) -> io::Result<u32> {
+        for _ in 0..2 {
+            let found = self.time_index.floor_among(|entry| entry.timestamp < timestamp)?;
+            let Some(among) = found else { return Ok(0) };
+            if let Some(position) = self.place_of_time(&among, end)? {
+                return Ok(position);
+            }
+            self.make_times_anew(end)?;
+        }
+        Ok(0)
+    }
+
+    /// The batch that an entry of the time index means, if it is the first with such a time.
+    fn place_of_time(&self, among: &Among<TimeEntry>, end: u32) -> io::Result<Option<u32>> {
+        let Among { before, entry, behind } = *among;
+        let ascends = before.is_none_or(|b| {
+            b.relative_offset < entry.relative_offset && b.timestamp < entry.timestamp
+        }) && behind.is_none_or(|b| entry.relative_offset < b.relative_offset);
+        if !ascends {
+            return Ok(None);
+        }
+        let offset = self.base_offset + i64::from(entry.relative_offset);
+        let from =
+            before.map_or(self.base_offset, |b| self.base_offset + i64::from(b.relative_offset));
+        let mut found = None;
+        let walked = self.scan(self.seek(from, end)?, end, |located| {
+            let header = &located.header;
+            if header.last_offset() >= offset {
+                let is_it = header.base_offset <= offset && header.max_timestamp == entry.timestamp;
+                found = is_it.then_some(located.position);
+                return true;
+            }
+            header.records_count > 0 && header.max_timestamp >= entry.timestamp
+        });
+        walked.map(|()| found)
     }
 
     /// Renames all files, adding `suffix`; readers go on. Used before removal.

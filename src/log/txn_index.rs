@@ -70,9 +70,24 @@ impl TxnIndex {
         let mut bytes = vec![0; len];
         file.read_at(&mut bytes, 0)?;
         let entries: Option<Vec<_>> = bytes.chunks(AbortedTxn::LEN).map(AbortedTxn::read).collect();
-        entries.ok_or_else(|| {
-            io::Error::new(io::ErrorKind::InvalidData, "damaged index of aborted transactions")
-        })
+        let damaged = || {
+            let path = self.file.path();
+            let what = format!("{}: damaged index of aborted transactions", path.display());
+            io::Error::new(io::ErrorKind::InvalidData, what)
+        };
+        let entries = entries.ok_or_else(damaged)?;
+        // Markers stand one behind the other, and what is stable does not go back.
+        let is_possible = |entry: &AbortedTxn| {
+            entry.first_offset < entry.last_offset
+                && entry.last_stable_offset <= entry.last_offset + 1
+        };
+        let ascend = entries.is_sorted_by(|a, b| {
+            a.last_offset < b.last_offset && a.last_stable_offset <= b.last_stable_offset
+        });
+        if !ascend || !entries.iter().all(is_possible) {
+            return Err(damaged());
+        }
+        Ok(entries)
     }
 
     /// Adds an entry; whether it is the first, whose file is new: then its name is not durable yet.

@@ -185,19 +185,18 @@ impl LogView {
         timestamp: Timestamp,
     ) -> Result<Option<TimestampOffset>, ReadError> {
         for (at, segment) in self.segments.iter().enumerate() {
-            let (latest, _) = segment.max_timestamp();
+            let end = self.size_of(at);
+            let (latest, _) = segment.read_max_timestamp(end)?;
             if latest < timestamp {
                 continue;
             }
-            let entry = segment.time_index.floor(|entry| entry.timestamp < timestamp)?;
-            let offset = entry.map_or(segment.base_offset, |e| {
-                segment.base_offset + i64::from(e.relative_offset)
-            });
-            let offset = offset.max(self.log_start_offset);
-            let mut from = segment.index.lookup(segment.base_offset, offset)?;
+            let mut from = segment.seek_time(timestamp, end)?;
+            if self.log_start_offset > segment.base_offset {
+                from = from.max(segment.seek(self.log_start_offset, end)?);
+            }
             loop {
                 let mut batch = None;
-                segment.scan(from, self.size_of(at), |located| {
+                segment.scan(from, end, |located| {
                     let header = &located.header;
                     let is_it = header.max_timestamp >= timestamp
                         && header.last_offset() >= self.log_start_offset;
@@ -247,11 +246,11 @@ impl LogView {
 
     /// The record with the largest timestamp; the first of several.
     pub fn offset_of_max_timestamp(&self) -> Result<Option<TimestampOffset>, ReadError> {
-        let latest = self.segments.iter().map(|segment| segment.max_timestamp().0).max();
-        match latest {
-            Some(latest) if latest != NO_TIMESTAMP => self.offset_for_timestamp(latest),
-            _ => Ok(None),
+        let mut latest = NO_TIMESTAMP;
+        for (at, segment) in self.segments.iter().enumerate() {
+            latest = latest.max(segment.read_max_timestamp(self.size_of(at))?.0);
         }
+        if latest == NO_TIMESTAMP { Ok(None) } else { self.offset_for_timestamp(latest) }
     }
 
     /// All bytes of the log.

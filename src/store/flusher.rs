@@ -4,9 +4,11 @@
 //! on the disk, everything that arrives collects for the one after it, so that the number of
 //! flushes follows the speed of the disk and not the number of producers.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -14,12 +16,30 @@ use tokio::sync::Notify;
 use super::partition::Partition;
 use crate::env::{Disk, Env};
 use crate::log::{FlushJob, FlushKind};
+use crate::types::{Timestamp, TopicPartition};
 
 /// Up to this many files are flushed one by one; more are flushed with their whole file system
 /// in one call (64 files: 20 ms one by one, 2 ms together).
 const SYNCS_ONE_BY_ONE_MAX: usize = 3;
 
-type Wanted = Vec<(Arc<Partition>, FlushKind)>;
+/// How long a flush waits that had no descriptor.
+const RETRY_PAUSE: Duration = Duration::from_millis(20);
+
+/// What failed for several.
+#[derive(Clone, Copy)]
+struct Failure(io::ErrorKind, Option<i32>);
+
+impl Failure {
+    fn of(error: &io::Error) -> Self {
+        Self(error.kind(), error.raw_os_error())
+    }
+
+    fn error(self) -> io::Error {
+        self.1.map_or_else(|| self.0.into(), io::Error::from_raw_os_error)
+    }
+}
+
+type Wanted = BTreeMap<TopicPartition, (Arc<Partition>, FlushKind)>;
 
 /// The partitions that wait for a flush. One task runs [`Flusher::run`].
 #[derive(Default)]
@@ -32,10 +52,9 @@ impl Flusher {
     /// Adds `partition` to the next round.
     pub fn request(&self, partition: &Arc<Partition>, kind: FlushKind) {
         let mut waiting = self.waiting.lock();
-        match waiting.iter_mut().find(|(other, _)| Arc::ptr_eq(other, partition)) {
-            Some((_, wanted)) if kind == FlushKind::RecoveryPoint => *wanted = kind,
-            Some(_) => {}
-            None => waiting.push((Arc::clone(partition), kind)),
+        let wanted = waiting.entry(partition.id).or_insert_with(|| (Arc::clone(partition), kind));
+        if kind == FlushKind::RecoveryPoint {
+            wanted.1 = kind;
         }
         drop(waiting);
         self.wake.notify_one();
@@ -46,19 +65,26 @@ impl Flusher {
         loop {
             self.wake.notified().await;
             let round = std::mem::take(&mut *self.waiting.lock());
-            flush(&env, round).await;
+            let again = flush(&env, round).await;
+            if !again.is_empty() {
+                env.clock.sleep_until(env.clock.now() + RETRY_PAUSE).await;
+                for (partition, kind) in again {
+                    self.request(&partition, kind);
+                }
+            }
         }
     }
 }
 
-/// Flushes what the partitions have appended by now, and lets their acknowledgements go.
-pub async fn flush(env: &Env, partitions: Wanted) {
+/// Flushes what the partitions have appended by now, and lets their acknowledgements go. Those for
+/// which no descriptor was left come back.
+async fn flush(env: &Env, partitions: Wanted) -> Vec<(Arc<Partition>, FlushKind)> {
     let jobs: Vec<(Arc<Partition>, FlushJob)> = partitions
-        .into_iter()
+        .into_values()
         .filter_map(|(partition, kind)| partition.begin_flush(kind).map(|job| (partition, job)))
         .collect();
     if jobs.is_empty() {
-        return;
+        return Vec::new();
     }
     let disk = Arc::clone(&env.disk);
     let work = move || {
@@ -67,9 +93,47 @@ pub async fn flush(env: &Env, partitions: Wanted) {
     };
     let (jobs, results) = env.threads.run_blocking(work).await;
     let now = env.clock.wall();
+    let mut again = Vec::new();
     for ((partition, job), result) in jobs.into_iter().zip(results) {
+        let is_to_wait = result.as_ref().is_err_and(FlushJob::may_be_retried);
+        partition.finish_flush(&job, result, now);
+        if is_to_wait {
+            again.push((partition, job.kind()));
+        }
+    }
+    again
+}
+
+/// Closes all partitions for a clean stop, with as few syncs as it takes; the log directories in
+/// which one could not be closed. Blocks.
+pub fn close_all(
+    disk: &dyn Disk,
+    partitions: Vec<Arc<Partition>>,
+    now: Timestamp,
+) -> BTreeSet<PathBuf> {
+    let mut unclean = BTreeSet::new();
+    let mut failed = |partition: &Partition, error: &io::Error| {
+        tracing::error!(
+            topic = %partition.topic, partition = partition.id.partition, %error,
+            "a log cannot be closed: the next start will recover"
+        );
+        unclean.insert(partition.log_dir());
+    };
+    let mut jobs = Vec::new();
+    for partition in partitions {
+        match partition.begin_close() {
+            Ok(job) => jobs.extend(job.map(|job| (partition, job))),
+            Err(error) => failed(&partition, &error),
+        }
+    }
+    let results = sync(disk, &jobs);
+    for ((partition, job), result) in jobs.into_iter().zip(results) {
+        if let Err(error) = &result {
+            failed(&partition, error);
+        }
         partition.finish_flush(&job, result, now);
     }
+    unclean
 }
 
 /// One result per job.
@@ -80,17 +144,17 @@ fn sync(disk: &dyn Disk, jobs: &[(Arc<Partition>, FlushJob)]) -> Vec<io::Result<
     }
     let prepared: Vec<io::Result<()>> = jobs.iter().map(|(_, job)| job.prepare()).collect();
     // One call for each file system; a failure there is a failure of all that wait on it.
-    let mut synced: Vec<(PathBuf, Result<(), io::ErrorKind>)> = Vec::new();
+    let mut synced: Vec<(PathBuf, Result<(), Failure>)> = Vec::new();
     let together = |(prepared, (_, job)): (io::Result<()>, &(Arc<Partition>, FlushJob))| {
         prepared?;
         let log_dir = job.log_dir();
         let known = synced.iter().find(|(dir, _)| dir == log_dir).map(|(_, result)| *result);
         let result = known.unwrap_or_else(|| {
-            let result = disk.sync_filesystem(log_dir).map_err(|error| error.kind());
+            let result = disk.sync_filesystem(log_dir).map_err(|error| Failure::of(&error));
             synced.push((log_dir.to_owned(), result));
             result
         });
-        result.map_err(io::Error::from)
+        result.map_err(Failure::error)
     };
     prepared.into_iter().zip(jobs).map(together).collect()
 }

@@ -6,30 +6,61 @@
 //! whose partition has no directory takes its name, if the metadata names the copy's directory: the
 //! change of places was interrupted. All else is of nobody, and set aside.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::log_dirs::LogDir;
 use super::moves::Unfinished;
-use crate::env::Env;
+use super::placement::{futures_in_order, split};
+use crate::env::{Disk, Env};
 use crate::log::checkpoint::{PARTITION_METADATA, topic_id_of};
 use crate::log::dirs;
 use crate::metadata::{MetadataImage, Partition, Topic};
 use crate::types::{BrokerId, PartitionIndex, TopicPartition, Uuid};
 
-/// Sets the log directories in order; the moves that go on.
+/// The topic ids that lie beside the partitions of each log directory, in its order.
+pub(super) type Found = Vec<BTreeMap<(String, PartitionIndex), Option<Uuid>>>;
+
+/// Reads the topic ids that lie beside partitions, several at once.
+pub(super) async fn find(env: &Env, log_dirs: &[Arc<LogDir>]) -> Found {
+    let mut found = Vec::new();
+    for dir in log_dirs {
+        let mut running = Vec::new();
+        for chunk in split(dir.held(), env.threads.blocking_parallelism()) {
+            let (disk, dir) = (Arc::clone(&env.disk), Arc::clone(dir));
+            running.push(env.threads.run_blocking(move || {
+                let read = |(topic, index): (String, PartitionIndex)| {
+                    let id = topic_id(&*disk, &dir.path.join(dirs::live_name(&topic, index)));
+                    ((topic, index), id)
+                };
+                chunk.into_iter().map(read).collect::<Vec<_>>()
+            }));
+        }
+        found.push(futures_in_order(running).await.into_iter().flatten().collect());
+    }
+    found
+}
+
+fn topic_id(disk: &dyn Disk, dir: &Path) -> Option<Uuid> {
+    let bytes = disk.read_file(&dir.join(PARTITION_METADATA)).ok().flatten()?;
+    topic_id_of(std::str::from_utf8(&bytes).ok()?)
+}
+
+/// Sets the log directories in order; the moves that go on, and the partitions whose topic id was
+/// found beside them.
 pub(super) fn settle(
     env: &Env,
     this_broker: BrokerId,
     log_dirs: &[Arc<LogDir>],
+    found: Found,
     image: &MetadataImage,
-) -> Vec<Unfinished> {
+) -> (Vec<Unfinished>, BTreeSet<TopicPartition>) {
     let settling = Settling { env, this_broker, log_dirs, image };
-    settling.set_strays_aside();
+    let identified = settling.set_strays_aside(&found);
     settling.leave_one_of_two();
-    settling.futures()
+    (settling.futures(), identified)
 }
 
 struct Settling<'a> {
@@ -40,19 +71,15 @@ struct Settling<'a> {
 }
 
 impl Settling<'_> {
-    /// The partition that the directory `name` holds, if the metadata places it here.
+    /// The partition that a directory with this topic id holds, if the metadata places it here.
     fn placed(
         &self,
-        dir: &LogDir,
-        name: &str,
+        id: Option<Uuid>,
         topic: &str,
         index: PartitionIndex,
     ) -> Option<(&Topic, &Partition)> {
         let known = self.image.topics.by_name(topic)?;
         let partition = known.partition(index)?;
-        let text = self.env.disk.read_file(&dir.path.join(name).join(PARTITION_METADATA));
-        let id =
-            text.ok().flatten().and_then(|bytes| topic_id_of(std::str::from_utf8(&bytes).ok()?));
         let is_it = id.is_none_or(|id| id == known.id);
         (partition.replicas.contains(&self.this_broker) && is_it).then_some((known, partition))
     }
@@ -73,16 +100,27 @@ impl Settling<'_> {
 
     /// Partitions that the metadata does not place here belong to nobody: they are renamed, and
     /// kept for a person to look at (Kafka 4.4 `LogManager`, KAFKA-14616).
-    fn set_strays_aside(&self) {
-        for dir in self.log_dirs {
-            for (topic, index) in dir.held() {
-                let name = dirs::live_name(&topic, index);
-                if self.placed(dir, &name, &topic, index).is_none() {
-                    self.set_aside(dir, &name, &topic, index);
-                    dir.forget(&topic, index);
+    fn set_strays_aside(&self, found: &Found) -> BTreeSet<TopicPartition> {
+        let (mut identified, mut twice) = (BTreeSet::new(), BTreeSet::new());
+        for (dir, found) in self.log_dirs.iter().zip(found) {
+            for ((topic, index), id) in found {
+                match self.placed(*id, topic, *index) {
+                    None => {
+                        self.set_aside(dir, &dirs::live_name(topic, *index), topic, *index);
+                        dir.forget(topic, *index);
+                    }
+                    Some((known, _)) => {
+                        let partition = TopicPartition { topic: known.id, partition: *index };
+                        if id.is_none() || !identified.insert(partition) {
+                            twice.insert(partition);
+                        }
+                    }
                 }
             }
         }
+        // Of two directories one will be left, and which of them has the id is not told here.
+        identified.retain(|partition| !twice.contains(partition));
+        identified
     }
 
     /// Apache Kafka changes places so that a crash leaves two whole directories, which it refuses
@@ -115,7 +153,8 @@ impl Settling<'_> {
         let mut going_on: Vec<Unfinished> = Vec::new();
         for dir in self.log_dirs {
             for (topic, index, name) in &dir.futures {
-                let Some((known, partition)) = self.placed(dir, name, topic, *index) else {
+                let id = topic_id(&*self.env.disk, &dir.path.join(name));
+                let Some((known, partition)) = self.placed(id, topic, *index) else {
                     self.set_aside(dir, name, topic, *index);
                     continue;
                 };

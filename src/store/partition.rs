@@ -461,7 +461,7 @@ impl Partition {
             Ok(Extent {
                 base_offset: segment.base_offset,
                 size: u64::from(segment.size()),
-                max_timestamp: segment.max_timestamp().0,
+                max_timestamp: segment.read_max_timestamp(segment.size())?.0,
                 first_timestamp: first,
             })
         };
@@ -533,14 +533,15 @@ impl Partition {
         }
     }
 
-    /// Everything to disk, for a clean stop. It leads nothing from now on.
-    pub fn close(&self) -> io::Result<()> {
+    /// Everything to disk but for the syncs, for a clean stop: what is to be synced. It leads
+    /// nothing from now on.
+    pub fn begin_close(&self) -> io::Result<Option<FlushJob>> {
         let mut monitor = self.monitor.lock();
         self.leader_epoch.store(NO_LEADER_EPOCH, Ordering::Release);
         monitor.leader = None;
         monitor.fail_parked(|| StoreError::NotLeader);
         monitor.closed = true;
-        let closed = monitor.log.close();
+        let closed = monitor.log.begin_close();
         drop(monitor);
         self.watches.on_event();
         closed

@@ -43,6 +43,8 @@ struct Wanted {
     dir: Arc<LogDir>,
     config: Arc<LogConfig>,
     is_new: bool,
+    /// The topic id beside it was read, and is the topic's.
+    is_identified: bool,
 }
 
 impl Placement {
@@ -82,8 +84,10 @@ impl Placement {
     /// Opens all partitions that `image` places here. Called once, before anything is served;
     /// roles come with [`Placement::apply`].
     pub async fn open_all(&self, image: &MetadataImage) -> RecoveryTotals {
-        *self.unfinished.lock() =
-            leftovers::settle(&self.env, self.this_broker, &self.log_dirs, image);
+        let found = leftovers::find(&self.env, &self.log_dirs).await;
+        let (unfinished, identified) =
+            leftovers::settle(&self.env, self.this_broker, &self.log_dirs, found, image);
+        *self.unfinished.lock() = unfinished;
         let mut counts = self.counts();
         let mut wanted = Vec::new();
         for topic in image.topics.iter() {
@@ -91,6 +95,9 @@ impl Placement {
             for index in 0..topic.partitions.len() as PartitionIndex {
                 wanted.extend(self.wanted(topic, index, &config, &mut counts));
             }
+        }
+        for wanted in &mut wanted {
+            wanted.is_identified = identified.contains(&wanted.id);
         }
         self.open(wanted).await
     }
@@ -193,6 +200,7 @@ impl Placement {
             dir,
             config: Arc::clone(config),
             is_new: lies_in.is_none(),
+            is_identified: false,
         })
     }
 
@@ -348,7 +356,9 @@ fn open_one(
         OpenContext { clean, recovery_point, log_start_offset, high_watermark, now }
     };
     let opened = Log::open(shared.clone(), &dir, Arc::clone(&wanted.config), &context)?;
-    write_topic_id(shared, &dir, wanted.id.topic).map_err(OpenError::io(dir))?;
+    if !wanted.is_identified {
+        write_topic_id(shared, &dir, wanted.id.topic).map_err(OpenError::io(dir))?;
+    }
     Ok(opened)
 }
 
@@ -363,7 +373,7 @@ fn write_topic_id(shared: &LogShared, dir: &std::path::Path, topic: Uuid) -> io:
     file.write_at(&[IoSlice::new(text.as_bytes())], 0)
 }
 
-fn split<T>(items: Vec<T>, parts: usize) -> Vec<Vec<T>> {
+pub(super) fn split<T>(items: Vec<T>, parts: usize) -> Vec<Vec<T>> {
     let each = items.len().div_ceil(parts.max(1)).max(1);
     let mut chunks = Vec::new();
     let mut items = items.into_iter().peekable();
@@ -374,7 +384,7 @@ fn split<T>(items: Vec<T>, parts: usize) -> Vec<Vec<T>> {
 }
 
 /// Runs all, and gives the results in order.
-async fn futures_in_order<T, F: Future<Output = T>>(futures: Vec<F>) -> Vec<T> {
+pub(super) async fn futures_in_order<T, F: Future<Output = T>>(futures: Vec<F>) -> Vec<T> {
     let mut futures: Vec<_> = futures.into_iter().map(Box::pin).collect();
     let mut results: Vec<Option<T>> = futures.iter().map(|_| None).collect();
     std::future::poll_fn(|cx| {

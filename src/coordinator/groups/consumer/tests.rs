@@ -372,6 +372,40 @@ fn topics_that_come_grow_and_match_are_read() {
 }
 
 #[test]
+fn a_pattern_that_matches_nothing_yet_moves_no_epoch() {
+    let mut story = Story::new(&[]);
+    let matching = |pattern: &str| ConsumerHeartbeat {
+        regex: Some(pattern.to_owned()),
+        names: None,
+        ..joining("a", &[])
+    };
+    let told = story.ask(matching("foo*")).unwrap();
+    story.hear("a", &told);
+    assert_eq!((told.epoch, story.group().epoch), (1, 1));
+    story.restart();
+    story.image = Arc::new(image_of(&[("foo", 1, 3)], 2));
+    story.send(GroupCommand::TopicsCreated(2)).unwrap();
+    story.pass(Duration::from_secs(11));
+    let told = story.beat("a").unwrap();
+    assert_eq!((told.epoch, story.has("a")), (2, vec![0, 1, 2]));
+    // In the place of one that matched something it takes that away.
+    let told = story.ask(matching("bar*")).unwrap();
+    assert_eq!(told.assignment.map(|a| a.len()), Some(0));
+    assert_eq!(story.group().epoch, 3);
+}
+
+#[test]
+fn the_topics_of_names_come_before_those_of_a_pattern() {
+    let mut story = Story::new(&[("t", 1, 2), ("foo", 2, 1)]);
+    let asked = ConsumerHeartbeat { regex: Some("foo*".to_owned()), ..joining("a", &["t"]) };
+    let told = story.ask(asked).unwrap();
+    story.hear("a", &told);
+    assert_eq!(story.has("a"), [0, 1]);
+    story.beat("a").unwrap();
+    assert_eq!(story.has("a"), [0, 1, 0]);
+}
+
+#[test]
 fn a_member_of_an_older_epoch_commits_what_it_has_had_since() {
     let mut story = Story::new(&[("t", 1, 2)]);
     story.join("a", &["t"]).unwrap();

@@ -1,0 +1,190 @@
+//! A segment, batch by batch, with its indexes in step.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::aborted::TxnsOfSegment;
+use super::blocks::Blocks;
+use super::indexes::{OffsetsInStep, TimesInStep};
+use super::partition::Walk;
+use super::{Advice, At, Check};
+use crate::log::files::{INDEX, LOG, TIME_INDEX, file_name};
+use crate::record::{BatchHeader, BatchView, HEADER_LEN};
+use crate::types::Offset;
+
+/// A segment among the files of its partition.
+pub(super) struct Names<'a> {
+    pub(super) dir: &'a Path,
+    pub(super) base_offset: Offset,
+    /// Where the next segment begins.
+    pub(super) next: Option<Offset>,
+    pub(super) has: &'a dyn Fn(&str) -> bool,
+    pub(super) is_first: bool,
+}
+
+impl Names<'_> {
+    pub(super) fn path(&self, suffix: &str) -> PathBuf {
+        self.dir.join(file_name(self.base_offset, suffix))
+    }
+
+    /// The bytes of a file beside the segment, if it is there.
+    pub(super) fn read(&self, check: &mut Check<'_>, suffix: &str) -> Option<Vec<u8>> {
+        (self.has)(&file_name(self.base_offset, suffix))
+            .then(|| check.read(&self.path(suffix)))
+            .flatten()
+    }
+}
+
+/// A batch and its first byte.
+#[derive(Clone, Copy)]
+pub(super) struct Placed {
+    pub(super) header: BatchHeader,
+    pub(super) position: u64,
+}
+
+/// Checks a segment and what lies beside it.
+pub(super) fn check(check: &mut Check<'_>, walk: &mut Walk, names: &Names<'_>) {
+    let path = names.path(LOG);
+    check.totals.files += 1;
+    let mut file = match Blocks::open(check.disk, &path) {
+        Ok(file) => file,
+        Err(error) => {
+            check.report(&path, At::File, &error.to_string(), Advice::ReadAgain);
+            walk.is_broken = true;
+            return;
+        }
+    };
+    if names.is_first {
+        walk.has_gaps |= names.base_offset > 0;
+        walk.end = names.base_offset;
+    } else if names.base_offset < walk.end {
+        let what = format!(
+            "the file begins at offset {}, the one before it ends at {}",
+            names.base_offset, walk.end
+        );
+        let advice = advice(walk, names.base_offset);
+        check.report(&path, At::Byte(0), &what, advice);
+    } else {
+        walk.has_gaps |= names.base_offset > walk.end;
+    }
+    // An empty segment stands at the end of its log, and closed ones may be empty after compaction.
+    walk.end = walk.end.max(names.base_offset);
+    let is_trusted = names.next.is_some_and(|next| next <= walk.known.trusted_to)
+        || walk.known.trusted_to == Offset::MAX;
+    let mut offsets = OffsetsInStep::read(check, names);
+    let mut times = TimesInStep::read(check, names);
+    let mut txns = TxnsOfSegment::read(check, names);
+    let mut position = 0;
+    let mut epoch_told = false;
+    let is_whole = loop {
+        if position >= file.len() {
+            break true;
+        }
+        let batch = match batch_at(&mut file, position) {
+            Ok(Ok(batch)) => batch,
+            Ok(Err(what)) => {
+                let advice = advice(walk, walk.end);
+                check.report(&path, At::Byte(position), &what, advice);
+                break false;
+            }
+            Err(error) => {
+                let what = error.to_string();
+                check.report(&path, At::Byte(position), &what, Advice::ReadAgain);
+                break false;
+            }
+        };
+        let header = batch.header;
+        if let Some(what) = order(walk, names, &header) {
+            let advice = advice(walk, walk.end);
+            check.report(&path, At::Byte(position), &what, advice);
+        }
+        walk.has_gaps |= header.base_offset > walk.end && position > 0;
+        if !epoch_told && let Some(what) = epoch(walk, &header) {
+            epoch_told = true;
+            check.report(&path, At::Byte(position), &what, Advice::RemoveEpochs);
+        }
+        walk.has_epochs |= header.leader_epoch >= 0;
+        offsets.on_batch(check, &batch, walk.known.trusted_to);
+        times.on_batch(check, &batch, walk.known.trusted_to);
+        let bytes = file.at(position, header.size()).ok().flatten().unwrap_or_default();
+        txns.on_batch(check, &mut walk.txns, &batch, bytes, walk.has_gaps);
+        walk.end = walk.end.max(header.next_offset());
+        position += header.size() as u64;
+    };
+    check.totals.record_bytes += position;
+    walk.is_broken |= !is_whole;
+    if is_whole {
+        offsets.finish(check, walk.known.trusted_to);
+        times.finish(check, walk.known.trusted_to);
+        txns.finish(check, walk.known.trusted_to);
+    } else {
+        walk.txns.forget();
+    }
+    missing(check, names, is_trusted, file.len());
+}
+
+/// What to do about records that end at `offset`.
+fn advice(walk: &Walk, offset: Offset) -> Advice {
+    if offset < walk.known.trusted_to { Advice::Restore } else { Advice::WillBeCut }
+}
+
+/// The batch at `position`, whole; what is wrong with it otherwise.
+fn batch_at(file: &mut Blocks, position: u64) -> io::Result<Result<Placed, String>> {
+    let left = file.len() - position;
+    let Some(head) = file.at(position, HEADER_LEN)?.and_then(<[u8]>::first_chunk) else {
+        return Ok(Err(format!("{left} bytes are no batch header")));
+    };
+    let header = BatchHeader::read(head);
+    if let Err(error) = header.check_shape() {
+        return Ok(Err(error.to_string()));
+    }
+    let Some(bytes) = file.at(position, header.size())? else {
+        return Ok(Err(format!("a batch of {} bytes, {left} are left", header.size())));
+    };
+    let checked = BatchView::first(bytes).and_then(|batch| batch.check_crc());
+    Ok(checked.map(|()| Placed { header, position }).map_err(|error| error.to_string()))
+}
+
+/// What is wrong with the offsets of a batch, in the place where it stands.
+fn order(walk: &Walk, names: &Names<'_>, header: &BatchHeader) -> Option<String> {
+    let (first, last) = (header.base_offset, header.last_offset());
+    if first < walk.end || last < first {
+        return Some(format!("offsets {first} to {last}, where {} comes next", walk.end));
+    }
+    if last - names.base_offset > i64::from(i32::MAX) {
+        return Some(format!("offset {last} is too far from the segment's {}", names.base_offset));
+    }
+    let next = names.next.filter(|next| last >= *next)?;
+    Some(format!("offsets {first} to {last}, and the next file begins at {next}"))
+}
+
+/// Whether the epoch of a batch is another than the epochs of the log have it.
+fn epoch(walk: &Walk, header: &BatchHeader) -> Option<String> {
+    let epochs = walk.epochs.as_ref()?;
+    if header.base_offset >= walk.known.trusted_to
+        || header.last_offset() < walk.known.log_start_offset
+    {
+        return None;
+    }
+    let expected = epochs.epoch_at(header.base_offset.max(walk.known.log_start_offset));
+    // What retention keeps of a segment may be older than the oldest epoch.
+    let is_older = expected.is_none() && (header.leader_epoch < 0 || !epochs.entries().is_empty());
+    (expected != Some(header.leader_epoch) && !is_older).then(|| {
+        format!(
+            "offset {} is of epoch {}, of {} by leader-epoch-checkpoint",
+            header.base_offset,
+            header.leader_epoch,
+            expected.map_or("none".to_owned(), |epoch| epoch.to_string())
+        )
+    })
+}
+
+/// Indexes that are not there. The one of aborted transactions is made when there are some.
+fn missing(check: &mut Check<'_>, names: &Names<'_>, is_trusted: bool, len: u64) {
+    for suffix in [INDEX, TIME_INDEX] {
+        if is_trusted && len > 0 && !(names.has)(&file_name(names.base_offset, suffix)) {
+            let what = "it is missing";
+            check.report(&names.path(suffix), At::File, what, Advice::RemoveIndex);
+        }
+    }
+}
