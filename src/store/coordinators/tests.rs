@@ -25,6 +25,8 @@ const OTHERS: BrokerId = 2;
 const SESSION: Duration = Duration::from_secs(10);
 const TIMEOUT: Duration = Duration::from_secs(5);
 const PARTITIONS: i32 = 2;
+/// More than is read at once.
+const LONG: usize = 3 << 20;
 
 /// What is in the register, and until when.
 #[derive(Default)]
@@ -50,11 +52,14 @@ impl Shard for Register {
     type Undo = std::convert::Infallible;
 
     fn decode(_key: &[u8], value: Option<&[u8]>) -> Result<i64, RecordError> {
-        Ok(i64::from_be_bytes(value.unwrap().try_into().unwrap()))
+        Ok(i64::from_be_bytes(value.unwrap()[..8].try_into().unwrap()))
     }
 
+    /// Values below nothing are long ones.
     fn encode(record: &i64) -> Result<(BytesMut, Option<BytesMut>), CodecError> {
-        Ok((BytesMut::from("register"), Some(BytesMut::from(&record.to_be_bytes()[..]))))
+        let mut value = BytesMut::from(&record.to_be_bytes()[..]);
+        value.resize(if *record < 0 { LONG } else { value.len() }, 0);
+        Ok((BytesMut::from("register"), Some(value)))
     }
 
     fn apply(&mut self, _offset: Offset, _producer: Option<Producer>, record: i64) {
@@ -259,6 +264,7 @@ fn flushed() -> LogConfig {
     LogConfig { flush_messages: 1, ..usual() }
 }
 
+/// A heartbeat that overtook the end of its session kept a member that others took for dead.
 #[test]
 fn a_member_that_is_heard_of_after_its_session_ended_is_gone_however_late_the_timer_wakes() {
     tell(usual(), async |mut node| {
@@ -273,6 +279,7 @@ fn a_member_that_is_heard_of_after_its_session_ended_is_gone_however_late_the_ti
     });
 }
 
+/// A coordinator that was loaded again served what it had known before (KAFKA-5600).
 #[test]
 fn nothing_is_answered_while_the_log_is_read_and_then_what_is_in_it() {
     tell(usual(), async |mut node| {
@@ -290,6 +297,7 @@ fn nothing_is_answered_while_the_log_is_read_and_then_what_is_in_it() {
     });
 }
 
+/// Expiry ran while a coordinator was given up and loaded again (KAFKA-2163).
 #[test]
 fn a_coordinator_that_is_given_up_lets_no_deadline_pass_and_its_successor_counts_anew() {
     tell(usual(), async |mut node| {
@@ -340,6 +348,7 @@ fn what_could_not_be_written_is_forgotten_and_the_log_is_read_again() {
     });
 }
 
+/// A coordinator whose load had failed stayed away (KAFKA-15910).
 #[test]
 fn a_log_that_cannot_be_read_at_once_is_read_again_until_it_can_be() {
     tell(usual(), async |mut node| {
@@ -356,6 +365,24 @@ fn a_log_that_cannot_be_read_at_once_is_read_again_until_it_can_be() {
     });
 }
 
+/// A record that was larger than a read could not be loaded (KAFKA-7286).
+#[test]
+fn a_record_that_is_larger_than_a_read_is_loaded() {
+    let mut config = usual();
+    config.rules.max_message_bytes = 2 * LONG;
+    tell(config, async |mut node| {
+        node.elect(US);
+        for value in [7, -8, 9, -10] {
+            node.ask(Command::Set(value)).await.unwrap();
+        }
+        node.elect(OTHERS);
+        node.elect(US);
+        pass(Duration::from_secs(1)).await;
+        assert_eq!(node.ask(Command::Get).await, Ok(-10));
+    });
+}
+
+/// One whose partition went offline was taken for loaded, and empty (KAFKA-16030).
 #[test]
 fn a_partition_that_goes_offline_while_it_is_loaded_has_no_coordinator_until_it_leads_again() {
     tell(usual(), async |mut node| {
@@ -388,6 +415,7 @@ fn whoever_waits_too_long_for_a_commit_is_told_and_what_was_decided_stays() {
     });
 }
 
+/// The move of the high watermark came behind the timers, and commits timed out (KAFKA-16374).
 #[test]
 fn what_is_committed_is_answered_as_such_though_its_time_is_over_before_that_is_noticed() {
     tell(flushed(), async |mut node| {
@@ -420,6 +448,7 @@ fn a_disk_that_fails_after_the_time_of_a_commit_is_over_costs_the_coordinator_it
     });
 }
 
+/// Operations of two groups that completed each other waited for each other (KAFKA-6042).
 #[test]
 fn coordinators_that_ask_each_other_from_many_threads_never_wait_for_one_another() {
     let runtime = tokio::runtime::Builder::new_multi_thread()
