@@ -58,6 +58,8 @@ fn compile(pattern: &str) -> Result<Regex, Refused> {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -209,7 +211,7 @@ mod tests {
                 }
             };
             if found != *expected {
-                otherwise += &format!("{pattern}: {found}, not {expected}\n");
+                let _ = writeln!(otherwise, "{pattern}: {found}, not {expected}");
             }
         }
         assert!(otherwise.is_empty(), "{otherwise}");
