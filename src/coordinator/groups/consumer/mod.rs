@@ -82,23 +82,23 @@ impl ConsumerConfig {
 
     /// The times of a group: its own, moved into the bounds, or else the broker's.
     fn times_of(&self, group: &str, image: &MetadataImage) -> GroupTimes {
-        let time = |key: &str, bounds: Bounded| own_time(group, image, key, bounds);
-        let session = time("consumer.session.timeout.ms", self.session_timeout);
+        let time = |bounds: Bounded, key: &str| own_time(group, image, bounds, key);
+        let session = time(self.session_timeout, "consumer.session.timeout.ms");
         GroupTimes {
             session_timeout: Duration::from_millis(u64::try_from(session).unwrap_or(0)),
-            heartbeat_interval_ms: time("consumer.heartbeat.interval.ms", self.heartbeat_interval),
+            heartbeat_interval_ms: time(self.heartbeat_interval, "consumer.heartbeat.interval.ms"),
         }
     }
 
     /// How long after its last target the next one of a group is computed.
     fn assignment_interval_ms(&self, group: &str, image: &MetadataImage) -> i32 {
         let bounds = (self.assignment_interval_of)(image);
-        own_time(group, image, "consumer.assignment.interval.ms", bounds)
+        own_time(group, image, bounds, "consumer.assignment.interval.ms")
     }
 }
 
 /// A time that a group has set, moved into the bounds, or else the broker's.
-fn own_time(group: &str, image: &MetadataImage, key: &str, bounds: Bounded) -> i32 {
+fn own_time(group: &str, image: &MetadataImage, bounds: Bounded, key: &str) -> i32 {
     let resource = ConfigResource { kind: ResourceType::Group, name: group.to_owned() };
     let own = image.configs.of(&resource).and_then(|own| own.get(key)?.parse::<i32>().ok());
     own.map_or(bounds.usual_ms, |own| own.min(bounds.max_ms).max(bounds.min_ms))
