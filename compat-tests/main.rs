@@ -20,6 +20,7 @@ mod consume;
 mod consumer_groups;
 mod exactly_once;
 mod files;
+mod group_kills;
 mod group_swaps;
 mod groups;
 mod kcat;

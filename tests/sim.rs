@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
+#[path = "sim/group_stories.rs"]
+mod group_stories;
 #[path = "sim/moves.rs"]
 mod moves;
 mod support;
