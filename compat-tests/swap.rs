@@ -1,4 +1,5 @@
-//! One directory, two brokers: what one wrote, the other serves, and back.
+//! One directory, two brokers: what one wrote, the other serves, and back. `scripts/swap` tells these stories with
+//! every release of Apache Kafka that a directory may come from.
 
 use std::collections::BTreeMap;
 
@@ -10,19 +11,33 @@ use crate::harness::client::{
 };
 use crate::harness::dump::assert_sound;
 use crate::harness::kafka::Release;
-use crate::harness::{Broker, Make, PATIENCE};
+use crate::harness::{Broker, Make, PATIENCE, Plan, soon};
+use crate::holdings::{
+    COMPACTED, Holdings, able_to_hold_all, acquire, credentials, end_the_open_transaction,
+};
 
-/// Every record of every partition of the users' topics.
-type Contents = BTreeMap<(String, i32), Vec<Record>>;
+/// Every record of every partition of the users' topics, of aborted transactions too; and of some what a reader of
+/// committed records is given.
+type Contents = BTreeMap<(String, i32, &'static str), Vec<Record>>;
 
 fn contents(broker: &Broker) -> Contents {
     let metadata = consumer(&broker.client()).fetch_metadata(None, PATIENCE).unwrap();
     let mut contents = Contents::new();
     for topic in metadata.topics().iter().filter(|topic| !topic.name().starts_with("__")) {
+        if COMPACTED.contains(&topic.name()) {
+            continue;
+        }
         for partition in topic.partitions() {
             assert_eq!(partition.error(), None, "{}-{}", topic.name(), partition.id());
-            let records = read_all(&broker.client(), topic.name(), partition.id());
-            contents.insert((topic.name().to_owned(), partition.id()), records);
+            for level in ["read_uncommitted", "read_committed"] {
+                if level == "read_committed" && topic.name() != "transacted" {
+                    continue;
+                }
+                let mut config = broker.client();
+                config.set("isolation.level", level);
+                let records = read_all(&config, topic.name(), partition.id());
+                contents.insert((topic.name().to_owned(), partition.id(), level), records);
+            }
         }
     }
     contents
@@ -46,63 +61,107 @@ fn described(broker: &Broker) -> Vec<String> {
     lines
 }
 
-/// Ours writes; Apache Kafka serves the same and writes; ours serves both, and so once more.
-fn there_and_back(release: Release) {
-    let broker = Broker::plan("swap").formatted_for(release).start();
-    furnish(&broker);
-    let mut before = contents(&broker);
-    let topics = described(&broker);
-    let mut plan = broker.stop();
-    for make in
-        [Make::Apache(release), Make::under_test(), Make::Apache(release), Make::under_test()]
-    {
-        plan = plan.run_by(make);
-        let broker = plan.start();
-        let after = contents(&broker);
-        assert_same_contents(&format!("{make:?}"), &before, &after);
-        let fresh = format!("fresh-{}", before.len());
-        assert_eq!(
-            described(&broker).iter().filter(|line| topics.contains(line)).count(),
-            topics.len()
-        );
-        // New records go behind the old, also in the name of an idempotent producer; new topics come into being.
-        create_topic(&broker, &fresh, 2, &[("retention.ms", "86400000")]);
-        let mut config = broker.client();
-        config.set("enable.idempotence", "true");
-        for topic in ["segments", "lz4", "front-deleted", "empty", &fresh] {
-            let records: Vec<_> =
-                (0..100).map(|n| Outgoing::value(format!("{make:?} {n}"))).collect();
-            let end = before.get(&(topic.to_owned(), 0)).and_then(|records| records.last());
-            let first = produce(&config, topic, 0, &records)[0].offset();
-            assert_eq!(first, end.map_or(0, |last| last.offset + 1), "{topic} under {make:?}");
-        }
-        before = contents(&broker);
-        plan = broker.stop();
-        assert_sound(&plan.home().data());
+/// New records go behind the old, also in the name of an idempotent producer; a new topic comes into being.
+fn write_on(broker: &Broker, before: &Contents) {
+    let fresh = format!("fresh-{}", before.len());
+    create_topic(broker, &fresh, 2, &[("retention.ms", "86400000")]);
+    let mut config = broker.client();
+    config.set("enable.idempotence", "true");
+    for topic in ["segments", "lz4", "front-deleted", "empty", &fresh] {
+        let records: Vec<_> = (0..100).map(|n| Outgoing::value(format!("{n}"))).collect();
+        let known = before.get(&(topic.to_owned(), 0, "read_uncommitted"));
+        let first = produce(&config, topic, 0, &records)[0].offset();
+        let expected = known.and_then(|records| records.last()).map_or(0, |last| last.offset + 1);
+        assert_eq!(first, expected, "{topic}");
     }
 }
 
-#[test]
-fn apache_kafka_4_4_serves_our_directory_and_we_serve_it_again() {
-    there_and_back(Release::V4_4_0);
+/// `first` fills a directory, and the two take turns with it: each finds what the other left, in a clean stop or a
+/// kill, and leaves something of its own.
+fn take_turns(name: &str, release: Release, first: Make, second: Make) {
+    let plan = able_to_hold_all(Broker::plan(name)).formatted_for(release);
+    let broker = plan.run_by(first).start();
+    furnish(&broker);
+    acquire(&broker);
+    let mut before = contents(&broker);
+    let topics = described(&broker);
+    let holdings = Holdings::look(&broker);
+    for (word, least) in [
+        ("acl", 2),
+        ("setting TOPIC", 20),
+        ("setting BROKER", 3),
+        ("setting GROUP", 1),
+        ("setting CLIENT_METRICS", 2),
+        ("quota", 5),
+        ("credential", 2),
+        ("offset", 6),
+        ("transaction", 3),
+        ("feature", 3),
+    ] {
+        assert!(holdings.count(word) >= least, "{word} in {holdings:?}");
+    }
+    let mut plan = broker.stop();
+    let secrets = credentials(&plan);
+    assert_eq!(secrets.len(), 2, "{secrets:?}");
+    for (make, is_killed) in [(second, true), (first, true), (second, false), (first, false)] {
+        let when = format!("{make:?} with a directory of {first:?}");
+        plan = plan.run_by(make);
+        let broker = plan.start();
+        assert_same_contents(&when, &before, &contents(&broker));
+        let described = described(&broker);
+        let kept: Vec<_> = topics.iter().filter(|line| described.contains(line)).collect();
+        assert_eq!(kept, topics.iter().collect::<Vec<_>>(), "{when}");
+        Holdings::look(&broker).assert_same(&when, &holdings);
+        write_on(&broker, &before);
+        before = contents(&broker);
+        plan = if is_killed { broker.kill() } else { broker.stop() };
+        if !is_killed {
+            assert_sound(&plan.home().data());
+        }
+        assert_eq!(credentials(&plan), secrets, "{when}");
+    }
+    let broker = plan.run_by(second).start();
+    end_the_open_transaction(&broker);
 }
 
 #[test]
-fn apache_kafka_4_3_serves_our_directory_formatted_for_it_and_we_serve_it_again() {
-    there_and_back(Release::V4_3_1);
+fn apache_kafka_serves_our_directory_and_we_serve_it_again() {
+    let release = Release::to_swap_with();
+    take_turns("ours-first", release, Make::under_test(), Make::Apache(release));
 }
 
 #[test]
-fn we_serve_a_directory_that_apache_kafka_wrote() {
-    for release in [Release::V4_4_0, Release::V4_3_1] {
-        let theirs = Make::Apache(release);
-        let broker = Broker::plan("theirs").formatted_for(release).run_by(theirs).start();
-        furnish(&broker);
-        let before = contents(&broker);
-        let topics = described(&broker);
-        let broker = broker.stop().run_by(Make::under_test()).start();
-        assert_same_contents("ours after theirs", &before, &contents(&broker));
-        assert_eq!(described(&broker), topics);
-        assert_sound(&broker.stop().home().data());
+fn we_serve_a_directory_of_apache_kafka_and_apache_kafka_serves_it_again() {
+    let release = Release::to_swap_with();
+    take_turns("theirs-first", release, Make::Apache(release), Make::under_test());
+}
+
+/// A node whose metadata log has a directory of its own.
+fn with_metadata_apart(name: &str, release: Release) -> Plan {
+    let plan = Broker::plan(name).formatted_for(release);
+    let metadata = plan.home().path().join("metadata");
+    plan.with("metadata.log.dir", metadata.display())
+}
+
+#[test]
+fn a_metadata_log_in_a_directory_of_its_own_is_served_by_both() {
+    let release = Release::to_swap_with();
+    let mut plan = with_metadata_apart("apart", release);
+    let makes = [Make::Apache(release), Make::under_test()];
+    for (turn, make) in makes.into_iter().cycle().take(4).enumerate() {
+        let broker = plan.run_by(make).start();
+        if turn == 0 {
+            create_topic(&broker, "t", 1, &[]);
+        }
+        let value = Outgoing::value(format!("{turn}"));
+        assert_eq!(produce(&broker.client(), "t", 0, &[value])[0].offset(), turn as i64);
+        let all: Vec<_> = (0..=turn).map(|n| n.to_string()).collect();
+        soon(all, || {
+            let records = read_all(&broker.client(), "t", 0);
+            records.iter().map(|record| record.text().to_owned()).collect()
+        });
+        plan = broker.stop();
+        let metadata = plan.home().path().join("metadata/__cluster_metadata-0");
+        assert!(metadata.is_dir() && !plan.home().data().join("__cluster_metadata-0").exists());
     }
 }

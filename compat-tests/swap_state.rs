@@ -13,13 +13,13 @@ use crate::transactions::{read, send, transactional};
 
 /// Whose broker is next: each hands over to the other, and takes back what it gave.
 fn turns() -> [Make; 4] {
-    let theirs = Make::Apache(Release::V4_4_0);
+    let theirs = Make::Apache(Release::to_swap_with());
     [theirs, Make::under_test(), theirs, Make::under_test()]
 }
 
 #[test]
 fn a_group_goes_on_where_it_was_when_kafka_and_we_take_turns() {
-    let mut plan = Broker::plan("swap-groups");
+    let mut plan = Broker::plan("swap-groups").formatted_for(Release::to_swap_with());
     let mut got = Got::new();
     for (turn, make) in turns().into_iter().enumerate() {
         let broker = plan.run_by(make).start();
@@ -42,7 +42,7 @@ fn a_group_goes_on_where_it_was_when_kafka_and_we_take_turns() {
 
 #[test]
 fn a_transaction_left_open_by_one_is_finished_under_the_other() {
-    let mut plan = Broker::plan("swap-open");
+    let mut plan = Broker::plan("swap-open").formatted_for(Release::to_swap_with());
     let mut expected: Vec<String> = Vec::new();
     for (turn, pair) in turns().windows(2).enumerate() {
         let broker = plan.run_by(pair[0]).start();
@@ -80,4 +80,41 @@ fn a_transaction_left_open_by_one_is_finished_under_the_other() {
     after.commit_transaction(PATIENCE).unwrap();
     expected.push("after".to_owned());
     soon(expected, || read(&broker, "read_committed", 0));
+}
+
+/// What a share group has read and what it has not, as Kafka's tool prints it: "group topic partition start-offset".
+fn share_group(broker: &Broker) -> Vec<String> {
+    let printed = broker.tool("kafka-share-groups", &["--describe", "--group", "sg"]).ok();
+    let lines = printed.lines().filter(|line| line.starts_with("sg"));
+    lines.map(|line| line.split_whitespace().take(4).collect::<Vec<_>>().join(" ")).collect()
+}
+
+#[test]
+fn a_share_group_goes_on_where_it_was_after_a_turn_of_ours() {
+    let release = Release::to_swap_with();
+    if release == Release::V4_0_2 {
+        return; // They came with 4.2.
+    }
+    let read = |broker: &Broker, count: &str| -> Vec<String> {
+        let words = ["--topic", "t", "--group", "sg", "--max-messages", count];
+        let printed = broker.tool("kafka-console-share-consumer", &words).ok();
+        printed.lines().map(str::to_owned).collect()
+    };
+    let plan = Broker::plan("swap-share").formatted_for(release).run_by(Make::Apache(release));
+    let broker = plan.start();
+    create_topic(&broker, "t", 1, &[]);
+    fill(&broker, 1, 0, 10);
+    let words = ["--alter", "--entity-type", "groups", "--entity-name", "sg"];
+    let earliest = ["--add-config", "share.auto.offset.reset=earliest"];
+    broker.tool("kafka-configs", &[&words[..], &earliest].concat()).ok();
+    let values = |from: usize, to: usize| (from..to).map(|n| format!("0:{n}")).collect::<Vec<_>>();
+    assert_eq!(read(&broker, "10"), values(0, 10));
+    let group = share_group(&broker);
+    assert_eq!(group.len(), 1);
+
+    let broker = broker.stop().run_by(Make::under_test()).start();
+    fill(&broker, 1, 10, 10);
+    let broker = broker.kill().run_by(Make::Apache(release)).start();
+    assert_eq!(share_group(&broker), group);
+    assert_eq!(read(&broker, "10"), values(10, 20));
 }

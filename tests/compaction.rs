@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
+#[path = "compaction/scenarios.rs"]
+mod scenarios;
 #[path = "support/seeds.rs"]
 mod seeds;
 

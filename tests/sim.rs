@@ -3,10 +3,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
+#[path = "sim/cleaning.rs"]
+mod cleaning;
 #[path = "sim/group_stories.rs"]
 mod group_stories;
 #[path = "sim/moves.rs"]
 mod moves;
+#[path = "sim/stops.rs"]
+mod stops;
 mod support;
 #[path = "sim/transaction_cuts.rs"]
 mod transaction_cuts;

@@ -21,13 +21,17 @@ pub(crate) enum Make {
 }
 
 impl Make {
-    /// The broker that the stories are told of: Blumfeld, unless `COMPAT_BROKER` says `kafka-4.4.0` or `kafka-4.3.1`.
+    /// The broker that the stories are told of: Blumfeld, unless `COMPAT_BROKER` says `kafka-4.4.0` or another release.
     pub(crate) fn under_test() -> Self {
         match env::var("COMPAT_BROKER").as_deref() {
             Err(_) | Ok("" | "blumfeld") => Self::Blumfeld,
-            Ok("kafka-4.4.0") => Self::Apache(Release::V4_4_0),
-            Ok("kafka-4.3.1") => Self::Apache(Release::V4_3_1),
-            Ok(other) => panic!("COMPAT_BROKER={other}: not blumfeld, kafka-4.4.0 or kafka-4.3.1"),
+            Ok(name) => match name.strip_prefix("kafka-").and_then(Release::of) {
+                Some(release) => Self::Apache(release),
+                None => panic!(
+                    "COMPAT_BROKER={name}: not blumfeld nor kafka- and one of {:?}",
+                    Release::ALL
+                ),
+            },
         }
     }
 }
@@ -128,7 +132,7 @@ impl Plan {
             Make::Apache(release) => release.format_command(),
         };
         command.args(["--standalone", "-t", CLUSTER_ID, "-c"]).arg(properties);
-        if self.release == Release::V4_3_1 {
+        if self.release != Release::V4_4_0 {
             command.args(["--release-version", self.release.format()]);
         }
         run(command, b"", PATIENCE)

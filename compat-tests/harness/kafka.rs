@@ -15,14 +15,32 @@ pub(crate) enum Release {
     V4_3_1,
     /// The release whose formats and protocol Blumfeld has by default. Central has its broker.
     V4_4_0,
+    /// The oldest line that a directory is swapped with.
+    V4_0_2,
 }
 
 impl Release {
+    /// All of them, newest first.
+    pub(crate) const ALL: [Self; 3] = [Self::V4_4_0, Self::V4_3_1, Self::V4_0_2];
+
+    /// The release of this version.
+    pub(crate) fn of(version: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|release| release.version() == version)
+    }
+
+    /// The release that directories are swapped with: `SWAP_RELEASE` says another than 4.4.0.
+    pub(crate) fn to_swap_with() -> Self {
+        let version = env::var("SWAP_RELEASE").unwrap_or_else(|_| "4.4.0".to_owned());
+        Self::of(&version)
+            .unwrap_or_else(|| panic!("SWAP_RELEASE={version}: not one of {:?}", Self::ALL))
+    }
+
     /// As the jars name it.
     pub(crate) fn version(self) -> &'static str {
         match self {
             Self::V4_3_1 => "4.3.1",
             Self::V4_4_0 => "4.4.0",
+            Self::V4_0_2 => "4.0.2",
         }
     }
 
@@ -34,7 +52,12 @@ impl Release {
     /// The folder of its jars, fetched when they are not there.
     fn jars(self) -> PathBuf {
         let kafka = format!("-Dkafka={}", self.version());
-        let tools = (self == Self::V4_3_1).then_some("-Ptools");
+        // (The interface between broker and tools is 4.3.1's unless told otherwise.)
+        let tools = match self {
+            Self::V4_3_1 => Some("-Ptools"),
+            Self::V4_4_0 => None,
+            Self::V4_0_2 => Some("-Dtools=4.0.2"),
+        };
         let mut arguments = vec![&*kafka];
         arguments.extend(tools);
         fetched(&format!("jars-{}", self.version()), "pom.xml", &arguments)
@@ -126,6 +149,7 @@ pub(crate) fn tool(name: &str) -> Command {
         "kafka-configs" => "kafka.admin.ConfigCommand",
         "kafka-console-consumer" => "org.apache.kafka.tools.consumer.ConsoleConsumer",
         "kafka-console-producer" => "org.apache.kafka.tools.ConsoleProducer",
+        "kafka-console-share-consumer" => "org.apache.kafka.tools.consumer.ConsoleShareConsumer",
         "kafka-consumer-groups" => "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
         "kafka-delete-records" => "org.apache.kafka.tools.DeleteRecordsCommand",
         "kafka-dump-log" => "org.apache.kafka.tools.DumpLogSegments",
@@ -136,6 +160,7 @@ pub(crate) fn tool(name: &str) -> Command {
         "kafka-metadata-quorum" => "org.apache.kafka.tools.MetadataQuorumCommand",
         "kafka-producer-perf-test" => "org.apache.kafka.tools.ProducerPerformance",
         "kafka-reassign-partitions" => "org.apache.kafka.tools.reassign.ReassignPartitionsCommand",
+        "kafka-share-groups" => "org.apache.kafka.tools.consumer.group.ShareGroupCommand",
         "kafka-transactions" => "org.apache.kafka.tools.TransactionsCommand",
         "kafka-topics" => "org.apache.kafka.tools.TopicCommand",
         "kafka-verifiable-consumer" => "org.apache.kafka.tools.VerifiableConsumer",

@@ -97,6 +97,18 @@ mod tests {
         assert_eq!(deletable(&segments(), &config, 0, 30, Timestamp(9999)), 0);
     }
 
+    /// C12.
+    #[test]
+    fn a_time_in_the_future_keeps_its_segment_and_those_behind_it_until_then() {
+        let mut segments = segments();
+        segments[1].max_timestamp = Timestamp(1 << 42);
+        let config = config(Some(1500), None);
+        assert_eq!(deletable(&segments, &config, 0, 30, Timestamp(9000)), 1);
+        assert_eq!(deletable(&segments, &config, 0, 30, Timestamp((1 << 42) + 1501)), 3);
+        // By size, and below the start of the log, it goes.
+        assert_eq!(deletable(&segments, &config, 20, 30, Timestamp(9000)), 2);
+    }
+
     #[test]
     fn records_without_timestamps_go_by_the_time_of_their_file() {
         let mut segments = segments();

@@ -221,7 +221,10 @@ impl Cleaner {
                 })
                 .await;
             pass = back;
-            if step.is_ok() && partition.is_moving() {
+            // Whoever takes compaction away from a topic wants its records from now on.
+            let is_wanted =
+                partition.config().rules.compacted && self.partitions.get(partition.id).is_some();
+            if step.is_ok() && (partition.is_moving() || !is_wanted) {
                 pass.abandon();
                 return Err(CleanError::Changed);
             }

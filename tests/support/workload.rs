@@ -101,7 +101,8 @@ impl Session {
         }
     }
 
-    async fn producer_id(&mut self) -> (i64, i16) {
+    /// A new producer's id and epoch.
+    pub async fn producer_id(&mut self) -> (i64, i16) {
         let request = InitProducerIdRequest::default()
             .with_transactional_id(None)
             .with_producer_id((-1).into())
@@ -137,13 +138,13 @@ impl Session {
         })
     }
 
-    /// What is below the high watermark from `offset` on, and the high watermark.
-    async fn fetch(
+    /// Batches from that of `offset` on, below the high watermark, and the high watermark.
+    pub async fn fetch_bytes(
         &mut self,
         partition: i32,
         offset: i64,
         max_bytes: i32,
-    ) -> io::Result<Result<(Vec<(i64, Mark)>, i64), ErrorCode>> {
+    ) -> io::Result<Result<(Bytes, i64), ErrorCode>> {
         let wanted = FetchPartition::default()
             .with_partition(partition)
             .with_fetch_offset(offset)
@@ -157,10 +158,23 @@ impl Session {
             .with_topics(vec![wanted]);
         let response = self.call(FETCH, &request).await?;
         let answer = &response.responses[0].partitions[0];
-        if answer.error_code != 0 {
-            return Ok(Err(ErrorCode::from_code(answer.error_code).expect("a known error")));
-        }
-        let bytes = answer.records.clone().unwrap_or_default();
+        Ok(match answer.error_code {
+            0 => Ok((answer.records.clone().unwrap_or_default(), answer.high_watermark)),
+            code => Err(ErrorCode::from_code(code).expect("a known error")),
+        })
+    }
+
+    /// What is below the high watermark from `offset` on, and the high watermark.
+    async fn fetch(
+        &mut self,
+        partition: i32,
+        offset: i64,
+        max_bytes: i32,
+    ) -> io::Result<Result<(Vec<(i64, Mark)>, i64), ErrorCode>> {
+        let (bytes, high_watermark) = match self.fetch_bytes(partition, offset, max_bytes).await? {
+            Ok(fetched) => fetched,
+            Err(error) => return Ok(Err(error)),
+        };
         let mut records = Vec::new();
         for batch in blumfeld::record::batch::batches(&bytes).map_while(Result::ok) {
             batch.check_crc().unwrap();
@@ -173,11 +187,10 @@ impl Session {
             }
         }
         assert!(
-            records.iter().all(|(offset, _)| *offset < answer.high_watermark),
-            "a consumer sees nothing from the high watermark {} on",
-            answer.high_watermark
+            records.iter().all(|(offset, _)| *offset < high_watermark),
+            "a consumer sees nothing from the high watermark {high_watermark} on"
         );
-        Ok(Ok((records, answer.high_watermark)))
+        Ok(Ok((records, high_watermark)))
     }
 }
 
