@@ -8,6 +8,8 @@ mod group_stories;
 #[path = "sim/moves.rs"]
 mod moves;
 mod support;
+#[path = "sim/transaction_cuts.rs"]
+mod transaction_cuts;
 #[path = "sim/transaction_stories.rs"]
 mod transaction_stories;
 #[path = "sim/transactions.rs"]
