@@ -10,7 +10,7 @@ use rustix::process::Signal;
 use crate::harness::client::{Outgoing, Producer, Record, create_topic, read_all};
 use crate::harness::kafka::program;
 use crate::harness::process::{Process, run};
-use crate::harness::{Broker, PATIENCE, soon};
+use crate::harness::{Broker, Make, PATIENCE, soon};
 use crate::transactions::{read, send, transactional};
 
 /// Records that are copied: `BLUMFELD_COPIES=100000` for the long form.
@@ -44,6 +44,8 @@ fn what_is_copied_in_transactions_arrives_once_and_in_order_whoever_is_killed() 
     // The long form joins a group, and waits for its dead members to be missed.
     let (subscribes, kills) = if copies > COPIES { ("yes", 3 * KILLS) } else { ("no", KILLS) };
     let mut broker = Broker::start("copy");
+    // Apache Kafka would hang: alone on its node it forgets markers when it is killed, see FINDINGS.md.
+    let spares_the_broker = Make::under_test() != Make::Blumfeld;
     create_topic(&broker, "from", PARTITIONS as i32, &[]);
     create_topic(&broker, "to", PARTITIONS as i32, &[]);
     fill(&broker, "from", copies, PARTITIONS);
@@ -62,7 +64,7 @@ fn what_is_copied_in_transactions_arrives_once_and_in_order_whoever_is_killed() 
             continue;
         }
         killed += 1;
-        if killed % 2 == 0 {
+        if killed % 2 == 0 && !spares_the_broker {
             broker = broker.kill().start();
         } else {
             copy.signal(Signal::KILL);

@@ -21,6 +21,7 @@ mod consumer_groups;
 mod exactly_once;
 mod files;
 mod full_disk;
+mod group_kills;
 mod group_swaps;
 mod groups;
 mod holdings;

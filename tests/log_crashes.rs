@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
+#[path = "log_crashes/producers.rs"]
+mod producers;
 #[path = "support/seeds.rs"]
 mod seeds;
 #[path = "log_crashes/tails.rs"]

@@ -5,11 +5,15 @@
 
 #[path = "sim/cleaning.rs"]
 mod cleaning;
+#[path = "sim/group_stories.rs"]
+mod group_stories;
 #[path = "sim/moves.rs"]
 mod moves;
 #[path = "sim/stops.rs"]
 mod stops;
 mod support;
+#[path = "sim/transaction_cuts.rs"]
+mod transaction_cuts;
 #[path = "sim/transaction_stories.rs"]
 mod transaction_stories;
 #[path = "sim/transactions.rs"]

@@ -163,6 +163,7 @@ pub(crate) fn tool(name: &str) -> Command {
         "kafka-share-groups" => "org.apache.kafka.tools.consumer.group.ShareGroupCommand",
         "kafka-transactions" => "org.apache.kafka.tools.TransactionsCommand",
         "kafka-topics" => "org.apache.kafka.tools.TopicCommand",
+        "kafka-verifiable-consumer" => "org.apache.kafka.tools.VerifiableConsumer",
         other => panic!("{other}: add its main class here"),
     };
     let mut java = Release::V4_3_1.java(TOOL_FLAGS, "tools-log4j2.properties");

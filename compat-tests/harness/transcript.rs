@@ -190,6 +190,11 @@ fn mask(text: String, broker: &Broker) -> String {
         // ("broker ID 7" is no masked id.)
         previous = if word == "ID" { "" } else { shown };
         masked += shown;
+        // In a table the spaces behind it tell how many digits it has.
+        let behind = rest.trim_start_matches(' ');
+        if shown == "N" && behind.starts_with('\t') {
+            rest = behind;
+        }
     }
     masked
 }

@@ -17,6 +17,7 @@ use crate::record::{CompressionType, Rules};
 use crate::server::live_config::{LiveConfig, say};
 use crate::server::services::ServerConfig;
 use crate::store::cleaner::CleanerSettings;
+use crate::store::coordinators::Writing;
 use crate::store::housekeeping::Intervals;
 
 /// Where Kafka has no bound, and a claim on memory or descriptors should have one.
@@ -125,6 +126,7 @@ pub fn settings(config: BrokerConfig, open_files: u64) -> BrokerSettings {
     };
     let log_of = Arc::clone(&live);
     let cleaner_of = Arc::clone(&live);
+    let groups_of = Arc::clone(&live);
     BrokerSettings {
         node_id: config.node.node_id,
         log_dirs: config.log_dirs().iter().map(PathBuf::from).collect(),
@@ -150,11 +152,14 @@ pub fn settings(config: BrokerConfig, open_files: u64) -> BrokerSettings {
             log_config(&log_of.at(image), own.unwrap_or(&Props::new()))
         }),
         cleaner_of: Arc::new(move |image| cleaner(&cleaner_of.at(image))),
-        groups: Arc::new(groups_config(&config)),
-        offsets_compression: u8::try_from(config.group.offsets_topic_compression_codec)
-            .ok()
-            .and_then(CompressionType::from_id)
-            .unwrap_or(CompressionType::None),
+        groups: Arc::new(groups_config(&config, groups_of)),
+        offsets_writing: Writing {
+            compression: u8::try_from(config.group.offsets_topic_compression_codec)
+                .ok()
+                .and_then(CompressionType::from_id)
+                .unwrap_or(CompressionType::None),
+            timeout: Some(milliseconds(config.group.offsets_commit_timeout_ms)),
+        },
         server: ServerConfig {
             socket_request_max_bytes: config.network.socket_request_max_bytes.max(0) as usize,
             queued_max_request_bytes: u64::try_from(config.network.queued_max_request_bytes)
@@ -204,7 +209,7 @@ pub fn settings(config: BrokerConfig, open_files: u64) -> BrokerSettings {
     }
 }
 
-fn groups_config(config: &BrokerConfig) -> GroupsConfig {
+fn groups_config(config: &BrokerConfig, live: Arc<LiveConfig>) -> GroupsConfig {
     let group = &config.group;
     GroupsConfig {
         session_timeout_min_ms: group.group_min_session_timeout_ms,
@@ -215,11 +220,11 @@ fn groups_config(config: &BrokerConfig) -> GroupsConfig {
         offsets_retention_ms: i64::from(group.offsets_retention_minutes) * 60_000,
         offsets_check_interval: milliseconds(group.offsets_retention_check_interval_ms),
         migration: group.group_consumer_migration_policy,
-        consumer: consumer_config(config),
+        consumer: consumer_config(config, live),
     }
 }
 
-fn consumer_config(config: &BrokerConfig) -> ConsumerConfig {
+fn consumer_config(config: &BrokerConfig, live: Arc<LiveConfig>) -> ConsumerConfig {
     let group = &config.group;
     // An assignor may be named by its class; others than Kafka's own do not start.
     let short = |name: &String| match name.rsplit('.').next().unwrap_or_default() {
@@ -238,11 +243,14 @@ fn consumer_config(config: &BrokerConfig) -> ConsumerConfig {
             min_ms: group.group_consumer_min_heartbeat_interval_ms,
             max_ms: group.group_consumer_max_heartbeat_interval_ms,
         },
-        assignment_interval: Bounded {
-            usual_ms: group.group_consumer_assignment_interval_ms,
-            min_ms: group.group_consumer_min_assignment_interval_ms,
-            max_ms: group.group_consumer_max_assignment_interval_ms,
-        },
+        assignment_interval_of: Arc::new(move |image| {
+            let group = &live.at(image).group;
+            Bounded {
+                usual_ms: group.group_consumer_assignment_interval_ms,
+                min_ms: group.group_consumer_min_assignment_interval_ms,
+                max_ms: group.group_consumer_max_assignment_interval_ms,
+            }
+        }),
         members_max: usize::try_from(group.group_consumer_max_size).unwrap_or(usize::MAX),
         assignors: group.group_consumer_assignors.iter().filter_map(short).collect(),
         regex_refresh_interval_ms: i64::from(group.group_consumer_regex_refresh_interval_ms),
@@ -268,5 +276,42 @@ fn metadata_log(config: &BrokerConfig) -> MetadataLogConfig {
         snapshot_after_ms: bounded(node.metadata_log_max_snapshot_interval_ms)
             .filter(|ms| *ms > 0)
             .map(i64::unsigned_abs),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Origin, Properties};
+    use crate::metadata::MetadataImage;
+    use crate::metadata::image::Changes;
+    use crate::metadata::record::{ConfigRecord, MetadataRecord};
+
+    #[test]
+    fn coordinators_follow_an_assignment_interval_that_is_altered_for_all_brokers() {
+        let mut properties = Properties::default();
+        for (key, value) in [
+            ("process.roles", "broker,controller"),
+            ("node.id", "1"),
+            ("listeners", "PLAINTEXT://:9092,CONTROLLER://:9093"),
+            ("controller.listener.names", "CONTROLLER"),
+            ("controller.quorum.voters", "1@localhost:9093"),
+            ("group.consumer.assignment.interval.ms", "2000"),
+        ] {
+            properties.set(key.to_owned(), value.to_owned(), Origin::BuiltIn);
+        }
+        let settings = settings(BrokerConfig::start(&properties).unwrap().0, 1 << 16);
+        let mut image = MetadataImage::default();
+        let interval_of = &settings.groups.consumer.assignment_interval_of;
+        assert_eq!(interval_of(&image).usual_ms, 2_000);
+        let broker: i8 = 4;
+        let record = ConfigRecord {
+            resource_type: broker,
+            resource_name: String::new(),
+            name: "group.consumer.assignment.interval.ms".to_owned(),
+            value: Some("3000".to_owned()),
+        };
+        image.apply(&MetadataRecord::Config(record), &mut Changes::default()).unwrap();
+        assert_eq!(interval_of(&image).usual_ms, 3_000);
     }
 }

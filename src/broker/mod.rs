@@ -535,7 +535,7 @@ fn group_coordinators(
     Arc::new(Coordinators::new(
         "__consumer_offsets",
         surroundings,
-        settings.offsets_compression,
+        settings.offsets_writing,
         Box::new(move |_| Groups::new(Arc::clone(&config))),
         Box::new(|_, effect| match effect {}),
     ))

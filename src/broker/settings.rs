@@ -10,10 +10,10 @@ use crate::coordinator::groups::GroupsConfig;
 use crate::metadata::MetadataImage;
 use crate::raft::log::MetadataLogConfig;
 use crate::raft::{VoterEndpoint, VoterSet};
-use crate::record::CompressionType;
 use crate::server::live_config::LiveConfig;
 use crate::server::services::ServerConfig;
 use crate::store::cleaner::CleanerSettings;
+use crate::store::coordinators::Writing;
 use crate::store::housekeeping::Intervals;
 
 use crate::store::placement::LogConfigOf;
@@ -87,8 +87,8 @@ pub struct BrokerSettings {
     pub log_config_of: LogConfigOf,
     /// Group coordinators.
     pub groups: Arc<GroupsConfig>,
-    /// `offsets.topic.compression.codec`.
-    pub offsets_compression: CompressionType,
+    /// `offsets.topic.compression.codec`, `offsets.commit.timeout.ms`.
+    pub offsets_writing: Writing,
     /// The network side.
     pub server: ServerConfig,
     /// How compaction runs.

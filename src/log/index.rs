@@ -168,64 +168,56 @@ impl<E: Entry> Index<E> {
     /// The last entry for which `is_before` holds; it must hold for a prefix of the entries.
     pub fn floor(&self, is_before: impl Fn(E) -> bool) -> io::Result<Option<E>> {
         let state = self.state.read();
-        let found = self.floor_at(&state, is_before)?;
-        found.map(|at| self.entry_at(&state, at)).transpose()
+        match self.count_before(&state, is_before)?.checked_sub(1) {
+            Some(last) => self.entry_at(&state, last),
+            None => Ok(None),
+        }
     }
 
     /// As [`Self::floor`], with the entries before and behind it.
     pub fn floor_among(&self, is_before: impl Fn(E) -> bool) -> io::Result<Option<Among<E>>> {
         let state = self.state.read();
-        let Some(at) = self.floor_at(&state, is_before)? else { return Ok(None) };
-        let len = state.in_file as usize + state.tail.len();
-        let entry = self.entry_at(&state, at)?;
-        let before = at.checked_sub(1).map(|at| self.entry_at(&state, at)).transpose()?;
-        let behind = (at + 1 < len).then(|| self.entry_at(&state, at + 1)).transpose()?;
-        Ok(Some(Among { before, entry, behind }))
-    }
-
-    fn entry_at(&self, state: &State<E>, at: usize) -> io::Result<E> {
-        if let Some(entry) =
-            at.checked_sub(state.in_file as usize).and_then(|at| state.tail.get(at))
-        {
-            return Ok(*entry);
-        }
-        let mut bytes = [0; 16];
-        let bytes = &mut bytes[..E::LEN];
-        self.file.open(false)?.read_at(bytes, at as u64 * E::LEN as u64)?;
-        Ok(E::read(bytes))
-    }
-
-    fn floor_at(
-        &self,
-        state: &State<E>,
-        is_before: impl Fn(E) -> bool,
-    ) -> io::Result<Option<usize>> {
-        if let Some(first) = state.tail.first()
-            && is_before(*first)
-        {
-            let at = state.tail.partition_point(|entry| is_before(*entry));
-            return Ok(Some(state.in_file as usize + at - 1));
-        }
-        if state.in_file == 0 {
+        let Some(at) = self.count_before(&state, is_before)?.checked_sub(1) else {
             return Ok(None);
-        }
-        let file = self.file.open(false)?;
-        let entry_at = |at: u32| {
-            let mut bytes = [0; 16];
-            let bytes = &mut bytes[..E::LEN];
-            file.read_at(bytes, u64::from(at) * E::LEN as u64)?;
-            Ok::<E, io::Error>(E::read(bytes))
         };
+        let Some(entry) = self.entry_at(&state, at)? else { return Ok(None) };
+        let before = at.checked_sub(1).map(|at| self.entry_at(&state, at)).transpose()?;
+        let behind = self.entry_at(&state, at + 1)?;
+        Ok(Some(Among { before: before.flatten(), entry, behind }))
+    }
+
+    /// The first entry for which `is_before` does not hold, as of [`Index::floor`].
+    pub fn ceiling(&self, is_before: impl Fn(E) -> bool) -> io::Result<Option<E>> {
+        let state = self.state.read();
+        let count = self.count_before(&state, is_before)?;
+        self.entry_at(&state, count)
+    }
+
+    fn count_before(&self, state: &State<E>, is_before: impl Fn(E) -> bool) -> io::Result<u32> {
+        if state.tail.first().is_some_and(|first| is_before(*first)) {
+            let in_tail = state.tail.partition_point(|entry| is_before(*entry));
+            return Ok(state.in_file + in_tail as u32);
+        }
         let (mut low, mut high) = (0, state.in_file);
         while low < high {
             let middle = low.midpoint(high);
-            if is_before(entry_at(middle)?) {
+            if self.entry_at(state, middle)?.is_some_and(&is_before) {
                 low = middle + 1;
             } else {
                 high = middle;
             }
         }
-        Ok((low as usize).checked_sub(1))
+        Ok(low)
+    }
+
+    fn entry_at(&self, state: &State<E>, at: u32) -> io::Result<Option<E>> {
+        if at >= state.in_file {
+            return Ok(state.tail.get((at - state.in_file) as usize).copied());
+        }
+        let mut bytes = [0; 16];
+        let bytes = &mut bytes[..E::LEN];
+        self.file.open(false)?.read_at(bytes, u64::from(at) * E::LEN as u64)?;
+        Ok(Some(E::read(bytes)))
     }
 
     /// Replaces the entries in the file by those that `make` finds, which is told where the entries

@@ -816,7 +816,9 @@ impl Log {
             self.shared.disk.remove_file(&self.dir.join(file_name(offset, SNAPSHOT)))?;
         }
         let now = self.last_flush;
-        self.reload_producers(now, &BTreeMap::new())
+        self.reload_producers(now, &BTreeMap::new())?;
+        self.producers.on_high_watermark(self.high_watermark);
+        Ok(())
     }
 
     /// Puts a completed transaction into the index of its segment, then lets it go.

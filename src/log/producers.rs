@@ -439,6 +439,39 @@ mod tests {
     }
 
     #[test]
+    fn what_is_remembered_of_an_epoch_is_no_retry_of_the_next() {
+        let mut producers = after(&[(0, 0, 10), (0, 10, 10)]);
+        producers.apply(&header(1, 0, 10, 120), NOW);
+        let Ok(Verdict::Duplicate(again)) = producers.decide(&header(1, 0, 10, 0)) else {
+            panic!("not seen as a retry");
+        };
+        assert_eq!(again.first_offset(), 120, "and not the 100 of the epoch before");
+        assert_eq!(producers.decide(&header(1, 10, 10, 0)), Ok(Verdict::Append));
+        let late = producers.decide(&header(0, 10, 10, 0)).unwrap_err();
+        assert_eq!(late.code(), ErrorCode::InvalidProducerEpoch);
+    }
+
+    #[test]
+    fn a_retry_with_other_bounds_than_its_original_is_out_of_order() {
+        let producers = after(&[(0, 0, 10), (0, 10, 10)]);
+        for (first, count) in [(10, 9), (11, 9), (10, 11), (0, 20)] {
+            let refused = producers.decide(&header(0, first, count, 0)).unwrap_err();
+            assert_eq!(refused.code(), ErrorCode::OutOfOrderSequenceNumber, "{first} {count}");
+        }
+    }
+
+    #[test]
+    fn a_marker_is_a_sign_of_life() {
+        let mut producers = after(&[(0, 0, 1)]);
+        let later = Timestamp(NOW.0 + 90);
+        producers.apply_marker(&header(0, NO_SEQUENCE, 1, 101), 0, false, later);
+        producers.expire(Timestamp(NOW.0 + 150), 100);
+        assert_eq!(producers.len(), 1);
+        producers.expire(Timestamp(later.0 + 100), 100);
+        assert_eq!(producers.len(), 0);
+    }
+
+    #[test]
     fn a_producer_that_nothing_is_known_of_may_begin_anywhere() {
         assert_eq!(Producers::default().decide(&header(3, 77, 1, 0)), Ok(Verdict::Append));
     }

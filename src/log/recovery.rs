@@ -312,11 +312,16 @@ impl Log {
     }
 
     /// Takes the producers from the newest snapshot that is whole and no later than `latest`; the
-    /// offset from which the batches tell the rest.
+    /// offset from which the batches tell the rest. What lies below the log start and is still in a
+    /// file counts: whose records are deleted goes on where it was (Apache Kafka forgets them here,
+    /// and what they have open). A snapshot from before the first file does not: nothing tells what
+    /// came between, and a producer known by half would be out of order.
     fn load_snapshot(&mut self, latest: Offset, now: Timestamp) -> io::Result<Offset> {
         let disk = Arc::clone(&self.shared.disk);
+        let first = self.segments.first().map_or(self.end, |segment| segment.base_offset);
+        let is_of_use = |offset: &&Offset| (first..=latest).contains(*offset);
         let candidates: Vec<Offset> =
-            self.snapshots.iter().rev().filter(|offset| **offset <= latest).copied().collect();
+            self.snapshots.iter().rev().filter(is_of_use).copied().collect();
         for offset in candidates {
             let path = self.dir.join(file_name(offset, SNAPSHOT));
             let bytes = disk.read_file(&path)?.unwrap_or_default();
@@ -327,13 +332,13 @@ impl Log {
                 disk.info(&path)?.map_or(NO_TIMESTAMP, |info| Timestamp(info.modified_ms));
             if let Some(producers) = producers_file::decode(&bytes, written.min(now)) {
                 self.producers = producers;
-                return Ok(offset.max(self.log_start_offset));
+                return Ok(offset);
             }
             tracing::warn!(file = %path.display(), "damaged producer snapshot, taking an older one");
             disk.remove_file(&path)?;
             self.snapshots.retain(|known| *known != offset);
         }
-        Ok(self.log_start_offset)
+        Ok(first)
     }
 }
 

@@ -216,6 +216,15 @@ impl Segment {
         self.txn_index.entries()
     }
 
+    /// See [`TxnIndex::between`].
+    pub fn aborted_between(
+        &self,
+        offset: Offset,
+        upper: Offset,
+    ) -> io::Result<(Vec<super::txn_index::AbortedTxn>, bool)> {
+        self.txn_index.between(offset, upper)
+    }
+
     /// Walks batch headers from byte `from` up to byte `end`, until `each` has seen enough (returns
     /// true). Reads headers only, some kilobytes at a time where batches are small.
     ///
@@ -349,6 +358,24 @@ impl Segment {
                 let from = self.index.lookup(self.base_offset, offset)?;
                 Ok(if from < end { from } else { 0 })
             }
+        }
+    }
+
+    /// An offset behind all batches that begin before byte `position`, if the index knows one near and
+    /// the batch to which it leads agrees.
+    pub(super) fn offset_behind(&self, position: u64, end: u32) -> io::Result<Option<Offset>> {
+        let known = self.index.ceiling(|entry| u64::from(entry.position) < position)?;
+        let Some(entry) = known.filter(|entry| u64::from(entry.position) >= position) else {
+            return Ok(None);
+        };
+        let offset = self.base_offset + Offset::from(entry.relative_offset);
+        let mut agrees = false;
+        match self.scan(entry.position, end, |located| {
+            agrees = located.header.last_offset() == offset;
+            true
+        }) {
+            Err(error) if error.kind() != io::ErrorKind::InvalidData => Err(error),
+            _ => Ok(agrees.then_some(offset)),
         }
     }
 

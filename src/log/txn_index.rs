@@ -1,8 +1,11 @@
 //! The aborted transactions of a segment (Kafka 4.4 `TransactionIndex`, `AbortedTxn`).
 
 use std::io::{self, IoSlice};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::files::LazyFile;
+use crate::env::File;
 use crate::types::{Offset, ProducerId};
 
 /// A transaction that was aborted by a marker in this segment.
@@ -47,15 +50,31 @@ impl AbortedTxn {
     }
 }
 
+/// Entries that are read at a time.
+const READ_ENTRIES: u64 = 64;
+
+/// Whether a transaction may stand behind another in an index: markers stand one behind the other,
+/// and what is stable does not go back.
+fn follows(before: Option<&AbortedTxn>, entry: &AbortedTxn) -> bool {
+    entry.first_offset < entry.last_offset
+        && entry.last_stable_offset <= entry.last_offset + 1
+        && before.is_none_or(|before| {
+            before.last_offset < entry.last_offset
+                && before.last_stable_offset <= entry.last_stable_offset
+        })
+}
+
 /// The index of one segment. Most segments have no aborted transaction, and no file.
 pub struct TxnIndex {
     file: LazyFile,
+    /// So many entries, from the first on, are known to follow one another.
+    checked: AtomicU64,
 }
 
 impl TxnIndex {
     /// Over a file that need not exist.
     pub fn new(file: LazyFile) -> Self {
-        Self { file }
+        Self { file, checked: AtomicU64::new(0) }
     }
 
     /// The file, for rename and removal.
@@ -66,28 +85,79 @@ impl TxnIndex {
     /// All entries. Errors with `InvalidData` when the file is damaged: rebuild it.
     pub fn entries(&self) -> io::Result<Vec<AbortedTxn>> {
         let Some(file) = self.file.open_existing()? else { return Ok(Vec::new()) };
-        let len = usize::try_from(file.len()?).unwrap_or(usize::MAX);
-        let mut bytes = vec![0; len];
-        file.read_at(&mut bytes, 0)?;
-        let entries: Option<Vec<_>> = bytes.chunks(AbortedTxn::LEN).map(AbortedTxn::read).collect();
-        let damaged = || {
-            let path = self.file.path();
-            let what = format!("{}: damaged index of aborted transactions", path.display());
-            io::Error::new(io::ErrorKind::InvalidData, what)
-        };
-        let entries = entries.ok_or_else(damaged)?;
-        // Markers stand one behind the other, and what is stable does not go back.
-        let is_possible = |entry: &AbortedTxn| {
-            entry.first_offset < entry.last_offset
-                && entry.last_stable_offset <= entry.last_offset + 1
-        };
-        let ascend = entries.is_sorted_by(|a, b| {
-            a.last_offset < b.last_offset && a.last_stable_offset <= b.last_stable_offset
-        });
-        if !ascend || !entries.iter().all(is_possible) {
-            return Err(damaged());
+        let count = self.checked_count(&file)?;
+        self.read(&file, 0, count)
+    }
+
+    /// Those of the entries that end at or behind `offset` and begin below `upper`, and whether all
+    /// that end later begin behind `upper`. They lie in the order of their ends, so that a reader far
+    /// behind, or right at the end, reads a few of many. Errors as [`Self::entries`].
+    pub fn between(&self, offset: Offset, upper: Offset) -> io::Result<(Vec<AbortedTxn>, bool)> {
+        let mut found = Vec::new();
+        let Some(file) = self.file.open_existing()? else { return Ok((found, false)) };
+        let count = self.checked_count(&file)?;
+        let (mut at, mut high) = (0, count);
+        while at < high {
+            let middle = at.midpoint(high);
+            if self.read(&file, middle, 1)?.iter().all(|entry| entry.last_offset < offset) {
+                at = middle + 1;
+            } else {
+                high = middle;
+            }
         }
-        Ok(entries)
+        while at < count {
+            let entries = self.read(&file, at, READ_ENTRIES.min(count - at))?;
+            at += entries.len() as u64;
+            for entry in entries {
+                if entry.first_offset < upper {
+                    found.push(entry);
+                }
+                // Every transaction that ends later begins behind what was stable by then.
+                if entry.last_stable_offset >= upper {
+                    return Ok((found, true));
+                }
+            }
+        }
+        Ok((found, false))
+    }
+
+    /// How many entries there are. What was not read before is read once, whether it is in order: a
+    /// search among others would find anything.
+    fn checked_count(&self, file: &Arc<dyn File>) -> io::Result<u64> {
+        let len = file.len()?;
+        if len % AbortedTxn::LEN as u64 != 0 {
+            return Err(self.damaged());
+        }
+        let count = len / AbortedTxn::LEN as u64;
+        let mut checked = self.checked.load(Ordering::Relaxed);
+        let mut before = match checked.checked_sub(1) {
+            Some(last) if checked < count => self.read(file, last, 1)?.pop(),
+            _ => None,
+        };
+        while checked < count {
+            for entry in self.read(file, checked, READ_ENTRIES.min(count - checked))? {
+                if !follows(before.as_ref(), &entry) {
+                    return Err(self.damaged());
+                }
+                before = Some(entry);
+                checked += 1;
+            }
+        }
+        self.checked.store(count, Ordering::Relaxed);
+        Ok(count)
+    }
+
+    fn read(&self, file: &Arc<dyn File>, at: u64, count: u64) -> io::Result<Vec<AbortedTxn>> {
+        let mut bytes = vec![0; count as usize * AbortedTxn::LEN];
+        file.read_at(&mut bytes, at * AbortedTxn::LEN as u64)?;
+        let entries: Option<Vec<_>> = bytes.chunks(AbortedTxn::LEN).map(AbortedTxn::read).collect();
+        entries.ok_or_else(|| self.damaged())
+    }
+
+    fn damaged(&self) -> io::Error {
+        let path = self.file.path();
+        let what = format!("{}: damaged index of aborted transactions", path.display());
+        io::Error::new(io::ErrorKind::InvalidData, what)
     }
 
     /// Adds an entry; whether it is the first, whose file is new: then its name is not durable yet.
@@ -104,6 +174,7 @@ impl TxnIndex {
         let Some(file) = self.file.open_existing()? else { return Ok(()) };
         let mut bytes = vec![0; usize::try_from(file.len()?).unwrap_or(usize::MAX)];
         file.read_at(&mut bytes, 0)?;
+        self.checked.store(0, Ordering::Relaxed);
         file.set_len((sound(&bytes, offset) * AbortedTxn::LEN) as u64)
     }
 
@@ -116,6 +187,7 @@ impl TxnIndex {
         for entry in found.iter().filter(|entry| entry.last_offset >= from) {
             bytes.extend_from_slice(&entry.write());
         }
+        self.checked.store(0, Ordering::Relaxed);
         if bytes == before { Ok(()) } else { self.file.replace(&bytes) }
     }
 
@@ -131,12 +203,12 @@ impl TxnIndex {
 /// How many entries from the first on are of transactions that end below `offset`, and follow one
 /// another as ours do.
 fn sound(bytes: &[u8], offset: Offset) -> usize {
-    let mut last = Offset::MIN;
+    let mut before = None;
     let entries = bytes.chunks(AbortedTxn::LEN).map_while(AbortedTxn::read);
-    let follows = |entry: &AbortedTxn| {
-        let follows = entry.last_offset > last && entry.first_offset < entry.last_offset;
-        last = entry.last_offset;
-        follows && entry.last_offset < offset
+    let is_sound = |entry: &AbortedTxn| {
+        let is_sound = follows(before.as_ref(), entry);
+        before = Some(*entry);
+        is_sound && entry.last_offset < offset
     };
-    entries.take_while(follows).count()
+    entries.take_while(is_sound).count()
 }

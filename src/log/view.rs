@@ -157,7 +157,26 @@ impl LogView {
         Ok(segment.locate(bound, size)?.map_or(size, |located| located.position))
     }
 
-    /// The aborted transactions that a read_committed reader of `offset` to `upper` must know of.
+    /// The aborted transactions that a read_committed reader from `offset` on must know of to read
+    /// what was planned: those that begin behind it are told with what follows (Kafka 4.4
+    /// `LocalLog.addAbortedTransactions`).
+    pub fn aborted_in(
+        &self,
+        offset: Offset,
+        plan: &ReadPlan,
+    ) -> Result<Vec<AbortedTxn>, ReadError> {
+        if plan.len == 0 {
+            return Ok(Vec::new());
+        }
+        let at = self.segment_at(plan.first_offset);
+        let segment = &self.segments[at];
+        let behind = segment.offset_behind(plan.position + plan.len as u64, self.size_of(at))?;
+        let next_base = self.segments.get(at + 1).map(|next| next.base_offset);
+        let upper = behind.or(next_base).unwrap_or(self.log_end_offset);
+        self.aborted_between(offset, upper.min(self.last_stable_offset))
+    }
+
+    /// The aborted transactions with records from `offset` to `upper`.
     pub fn aborted_between(
         &self,
         offset: Offset,
@@ -165,14 +184,10 @@ impl LogView {
     ) -> Result<Vec<AbortedTxn>, ReadError> {
         let mut all = Vec::new();
         for segment in &self.segments[self.segment_at(offset)..] {
-            for txn in segment.aborted()? {
-                if txn.last_offset >= offset && txn.first_offset < upper {
-                    all.push(txn);
-                }
-                // Every transaction that ends later begins behind what was stable by then.
-                if txn.last_stable_offset >= upper {
-                    return Ok(all);
-                }
+            let (found, is_all) = segment.aborted_between(offset, upper)?;
+            all.extend(found);
+            if is_all {
+                break;
             }
         }
         Ok(all)

@@ -24,7 +24,7 @@ use crate::log::Marker;
 use crate::metadata::MetadataImage;
 use crate::metadata::image::Changes;
 use crate::record::CompressionType;
-use crate::store::coordinators::{Coordinators, Surroundings};
+use crate::store::coordinators::{Coordinators, Surroundings, Writing};
 use crate::store::partition::{Accepted, Partition};
 use crate::types::{ErrorCode, NO_LEADER_EPOCH, PartitionIndex, ProducerId, TopicPartition};
 
@@ -55,6 +55,7 @@ fn milliseconds(ms: i32) -> Duration {
 struct Ending {
     task: u64,
     id: String,
+    load: u64,
     producer: Producer,
     outcome: Outcome,
     version: i16,
@@ -83,11 +84,14 @@ impl Transactions {
                 ),
             };
             let this = Weak::clone(this);
+            let loads = AtomicU64::new(0);
             let coordinators = Coordinators::new(
                 TOPIC,
                 around.clone(),
-                CompressionType::None,
-                Box::new(move |_| TransactionShard::new(settings.clone())),
+                Writing { compression: CompressionType::None, timeout: None },
+                Box::new(move |_| {
+                    TransactionShard::new(settings.clone(), loads.fetch_add(1, Ordering::Relaxed))
+                }),
                 Box::new(move |partition, effect| {
                     if let Some(this) = this.upgrade() {
                         this.on_effect(partition, effect);
@@ -209,7 +213,7 @@ impl Transactions {
     fn on_effect(self: &Arc<Self>, partition: PartitionIndex, effect: Effect) {
         let this = Arc::clone(self);
         match effect {
-            Effect::WriteMarkers { id, producer, outcome, version, partitions } => {
+            Effect::WriteMarkers { id, load, producer, outcome, version, partitions } => {
                 let task = self.next_task.fetch_add(1, Ordering::Relaxed);
                 self.ending.lock().insert(id.clone(), task);
                 let left = partitions
@@ -218,7 +222,7 @@ impl Transactions {
                         indexes.into_iter().map(move |index| (topic.clone(), index))
                     })
                     .collect();
-                let ending = Ending { task, id, producer, outcome, version, left };
+                let ending = Ending { task, id, load, producer, outcome, version, left };
                 let work = async move { this.write_markers(partition, ending).await };
                 self.around.env.threads.spawn(Box::pin(work));
             }
@@ -280,7 +284,8 @@ impl Transactions {
                 tasks.remove(&ending.id);
             }
         }
-        let command = Command::MarkersWritten { id: ending.id.clone(), producer: ending.producer };
+        let Ending { ref id, load, producer, .. } = ending;
+        let command = Command::MarkersWritten { id: id.clone(), producer, load };
         if let Err(code) = self.coordinators.call(partition, command).await {
             // A coordinator that is loaded again asks for its markers again.
             tracing::debug!(transactional_id = ending.id, code = code.name(), "not completed");

@@ -54,3 +54,39 @@ impl StoreError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::producers::ProducerError;
+
+    /// A client that is told of an unknown error takes its batch for lost and goes on with a new
+    /// epoch, though the batch may be in the log: then it is stored twice (KAFKA-14034).
+    #[test]
+    fn a_producer_is_told_of_no_unknown_error_where_it_may_try_again() {
+        let (producer_id, epoch, current) = (9, 1, 2);
+        let refusals = [
+            StoreError::NotLeader,
+            StoreError::Offline("a failed write".to_owned()),
+            StoreError::FencedEpoch { request: 1, current: 2 },
+            StoreError::UnknownEpoch { request: 2, current: 1 },
+            NotEnoughReplicas { in_sync: 1, required: 2 }.into(),
+            AppendError::Offline("a failed write".to_owned()).into(),
+            AppendError::LargerThanSegment { size: 2, segment_bytes: 1 }.into(),
+            AppendError::from(ProducerError::Fenced { producer_id, epoch, current }).into(),
+            AppendError::from(ProducerError::OutOfOrder { producer_id, got: 1, last: 5 }).into(),
+            AppendError::from(ProducerError::NotTransactional { producer_id }).into(),
+            AppendError::from(ProducerError::NotInTransaction { producer_id }).into(),
+            AppendError::from(ProducerError::CoordinatorFenced {
+                producer_id,
+                epoch: 1,
+                current: 2,
+            })
+            .into(),
+            ReadError::Io(std::io::Error::other("bad sector")).into(),
+        ];
+        for refusal in refusals {
+            assert_ne!(refusal.code(), ErrorCode::UnknownServerError, "{refusal}");
+        }
+    }
+}

@@ -322,6 +322,94 @@ fn transactions_are_found_again_when_the_power_goes_during_their_recovery_too() 
 }
 
 #[test]
+fn a_log_that_is_cut_back_is_what_its_remaining_records_say() {
+    for seed in seeds(6) {
+        let _replay = Replay(seed, 0, "a_log_that_is_cut_back");
+        let (disk, mut history, _) = run_until(seed, u64::MAX >> 1);
+        let mut log = open(&disk.crash(Crash::Kill), seed).unwrap();
+        let mut rng = Rng::new(seed).fork("cuts");
+        while log.end() > 0 {
+            // At the end of a batch, or within one: then all of it goes.
+            let offset = log.end() - 1 - rng.below(12).min(log.end() as u64 - 1) as Offset;
+            log.truncate_to(offset).unwrap();
+            assert!(log.end() <= offset && log.end() > offset - Offset::from(COUNT));
+            log.publish();
+            history.durable = 0;
+            check(&mut log, &mut history, false);
+        }
+    }
+}
+
+#[test]
+fn a_log_that_was_cut_back_goes_on_and_is_found_as_it_was_left() {
+    for seed in seeds(4) {
+        let _replay = Replay(seed, 0, "a_log_that_was_cut_back");
+        let (disk, mut history, _) = run_until(seed, u64::MAX >> 1);
+        let mut disk = disk.crash(Crash::Kill);
+        let mut rng = Rng::new(seed).fork("cuts");
+        for _ in 0..12 {
+            let mut log = open(&disk, seed).unwrap();
+            log.truncate_to(log.end() - rng.below(log.end() as u64 / 2) as Offset).unwrap();
+            log.publish();
+            history.durable = 0;
+            check(&mut log, &mut history, false);
+            work(&mut log, &disk, &mut history, &mut rng, 20).unwrap();
+            drop(log);
+            disk = disk.crash(Crash::Kill);
+            check(&mut open(&disk, seed).unwrap(), &mut history, true);
+        }
+    }
+}
+
+#[test]
+fn a_reader_is_told_of_every_abort_among_its_records_and_of_few_others() {
+    for seed in seeds(4) {
+        let _replay = Replay(seed, 0, "a_reader_is_told_of_every_abort");
+        let disk = SimDisk::new(seed);
+        let mut history = History::default();
+        let mut rng = Rng::new(seed).fork("transactions");
+        let mut log = open(&disk, seed).unwrap();
+        work(&mut log, &disk, &mut history, &mut rng, 400).unwrap();
+        end_all(&mut log, &mut history);
+        let told = Told::by(&history.events);
+        let view = log.views().load_full();
+        for (offset, upper) in [(0, 7), (50, 51), (90, 400), (300, view.log_end_offset)] {
+            let among: Vec<_> = told
+                .aborted
+                .iter()
+                .filter(|txn| txn.last_offset >= offset && txn.first_offset < upper)
+                .copied()
+                .collect();
+            assert_eq!(view.aborted_between(offset, upper).unwrap(), among, "{offset} to {upper}");
+        }
+        assert!(told.aborted.len() > 20 && view.segments.len() > 1);
+        let mut few = usize::MAX;
+        for offset in 0..view.log_end_offset {
+            let plan = view.read(offset, 1 + rng.below(900) as usize, UpTo::LastStable, true);
+            let plan = plan.unwrap();
+            let mut bytes = vec![0; plan.len];
+            plan.file.as_ref().unwrap().read_at(&mut bytes, plan.position).unwrap();
+            let aborted = view.aborted_in(offset, &plan).unwrap();
+            few = few.min(aborted.len());
+            for batch in blumfeld::record::batch::batches(&bytes).map_while(Result::ok) {
+                let header = batch.header();
+                let is_of = |txn: &&AbortedTxn| {
+                    txn.producer_id == header.producer_id
+                        && (txn.first_offset..txn.last_offset).contains(&header.base_offset)
+                };
+                if header.attributes.is_transactional()
+                    && header.last_offset() >= offset
+                    && let Some(txn) = told.aborted.iter().find(is_of)
+                {
+                    assert!(aborted.contains(txn), "{txn:?} is not told at {offset}");
+                }
+            }
+        }
+        assert!(few < 3, "{few} of {} at least", told.aborted.len());
+    }
+}
+
+#[test]
 fn an_abort_that_cannot_be_indexed_takes_the_log_offline_and_nobody_sees_behind_it() {
     for error in [Fault::eio(), Fault::enospc()] {
         let disk = SimDisk::new(1);

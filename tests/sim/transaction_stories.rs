@@ -448,6 +448,47 @@ fn a_marker_of_an_epoch_that_is_over_is_refused_in_every_kind_of_partition() {
 }
 
 #[test]
+fn what_comes_late_of_a_transaction_that_has_ended_does_not_end_the_next() {
+    tell("what_comes_late_of_a_transaction", |world| async move {
+        let mut story = Story::begin(world, PROPERTIES).await;
+        let first = story.init().await;
+        assert_eq!(story.write(12, first, 0, 0).await, OK);
+        assert_eq!(story.commit_offset(5, first, 5).await, OK);
+        let (told, second) = story.end(5, first, true).await;
+        assert_eq!(told, OK);
+        while story.described().await.0 != "CompleteCommit" {
+            tokio::time::sleep(RETRY).await;
+        }
+        assert_eq!(story.write(12, second, 0, 0).await, OK);
+        assert_eq!(story.commit_offset(5, second, 6).await, OK);
+        let before = story.described().await;
+        let began = story.fetch(0, 100).await.last_stable_offset;
+        for commits in [true, false] {
+            for name in [TOPIC, OFFSETS] {
+                let late = story.mark(first, name, 0, commits).await;
+                assert_eq!(late, ErrorCode::InvalidProducerEpoch);
+            }
+            for version in [3, 5] {
+                let late = story.end(version, first, commits).await.0;
+                assert_eq!(late, ErrorCode::ProducerFenced);
+            }
+        }
+        assert_eq!(story.described().await, before);
+        assert_eq!(story.fetch(0, 100).await.last_stable_offset, began);
+        let unstable = Committed { offset: -1, error: ErrorCode::UnstableOffsetCommit };
+        assert_eq!(story.committed_offset().await, unstable);
+        assert_eq!(story.end(5, second, true).await.0, OK);
+        while story.committed_offset().await == unstable {
+            tokio::time::sleep(RETRY).await;
+        }
+        assert_eq!(story.committed_offset().await, Committed { offset: 6, error: OK });
+        let told = story.fetch(0, 100).await;
+        assert_eq!(told.last_stable_offset, told.high_watermark);
+        assert_eq!(told.aborted_transactions.unwrap().len(), 0);
+    });
+}
+
+#[test]
 fn a_transaction_that_no_coordinator_knows_of_is_found_and_aborted() {
     tell("a_transaction_that_no_coordinator_knows_of", |world| async move {
         let mut story = Story::begin(world, TRUSTING).await;

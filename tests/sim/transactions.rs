@@ -10,7 +10,7 @@ use crate::support::broker::SimBroker;
 use crate::support::workload::{PARTITIONS, Session, TOPIC};
 use crate::support::{seeds, simulate};
 use blumfeld::env::sim::{Crash, Rng, World};
-use blumfeld::record::{BatchBuilder, Records};
+use blumfeld::record::{BatchBuilder, Records as BatchRecords};
 use blumfeld::types::{ErrorCode, Timestamp};
 use bytes::Bytes;
 use kafka_protocol::messages::add_partitions_to_txn_request::AddPartitionsToTxnTopic;
@@ -23,12 +23,12 @@ use kafka_protocol::messages::{
 use kafka_protocol::protocol::StrBytes;
 use parking_lot::Mutex;
 
-const HOST: &str = "broker";
+pub(super) const HOST: &str = "broker";
 const PRODUCERS: u32 = 2;
 const TRANSACTIONS: u32 = 25;
 const ROUNDS: u32 = 8;
-const RETRY: Duration = Duration::from_millis(30);
-const PROPERTIES: &[(&str, &str)] = &[
+pub(super) const RETRY: Duration = Duration::from_millis(30);
+pub(super) const PROPERTIES: &[(&str, &str)] = &[
     ("transaction.state.log.replication.factor", "1"),
     ("transaction.state.log.min.isr", "1"),
     ("transaction.state.log.num.partitions", "2"),
@@ -36,7 +36,7 @@ const PROPERTIES: &[(&str, &str)] = &[
 
 /// What a producer was told of a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Told {
+pub(super) enum Told {
     Committed,
     Aborted,
     /// It asked for the commit, and got no answer that says how it went.
@@ -44,13 +44,13 @@ enum Told {
 }
 
 /// By producer and number.
-type Outcomes = Arc<Mutex<BTreeMap<(u32, u32), Told>>>;
+pub(super) type Outcomes = Arc<Mutex<BTreeMap<(u32, u32), Told>>>;
 
-fn text(value: impl Into<String>) -> StrBytes {
+pub(super) fn text(value: impl Into<String>) -> StrBytes {
     StrBytes::from_string(value.into())
 }
 
-fn is_retriable(code: ErrorCode) -> bool {
+pub(super) fn is_retriable(code: ErrorCode) -> bool {
     matches!(
         code,
         ErrorCode::ConcurrentTransactions
@@ -61,31 +61,36 @@ fn is_retriable(code: ErrorCode) -> bool {
             | ErrorCode::NotLeaderOrFollower
             | ErrorCode::UnknownTopicOrPartition
             | ErrorCode::RequestTimedOut
+            | ErrorCode::KafkaStorageError
     )
 }
 
-fn code(code: i16) -> ErrorCode {
+pub(super) fn code(code: i16) -> ErrorCode {
     ErrorCode::from_code(code).expect("a known error")
 }
 
 /// A producer of the second version of transactions (KIP-890), or of the first.
-struct Producer {
-    session: Session,
+pub(super) struct Producer {
+    pub(super) session: Session,
     number: u32,
-    has_version_2: bool,
-    id: i64,
-    epoch: i16,
+    pub(super) has_version_2: bool,
+    pub(super) id: i64,
+    pub(super) epoch: i16,
     sequences: BTreeMap<i32, i32>,
 }
 
 impl Producer {
-    fn transactional_id(&self) -> TransactionalId {
+    pub(super) fn new(session: Session, number: u32, has_version_2: bool) -> Self {
+        Self { session, number, has_version_2, id: -1, epoch: -1, sequences: BTreeMap::new() }
+    }
+
+    pub(super) fn transactional_id(&self) -> TransactionalId {
         TransactionalId(text(format!("tx-{}", self.number)))
     }
 
     /// Asks until there is an answer that is no "try again". An answer that was lost is asked for
     /// again too.
-    async fn until_answered<R: kafka_protocol::protocol::Request>(
+    pub(super) async fn until_answered<R: kafka_protocol::protocol::Request>(
         &mut self,
         version: i16,
         request: &R,
@@ -105,7 +110,7 @@ impl Producer {
     }
 
     /// Takes over from whatever this producer did before, which ends its open transaction.
-    async fn init(&mut self) {
+    pub(super) async fn init(&mut self) {
         let find = FindCoordinatorRequest::default()
             .with_key_type(1)
             .with_coordinator_keys(vec![self.transactional_id().0]);
@@ -123,7 +128,7 @@ impl Producer {
         self.sequences.clear();
     }
 
-    async fn write(&mut self, partition: i32, number: u32) -> Result<(), ErrorCode> {
+    pub(super) async fn write(&mut self, partition: i32, number: u32) -> Result<(), ErrorCode> {
         let topic = TopicName(text(TOPIC));
         let transactional_id = self.transactional_id();
         if !self.has_version_2 {
@@ -163,7 +168,7 @@ impl Producer {
         self.until_answered(version, &produce, told).await.map(drop)
     }
 
-    async fn end(&mut self, commits: bool) -> Result<(), ErrorCode> {
+    pub(super) async fn end(&mut self, commits: bool) -> Result<(), ErrorCode> {
         let end = EndTxnRequest::default()
             .with_transactional_id(self.transactional_id())
             .with_producer_id(self.id.into())
@@ -212,37 +217,45 @@ impl Producer {
     }
 }
 
-/// What a read_committed consumer gets of a partition once nothing is open: producer and number of
-/// each record, in order.
-async fn read_committed(session: &mut Session, partition: i32) -> Vec<(u32, u32)> {
-    let mut records = Vec::new();
-    let mut offset = 0;
-    let mut quiet = 0;
-    loop {
+/// Producer and number of records, in order.
+pub(super) type Records = Vec<(u32, u32)>;
+
+/// A read_committed consumer of one partition, as clients do it.
+pub(super) struct Reader {
+    session: Session,
+    partition: i32,
+    offset: i64,
+    records: Arc<Mutex<Records>>,
+}
+
+impl Reader {
+    pub(super) fn new(session: Session, partition: i32) -> Self {
+        Self { session, partition, offset: 0, records: Arc::default() }
+    }
+
+    /// One fetch, which waits up to `wait_ms` for something to read. Where it stands, the last
+    /// stable offset and the high watermark; nothing when there was no answer.
+    async fn fetch(&mut self, wait_ms: i32, max_bytes: i32) -> Option<(i64, i64, i64)> {
         let wanted = FetchPartition::default()
-            .with_partition(partition)
-            .with_fetch_offset(offset)
-            .with_partition_max_bytes(1 << 20);
+            .with_partition(self.partition)
+            .with_fetch_offset(self.offset)
+            .with_partition_max_bytes(max_bytes);
         let wanted =
             FetchTopic::default().with_topic(TopicName(text(TOPIC))).with_partitions(vec![wanted]);
         let request = FetchRequest::default()
-            .with_max_wait_ms(100)
+            .with_max_wait_ms(wait_ms)
             .with_min_bytes(1)
             .with_max_bytes(1 << 20)
             .with_isolation_level(1)
             .with_session_epoch(-1)
             .with_topics(vec![wanted]);
-        let Ok(response) = session.call(12, &request).await else { continue };
+        let response = self.session.call(12, &request).await.ok()?;
         let answer = &response.responses[0].partitions[0];
         if answer.error_code != 0 {
-            tokio::time::sleep(RETRY).await;
-            continue;
+            return None;
         }
-        if answer.high_watermark == answer.last_stable_offset && offset == answer.high_watermark {
-            return records;
-        }
-        quiet += 1;
-        assert!(quiet < 10_000, "partition {partition} stays open at {offset}");
+        let (stable, high_watermark) = (answer.last_stable_offset, answer.high_watermark);
+        assert!(stable <= high_watermark);
         let mut aborted: Vec<(i64, i64)> = answer
             .aborted_transactions
             .iter()
@@ -254,19 +267,46 @@ async fn read_committed(session: &mut Session, partition: i32) -> Vec<(u32, u32)
         let bytes = answer.records.clone().unwrap_or_default();
         for batch in blumfeld::record::batch::batches(&bytes).map_while(Result::ok) {
             let header = batch.header();
+            assert!(header.last_offset() < stable, "nothing is read that is undecided");
             let begun = aborted.partition_point(|(first, _)| *first <= header.last_offset());
             aborting.extend(aborted.drain(..begun).map(|(_, id)| id));
             let after = header.last_offset() + 1;
             if header.attributes.is_control() {
                 aborting.remove(&header.producer_id);
-            } else if !aborting.contains(&header.producer_id) && after > offset {
-                for record in Records::of(&batch).unwrap().iter().map(Result::unwrap) {
+            } else if !aborting.contains(&header.producer_id) && after > self.offset {
+                for record in BatchRecords::of(&batch).unwrap().iter().map(Result::unwrap) {
                     let value = String::from_utf8(record.value.unwrap().to_vec()).unwrap();
                     let (producer, number) = value.split_once(' ').unwrap();
-                    records.push((producer.parse().unwrap(), number.parse().unwrap()));
+                    let read = (producer.parse().unwrap(), number.parse().unwrap());
+                    self.records.lock().push(read);
                 }
             }
-            offset = offset.max(after);
+            self.offset = self.offset.max(after);
+        }
+        Some((self.offset, stable, high_watermark))
+    }
+
+    /// Reads until nothing is open and nothing left.
+    pub(super) async fn read_all(mut self) -> Records {
+        for _ in 0..10_000 {
+            match self.fetch(100, 1 << 20).await {
+                Some((offset, stable, end)) if stable == end && offset == end => {
+                    return self.records.lock().clone();
+                }
+                Some(_) => {}
+                None => tokio::time::sleep(RETRY).await,
+            }
+        }
+        panic!("partition {} stays open at {}", self.partition, self.offset);
+    }
+
+    /// Reads for ever, in pieces, and mostly waits for what comes.
+    async fn follow(mut self, mut rng: Rng) {
+        loop {
+            let wait_ms = [0, 50, 500, 5000][rng.below(4) as usize];
+            if self.fetch(wait_ms, 1 + rng.below(1000) as i32).await.is_none() {
+                tokio::time::sleep(RETRY).await;
+            }
         }
     }
 }
@@ -282,14 +322,7 @@ async fn killed_again_and_again(world: World) {
     for number in 1..=PRODUCERS {
         let name = format!("producer-{number}");
         let env = world.machine(&name).start();
-        let producer = Producer {
-            session: Session::new(env.clone(), HOST),
-            number,
-            has_version_2: rng.coin(),
-            id: -1,
-            epoch: -1,
-            sequences: BTreeMap::new(),
-        };
+        let producer = Producer::new(Session::new(env.clone(), HOST), number, rng.coin());
         let (rng, outcomes, done) = (world.rng(&name), outcomes.clone(), done.clone());
         env.threads.spawn(Box::pin(async move {
             producer.work(rng, outcomes).await;
@@ -297,6 +330,15 @@ async fn killed_again_and_again(world: World) {
         }));
     }
     drop(done);
+    // Whoever reads meanwhile gets, as far as they come, what is there in the end.
+    let mut followed = Vec::new();
+    for at in 0..2 * PARTITIONS {
+        let name = format!("reader-{at}");
+        let env = world.machine(&name).start();
+        let reader = Reader::new(Session::new(env.clone(), HOST), at % PARTITIONS);
+        followed.push((at % PARTITIONS, Arc::clone(&reader.records)));
+        env.threads.spawn(Box::pin(reader.follow(world.rng(&name))));
+    }
     for _ in 0..ROUNDS {
         tokio::time::sleep(Duration::from_millis(rng.below(400))).await;
         if rng.one_in(4) {
@@ -310,11 +352,16 @@ async fn killed_again_and_again(world: World) {
     let finished = tokio::time::timeout(Duration::from_mins(10), all_done.recv()).await;
     assert!(finished.is_ok(), "after the last kill everything gets through");
 
-    let mut judge = Session::new(world.machine("judge").start(), HOST);
+    let judge = world.machine("judge").start();
     let outcomes = outcomes.lock().clone();
     let mut seen = Vec::new();
     for partition in 0..PARTITIONS {
-        let records = read_committed(&mut judge, partition).await;
+        let records = Reader::new(Session::new(judge.clone(), HOST), partition).read_all().await;
+        for (_, followed) in followed.iter().filter(|(of, _)| *of == partition) {
+            let followed = followed.lock();
+            assert!(records.starts_with(&followed), "{partition}: {followed:?} of {records:?}");
+            assert!(!followed.is_empty());
+        }
         let as_set: BTreeSet<_> = records.iter().copied().collect();
         assert_eq!(as_set.len(), records.len(), "partition {partition}: something twice");
         for producer in 1..=PRODUCERS {

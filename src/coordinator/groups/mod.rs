@@ -39,7 +39,7 @@ use crate::types::{ErrorCode, Mono, Offset};
 const NEW_MEMBER_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// Settings of group coordinators.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct GroupsConfig {
     /// `group.min.session.timeout.ms`.
     pub session_timeout_min_ms: i32,

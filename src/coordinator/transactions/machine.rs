@@ -95,6 +95,8 @@ pub enum Command {
         id: String,
         /// The producer that the markers are of.
         producer: Producer,
+        /// Who asked for them, as in [`Effect::WriteMarkers`].
+        load: u64,
     },
     /// What is known of an id?
     Describe {
@@ -132,6 +134,8 @@ pub enum Effect {
     WriteMarkers {
         /// The transactional id.
         id: String,
+        /// The load of the coordinator that asks, see [`TransactionShard::new`].
+        load: u64,
         /// The producer, with the epoch that the markers carry.
         producer: Producer,
         /// How the transaction ends.
@@ -175,6 +179,7 @@ struct Entry {
 /// The coordinator of one partition.
 pub struct TransactionShard {
     settings: Settings,
+    load: u64,
     ids: BTreeMap<String, Entry>,
     next_abort_scan: Option<Mono>,
     next_expiration_scan: Option<Mono>,
@@ -194,10 +199,13 @@ fn server_version(moment: &Moment) -> i16 {
 }
 
 impl TransactionShard {
-    /// Knows nothing yet.
-    pub fn new(settings: Settings) -> Self {
+    /// Knows nothing yet. No two have the same `load`: a partition that is read again asks for all
+    /// unwritten markers anew, and only they complete a transaction from then on. Were one completed
+    /// by those that were asked for before, the new ones could end the next of the same epoch.
+    pub fn new(settings: Settings, load: u64) -> Self {
         Self {
             settings,
+            load,
             ids: BTreeMap::new(),
             next_abort_scan: None,
             next_expiration_scan: None,
@@ -212,6 +220,7 @@ impl TransactionShard {
 
     /// The change of an id: its record, and the answer behind it.
     fn change(
+        &self,
         moment: &Moment,
         id: &str,
         mut next: Transaction,
@@ -221,7 +230,7 @@ impl TransactionShard {
         next.previous_producer_id = before.producer_id;
         next.updated = moment.wall;
         let mut effects = Vec::new();
-        effects.extend(markers(id, &next));
+        effects.extend(markers(id, self.load, &next));
         let version = i16::from(server_version(moment) >= 1);
         let records = vec![Versioned { record: next.to_record(id, version), version }];
         Decision { records, replies: reply.into_iter().collect(), effects, ..Decision::default() }
@@ -250,7 +259,7 @@ impl TransactionShard {
             let next = Transaction { epoch: 0, ..before.clone() };
             let producer = Producer { id: producer_id, epoch: 0 };
             let reply = (ticket, Ok(Reply::Producer(producer)));
-            return Self::change(moment, id, next, &before, Some(reply));
+            return self.change(moment, id, next, &before, Some(reply));
         };
         let before = entry.transaction.clone();
         // First: who goes on is known when the transaction has ended, and not before.
@@ -297,7 +306,7 @@ impl TransactionShard {
             started: NO_TIMESTAMP,
             ..before.clone()
         };
-        Self::change(moment, id, next, &before, Some((ticket, Ok(Reply::Producer(producer)))))
+        self.change(moment, id, next, &before, Some((ticket, Ok(Reply::Producer(producer)))))
     }
 
     /// Aborts an open transaction with a bumped epoch, which no client is given. Who began anew
@@ -333,7 +342,7 @@ impl TransactionShard {
             ..before.clone()
         };
         let reply = ticket.map(|ticket| (ticket, Err(ErrorCode::ConcurrentTransactions)));
-        Self::change(moment, id, next, &before, reply)
+        self.change(moment, id, next, &before, reply)
     }
 
     /// The id, if this producer may go on with it now.
@@ -388,7 +397,7 @@ impl TransactionShard {
         }
         next.state = State::Ongoing;
         next.client_version = client_version;
-        Self::change(moment, id, next, before, Some((ticket, Ok(Reply::Done))))
+        self.change(moment, id, next, before, Some((ticket, Ok(Reply::Done))))
     }
 
     fn verify(&self, id: &str, producer: Producer, asked: Partitions) -> Answer<Self> {
@@ -446,7 +455,7 @@ impl TransactionShard {
                 }
                 next.client_version = if bumps { version } else { 0 };
                 let reply = (ticket, Ok(Reply::Producer(answered)));
-                return Self::change(moment, id, next, &before, Some(reply));
+                return self.change(moment, id, next, &before, Some(reply));
             }
         };
         Decision::answer(ticket, answer)
@@ -501,7 +510,16 @@ impl TransactionShard {
         }
     }
 
-    fn markers_written(&self, moment: &Moment, ticket: Ticket, id: &str, of: Producer) -> D {
+    fn markers_written(
+        &self,
+        moment: &Moment,
+        ticket: Ticket,
+        id: &str,
+        (of, load): (Producer, u64),
+    ) -> D {
+        if load != self.load {
+            return Decision::answer(ticket, Err(ErrorCode::NotCoordinator));
+        }
         let Some(before) = self.get(id) else {
             return Decision::answer(ticket, Err(ErrorCode::InvalidProducerIdMapping));
         };
@@ -520,7 +538,7 @@ impl TransactionShard {
             (next.producer_id, next.epoch) = (before.next_producer_id, 0);
         }
         next.next_producer_id = NO_PRODUCER_ID;
-        Self::change(moment, id, next, before, Some((ticket, Ok(Reply::Done))))
+        self.change(moment, id, next, before, Some((ticket, Ok(Reply::Done))))
     }
 
     fn expel(
@@ -580,7 +598,7 @@ enum End {
 }
 
 /// The markers that a transaction still needs.
-fn markers(id: &str, transaction: &Transaction) -> Option<Effect> {
+fn markers(id: &str, load: u64, transaction: &Transaction) -> Option<Effect> {
     let outcome = match transaction.state {
         State::PrepareCommit => Outcome::Committed,
         State::PrepareAbort => Outcome::Aborted,
@@ -588,6 +606,7 @@ fn markers(id: &str, transaction: &Transaction) -> Option<Effect> {
     };
     Some(Effect::WriteMarkers {
         id: id.to_owned(),
+        load,
         producer: Producer { id: transaction.producer_id, epoch: transaction.epoch },
         outcome,
         version: transaction.client_version,
@@ -634,7 +653,8 @@ impl Shard for TransactionShard {
     fn loaded(&mut self, moment: &Moment) -> D {
         self.next_abort_scan = Some(moment.now + self.settings.abort_interval);
         self.next_expiration_scan = Some(moment.now + self.settings.expiration_interval);
-        let unfinished = self.ids.iter().filter_map(|(id, entry)| markers(id, &entry.transaction));
+        let (ids, load) = (self.ids.iter(), self.load);
+        let unfinished = ids.filter_map(|(id, entry)| markers(id, load, &entry.transaction));
         Decision { effects: unfinished.collect(), ..Decision::default() }
     }
 
@@ -656,8 +676,8 @@ impl Shard for TransactionShard {
             Command::Expel { id, producer, fresh } => {
                 self.expel(moment, (&id, producer), fresh, Some(ticket))
             }
-            Command::MarkersWritten { id, producer } => {
-                self.markers_written(moment, ticket, &id, producer)
+            Command::MarkersWritten { id, producer, load } => {
+                self.markers_written(moment, ticket, &id, (producer, load))
             }
             Command::Describe { id } => {
                 let answer = match self.get(&id) {

@@ -11,6 +11,7 @@ use crate::metadata::features::TRANSACTION_VERSION;
 use crate::types::{ErrorCode, Mono, ProducerEpoch, ProducerId, Timestamp};
 
 const ID: &str = "tx";
+const LOAD: u64 = 5;
 
 struct Story {
     shard: TransactionShard,
@@ -43,7 +44,7 @@ impl Story {
         image.features = Arc::new(BTreeMap::from([(TRANSACTION_VERSION.to_owned(), version)]));
         let moment =
             Moment { now: Mono(0), wall: Timestamp(1_000_000_000), image: Arc::new(image) };
-        let mut shard = TransactionShard::new(settings());
+        let mut shard = TransactionShard::new(settings(), LOAD);
         shard.loaded(&moment);
         Self { shard, moment, tickets: 0, ids: 100, effects: Vec::new() }
     }
@@ -111,8 +112,11 @@ impl Story {
     /// All markers that were asked for are written.
     fn complete(&mut self) {
         for effect in std::mem::take(&mut self.effects) {
-            let Effect::WriteMarkers { id, producer, .. } = effect else { panic!("{effect:?}") };
-            assert_eq!(self.ask(Command::MarkersWritten { id, producer }), Ok(Reply::Done));
+            let Effect::WriteMarkers { id, producer, load, .. } = effect else {
+                panic!("{effect:?}")
+            };
+            let written = Command::MarkersWritten { id, producer, load };
+            assert_eq!(self.ask(written), Ok(Reply::Done));
         }
     }
 
@@ -439,10 +443,27 @@ fn two_that_complete_one_transaction_complete_it_once() {
     story.end(p, Outcome::Committed, 2).unwrap();
     let effects = story.effects.clone();
     story.complete();
-    let Effect::WriteMarkers { id, producer: of, .. } = effects[0].clone() else { panic!() };
-    let again = story.ask(Command::MarkersWritten { id, producer: of });
+    let Effect::WriteMarkers { id, producer, load, .. } = effects[0].clone() else { panic!() };
+    let again = story.ask(Command::MarkersWritten { id, producer, load });
     assert_eq!(again, Err(ErrorCode::InvalidTxnState));
     assert_eq!(story.known().state, State::CompleteCommit);
+}
+
+#[test]
+fn a_coordinator_that_was_read_again_completes_a_transaction_by_its_own_markers_alone() {
+    // Before version 2 the next transaction has the same epoch: markers that come after the end of
+    // this one would end that.
+    let mut story = Story::new(1);
+    let p = story.set(State::PrepareCommit, 3, 0);
+    let again = story.shard.loaded(&story.moment).effects;
+    let before = Command::MarkersWritten { id: ID.to_owned(), producer: p, load: LOAD - 1 };
+    assert_eq!(story.ask(before), Err(ErrorCode::NotCoordinator));
+    assert_eq!(story.known().state, State::PrepareCommit);
+    assert_eq!(story.add(p, &[0], 0), Some(ErrorCode::ConcurrentTransactions));
+    story.effects = again;
+    story.complete();
+    assert_eq!(story.known().state, State::CompleteCommit);
+    assert_eq!(story.add(p, &[0], 0), None);
 }
 
 #[test]
@@ -481,6 +502,17 @@ fn an_id_that_was_forgotten_and_comes_back_is_another_producer() {
     let again = story.init(Some(p)).unwrap();
     assert_ne!(again.id, p.id);
     assert_eq!(story.add(again, &[0], 2), None);
+}
+
+#[test]
+fn an_id_without_an_epoch_is_forgotten_and_one_that_comes_back_before_begins_with_the_first() {
+    // As Apache Kafka leaves one whose first producer never got its epoch (KAFKA-14880).
+    let mut story = Story::new(0);
+    story.set(State::Empty, -1, 0);
+    story.wait(Duration::from_secs(3600));
+    assert!(story.shard.get(ID).is_none());
+    story.set(State::Empty, -1, 0);
+    assert_eq!(story.init(None), Ok(producer(7, 0)));
 }
 
 #[test]

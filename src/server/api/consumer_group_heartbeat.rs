@@ -67,6 +67,7 @@ pub(in crate::server) async fn handle(
     match super::groups::ask(context, &group, command).await {
         Ok(GroupReply::ConsumerHeartbeat(Ok(told))) => tell(told),
         Ok(GroupReply::ConsumerHeartbeat(Err(Refused { error, message }))) => {
+            tracing::debug!(group, member = %request.member_id, ?error, message, "a heartbeat is refused");
             failed(error).with_error_message(Some(text(message)))
         }
         Ok(_) | Err(ErrorCode::RecordListTooLarge) => failed(ErrorCode::UnknownServerError),

@@ -340,12 +340,7 @@ fn read_one(
     let max_bytes = usize::try_from(wanted.max_bytes).unwrap_or(0).min(left);
     let plan = view.read(wanted.fetch_offset, max_bytes, up_to, min_one_batch)?;
     if up_to == UpTo::LastStable {
-        let upper = view.last_stable_offset;
-        let aborted = if plan.len == 0 {
-            Vec::new()
-        } else {
-            view.aborted_between(wanted.fetch_offset, upper)?
-        };
+        let aborted = view.aborted_in(wanted.fetch_offset, &plan)?;
         answer.aborted =
             Some(aborted.iter().map(|txn| (txn.producer_id, txn.first_offset)).collect());
     }

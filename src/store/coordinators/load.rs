@@ -26,6 +26,16 @@ pub(super) enum LoadError {
     Record { offset: i64, source: RecordError },
 }
 
+impl LoadError {
+    /// Whether another attempt may do better: the disk failed, and not what is on it.
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            Self::Read(_) | Self::Io(_) => true,
+            Self::Batch { .. } | Self::Records { .. } | Self::Record { .. } => false,
+        }
+    }
+}
+
 /// What was loaded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Loaded {

@@ -8,9 +8,12 @@
 
 mod load;
 mod slot;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -55,11 +58,21 @@ pub type MakeShard<S> = Box<dyn Fn(PartitionIndex) -> S + Send + Sync>;
 /// Does what shards want done elsewhere. Called outside of every monitor; it must not block.
 pub type OnEffect<S> = Box<dyn Fn(PartitionIndex, <S as Shard>::Effect) + Send + Sync>;
 
+/// How the coordinators of a topic write.
+#[derive(Clone, Copy, Debug)]
+pub struct Writing {
+    /// Of their batches.
+    pub compression: CompressionType,
+    /// Whoever waits longer for a commit is told that the coordinator is not available.
+    pub timeout: Option<Duration>,
+}
+
 /// What all shards of a topic share.
 struct Shared<S: Shard> {
     topic: &'static str,
     around: Surroundings,
     compression: CompressionType,
+    write_timeout: Option<Duration>,
     make: MakeShard<S>,
     on_effect: OnEffect<S>,
 }
@@ -73,15 +86,17 @@ pub struct Coordinators<S: Shard> {
 }
 
 impl<S: Shard> Coordinators<S> {
-    /// Coordinators of `topic`, none of them here yet; batches are written with `compression`.
+    /// Coordinators of `topic`, none of them here yet.
     pub fn new(
         topic: &'static str,
         around: Surroundings,
-        compression: CompressionType,
+        writing: Writing,
         make: MakeShard<S>,
         on_effect: OnEffect<S>,
     ) -> Self {
-        let shared = Arc::new(Shared { topic, around, compression, make, on_effect });
+        let Writing { compression, timeout: write_timeout } = writing;
+        let shared =
+            Arc::new(Shared { topic, around, compression, write_timeout, make, on_effect });
         Self { shared, slots: ArcSwap::default(), changing: Mutex::new(()) }
     }
 

@@ -7,13 +7,14 @@
 use std::collections::VecDeque;
 use std::slice;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use indexmap::IndexMap;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
-use super::load::{LoadError, Loaded, load};
+use super::load::load;
 use super::{Shared, code_of};
 use crate::coordinator::{Answer, Decision, Moment, Outcome, Producer, Shard, Ticket};
 use crate::log::AppendError;
@@ -26,6 +27,12 @@ use crate::types::{ErrorCode, Mono, NO_LEADER_EPOCH, NO_SEQUENCE, Offset};
 const RECORD_OVERHEAD: usize = 32;
 /// At most this many deadlines are handled in a round; whoever brought a command waits no longer.
 const DEADLINES_A_ROUND: usize = 1_000;
+/// A log that could not be read is read again after so long.
+const LOAD_RETRY: Duration = Duration::from_secs(1);
+
+/// Whoever waited for a commit for too long looks for the coordinator again (Kafka 4.4
+/// `GroupCoordinatorService.handleOperationException`).
+const TOO_LATE: ErrorCode = ErrorCode::CoordinatorNotAvailable;
 
 type Reply<S> = oneshot::Sender<Answer<S>>;
 
@@ -36,8 +43,6 @@ pub(super) struct Slot<S: Shard> {
     /// What was brought, and not yet begun. At most one command a connection.
     queue: Mutex<Vec<(S::Command, Reply<S>)>>,
     state: Mutex<State<S>>,
-    /// Wakes the timer: there is an earlier deadline, or none ever again.
-    wake: Notify,
 }
 
 enum State<S: Shard> {
@@ -53,10 +58,69 @@ struct Active<S: Shard> {
     next_ticket: u64,
     /// Commands that are not answered yet.
     waiting: IndexMap<Ticket, Reply<S>>,
-    /// What leaves once the log is committed so far, in order.
-    uncommitted: VecDeque<(Offset, Release<S>)>,
+    /// What leaves once the log is committed, in order.
+    uncommitted: VecDeque<Held<S>>,
+    /// So many of them, the first ones, have been answered that it took too long.
+    overdue: usize,
     /// The deadline that the timer knows.
     armed: Option<Mono>,
+    /// Wakes the timer: there is an earlier deadline, or none ever again.
+    wake: Arc<Notify>,
+}
+
+impl<S: Shard> Active<S> {
+    fn new(shard: S) -> Self {
+        Self {
+            shard,
+            next_ticket: 0,
+            waiting: IndexMap::new(),
+            uncommitted: VecDeque::new(),
+            overdue: 0,
+            armed: None,
+            wake: Arc::default(),
+        }
+    }
+
+    /// When the timer must wake: for the shard, or to answer whoever has waited for a commit for as
+    /// long as `timeout`.
+    fn deadline(&self, timeout: Option<Duration>) -> Option<Mono> {
+        let held = self.uncommitted.get(self.overdue);
+        let overdue = held.zip(timeout).map(|(held, timeout)| held.since + timeout);
+        self.shard.deadline().into_iter().chain(overdue).min()
+    }
+
+    /// What may leave when the log is committed up to `upto`.
+    fn settle(&mut self, upto: Offset) -> Release<S> {
+        let mut release = Release::default();
+        while self.uncommitted.front().is_some_and(|held| held.upto <= upto) {
+            let Some(held) = self.uncommitted.pop_front() else { break };
+            self.overdue = self.overdue.saturating_sub(1);
+            release.append(held.release);
+        }
+        release
+    }
+
+    /// Answers whoever has waited for a commit for too long. What was decided stays.
+    fn give_up_waiting(&mut self, now: Mono, timeout: Option<Duration>) -> Release<S> {
+        let mut release = Release::default();
+        let Some(timeout) = timeout else { return release };
+        while let Some(held) = self.uncommitted.get_mut(self.overdue) {
+            if held.since + timeout > now {
+                break;
+            }
+            release.replies.append(&mut held.release.replies);
+            self.overdue += 1;
+        }
+        release.fail(TOO_LATE);
+        release
+    }
+}
+
+/// What leaves once the log is committed so far.
+struct Held<S: Shard> {
+    upto: Offset,
+    since: Mono,
+    release: Release<S>,
 }
 
 /// What leaves the monitor.
@@ -110,7 +174,6 @@ impl<S: Shard> Slot<S> {
             partition,
             queue: Mutex::new(Vec::new()),
             state: Mutex::new(State::Loading),
-            wake: Notify::new(),
         })
     }
 
@@ -127,55 +190,68 @@ impl<S: Shard> Slot<S> {
     /// It coordinates no more: whoever waits is told to look for another coordinator.
     pub(super) fn close(self: &Arc<Self>) {
         let old = std::mem::replace(&mut *self.state.lock(), State::Closed);
+        if let State::Active(active) = &old {
+            active.wake.notify_one();
+        }
         drop(old); // Outside of the monitor: senders wake tasks.
-        self.wake.notify_one();
         self.run();
     }
 
     /// Reads the log, and begins to decide.
     pub(super) fn load(self: &Arc<Self>) {
         let view = self.partition.view();
-        let mut shard = (self.shared.make)(self.partition.id.partition);
         if view.log_start_offset == view.log_end_offset {
-            self.activate(shard);
+            self.activate((self.shared.make)(self.partition.id.partition));
             return;
         }
         let slot = Arc::clone(self);
+        self.shared.around.env.threads.spawn(Box::pin(async move { slot.read_log().await }));
+    }
+
+    /// Reads the log until it could be read, or is none of ours to read.
+    async fn read_log(self: Arc<Self>) {
         let env = self.shared.around.env.clone();
-        self.shared.around.env.threads.spawn(Box::pin(async move {
+        let (topic, partition) = (self.shared.topic, self.partition.id.partition);
+        loop {
             let began = env.clock.now();
+            let view = self.partition.view();
+            let mut shard = (self.shared.make)(partition);
             let read = env.threads.run_blocking(move || {
                 let result = load(&view, &mut shard);
                 (shard, result)
             });
             let (shard, result) = read.await;
-            let took_ms = env.clock.now().since(began).as_millis() as u64;
-            slot.on_loaded(shard, result, took_ms);
-        }));
-    }
-
-    fn on_loaded(self: &Arc<Self>, shard: S, result: Result<Loaded, LoadError>, took_ms: u64) {
-        let (topic, partition) = (self.shared.topic, self.partition.id.partition);
-        match result {
-            Ok(loaded) => {
-                tracing::info!(
-                    topic,
-                    partition,
-                    records = loaded.records,
-                    passed_over = loaded.passed_over,
-                    bytes = loaded.bytes,
-                    took_ms,
-                    "a coordinator is loaded"
-                );
-                self.activate(shard);
-            }
-            Err(error) => {
-                tracing::error!(topic, partition, %error, "a coordinator cannot be loaded");
+            let error = match result {
+                Ok(loaded) => {
+                    let took_ms = env.clock.now().since(began).as_millis() as u64;
+                    tracing::info!(
+                        topic,
+                        partition,
+                        records = loaded.records,
+                        passed_over = loaded.passed_over,
+                        bytes = loaded.bytes,
+                        took_ms,
+                        "a coordinator is loaded"
+                    );
+                    return self.activate(shard);
+                }
+                Err(error) => error,
+            };
+            // Without this one nobody coordinates: a disk that failed once is asked again, one that
+            // is given up takes the leadership with it, and damage stays.
+            let again = error.may_pass() && self.partition.check_leader(NO_LEADER_EPOCH).is_ok();
+            tracing::error!(topic, partition, again, %error, "a coordinator cannot be loaded");
+            {
                 let mut state = self.state.lock();
-                if matches!(*state, State::Loading) {
+                if !matches!(*state, State::Loading) {
+                    return;
+                }
+                if !again {
                     *state = State::Failed;
+                    return;
                 }
             }
+            env.clock.sleep_until(env.clock.now() + LOAD_RETRY).await;
         }
     }
 
@@ -184,20 +260,15 @@ impl<S: Shard> Slot<S> {
         if !matches!(*state, State::Loading) {
             return;
         }
-        let mut active = Box::new(Active {
-            shard,
-            next_ticket: 0,
-            waiting: IndexMap::new(),
-            uncommitted: VecDeque::new(),
-            armed: None,
-        });
+        let mut active = Box::new(Active::new(shard));
+        let wake = Arc::clone(&active.wake);
         let mut round = self.begin();
         let decision = active.shard.loaded(&round.moment);
         self.absorb(&mut active, &mut round, decision);
         *state = State::Active(active);
         let release = self.end(&mut state, round);
         let slot = Arc::clone(self);
-        self.shared.around.env.threads.spawn(Box::pin(async move { slot.keep_time().await }));
+        self.shared.around.env.threads.spawn(Box::pin(async move { slot.keep_time(wake).await }));
         drop(state);
         self.let_go(release);
     }
@@ -243,13 +314,17 @@ impl<S: Shard> Slot<S> {
         self.let_go(release);
     }
 
-    /// Handles deadlines that have passed.
+    /// Handles deadlines that have passed. Commits come first: what is committed by now is not
+    /// overdue, however late the timer wakes.
     fn run_due(self: &Arc<Self>) {
+        let timeout = self.shared.write_timeout;
         let mut state = self.state.lock();
         let State::Active(active) = &mut *state else { return };
+        let mut release = active.settle(self.partition.view().high_watermark);
         let mut round = self.begin();
+        release.append(active.give_up_waiting(round.moment.now, timeout));
         self.handle_due(active, &mut round);
-        let release = self.end(&mut state, round);
+        release.append(self.end(&mut state, round));
         drop(state);
         self.let_go(release);
     }
@@ -266,23 +341,26 @@ impl<S: Shard> Slot<S> {
         }
     }
 
-    /// Wakes the shard at its deadlines, for as long as it is active.
-    async fn keep_time(self: Arc<Self>) {
+    /// Wakes the shard that came with `wake` at its deadlines, for as long as it is active.
+    async fn keep_time(self: Arc<Self>, wake: Arc<Notify>) {
         let clock = Arc::clone(&self.shared.around.env.clock);
         loop {
             let deadline = {
                 let mut state = self.state.lock();
                 let State::Active(active) = &mut *state else { return };
-                active.armed = active.shard.deadline();
+                if !Arc::ptr_eq(&active.wake, &wake) {
+                    return; // It was loaded again, and has a timer of its own.
+                }
+                active.armed = active.deadline(self.shared.write_timeout);
                 active.armed
             };
             let Some(deadline) = deadline else {
-                self.wake.notified().await;
+                wake.notified().await;
                 continue;
             };
             tokio::select! {
                 biased;
-                () = self.wake.notified() => {}
+                () = wake.notified() => {}
                 () = clock.sleep_until(deadline) => self.run_due(),
             }
         }
@@ -449,49 +527,48 @@ impl<S: Shard> Slot<S> {
             return self.start_over(state, round.release, code);
         }
         let State::Active(active) = state else { return round.release };
-        let deadline = active.shard.deadline();
+        let mut release = round.release;
+        let waits = round.wait.is_some();
+        let relies_on = match round.wait {
+            Some((upto, wait)) => {
+                let slot = Arc::clone(self);
+                self.shared.around.env.threads.spawn(Box::pin(async move {
+                    let result = wait.await.unwrap_or(Err(StoreError::NotLeader));
+                    slot.on_committed(upto, &result);
+                }));
+                Some(upto)
+            }
+            // What is not committed before it holds it up, for it was decided on that.
+            None => active.uncommitted.back().map(|before| before.upto),
+        };
+        if let Some(upto) = relies_on
+            && (waits || !release.is_empty())
+        {
+            let since = round.moment.now;
+            active.uncommitted.push_back(Held { upto, since, release });
+            release = Release::default();
+        }
+        let deadline = active.deadline(self.shared.write_timeout);
         if deadline.is_some_and(|next| active.armed.is_none_or(|armed| next < armed)) {
             active.armed = deadline;
-            self.wake.notify_one();
+            active.wake.notify_one();
         }
-        if let Some((upto, wait)) = round.wait {
-            active.uncommitted.push_back((upto, round.release));
-            let slot = Arc::clone(self);
-            self.shared.around.env.threads.spawn(Box::pin(async move {
-                let result = wait.await.unwrap_or(Err(StoreError::NotLeader));
-                slot.on_committed(upto, &result);
-            }));
-            return Release::default();
-        }
-        // What is not committed before it holds it up, for it was decided on that.
-        match active.uncommitted.back_mut() {
-            Some((_, before)) if !round.release.is_empty() => {
-                before.append(round.release);
-                Release::default()
-            }
-            _ => round.release,
-        }
+        release
     }
 
     fn on_committed(self: &Arc<Self>, upto: Offset, result: &Result<(), StoreError>) {
         let mut state = self.state.lock();
         let State::Active(active) = &mut *state else { return };
-        let mut release = Release::default();
-        if !active.uncommitted.iter().any(|(offset, _)| *offset == upto) {
+        if active.uncommitted.binary_search_by_key(&upto, |held| held.upto).is_err() {
             return; // Of a shard that is gone, or released by a later commit.
         }
-        match result {
-            Ok(()) => {
-                while active.uncommitted.front().is_some_and(|(offset, _)| *offset <= upto) {
-                    let Some((_, next)) = active.uncommitted.pop_front() else { break };
-                    release.append(next);
-                }
-            }
+        let release = match result {
+            Ok(()) => active.settle(upto),
             Err(error) => {
                 let code = code_of(error);
-                release = self.start_over(&mut state, release, code);
+                self.start_over(&mut state, Release::default(), code)
             }
-        }
+        };
         drop(state);
         self.let_go(release);
     }
@@ -506,14 +583,14 @@ impl<S: Shard> Slot<S> {
         let leads = self.partition.check_leader(NO_LEADER_EPOCH).is_ok();
         let next = if leads { State::Loading } else { State::Failed };
         if let State::Active(active) = std::mem::replace(state, next) {
-            for (_, mut held) in active.uncommitted {
+            active.wake.notify_one();
+            for Held { release: mut held, .. } in active.uncommitted {
                 held.fail(code);
                 release.append(held);
             }
             let waiting = active.waiting.into_values();
             release.replies.extend(waiting.map(|reply| (reply, Err(ErrorCode::NotCoordinator))));
         }
-        self.wake.notify_one();
         if leads {
             let slot = Arc::clone(self);
             let reload = async move { slot.load() };

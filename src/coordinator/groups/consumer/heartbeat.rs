@@ -327,7 +327,7 @@ fn is_within(assigned: &Owned, topic: TopicId, partitions: &[i32]) -> bool {
 
 /// The next target may be computed: the last one is old enough.
 fn may_compute(group: &ConsumerGroup, world: &World<'_>) -> bool {
-    let interval = i64::from(world.times.assignment_interval_ms);
+    let interval = i64::from(world.config.assignment_interval_ms(&group.name, &world.moment.image));
     group.target_at == 0
         || interval == 0
         || world.moment.wall.0 >= group.target_at.saturating_add(interval)

@@ -20,12 +20,14 @@ mod hash;
 mod heartbeat;
 mod member;
 mod migration;
+mod re2;
 mod reconcile;
 mod regex;
 mod target;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::assignment::Assignment;
@@ -46,15 +48,18 @@ pub struct Bounded {
     pub max_ms: i32,
 }
 
+/// Makes a setting from an image: it can be altered while the broker runs.
+pub type BoundedOf = Arc<dyn Fn(&MetadataImage) -> Bounded + Send + Sync>;
+
 /// Settings of consumer groups.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ConsumerConfig {
     /// `group.consumer.session.timeout.ms`.
     pub session_timeout: Bounded,
     /// `group.consumer.heartbeat.interval.ms`.
     pub heartbeat_interval: Bounded,
     /// `group.consumer.assignment.interval.ms`.
-    pub assignment_interval: Bounded,
+    pub assignment_interval_of: BoundedOf,
     /// `group.consumer.max.size`.
     pub members_max: usize,
     /// `group.consumer.assignors`, the usual one first.
@@ -68,7 +73,6 @@ pub struct ConsumerConfig {
 struct GroupTimes {
     session_timeout: Duration,
     heartbeat_interval_ms: i32,
-    assignment_interval_ms: i32,
 }
 
 impl ConsumerConfig {
@@ -78,25 +82,26 @@ impl ConsumerConfig {
 
     /// The times of a group: its own, moved into the bounds, or else the broker's.
     fn times_of(&self, group: &str, image: &MetadataImage) -> GroupTimes {
-        let resource = ConfigResource { kind: ResourceType::Group, name: group.to_owned() };
-        let configured = image.configs.of(&resource);
-        let own = |key: &str| configured?.get(key)?.parse::<i32>().ok();
-        let time = |own: Option<i32>, bounds: Bounded| {
-            own.map_or(bounds.usual_ms, |own| own.min(bounds.max_ms).max(bounds.min_ms))
-        };
-        let session = time(own("consumer.session.timeout.ms"), self.session_timeout);
+        let time = |bounds: Bounded, key: &str| own_time(group, image, bounds, key);
+        let session = time(self.session_timeout, "consumer.session.timeout.ms");
         GroupTimes {
             session_timeout: Duration::from_millis(u64::try_from(session).unwrap_or(0)),
-            heartbeat_interval_ms: time(
-                own("consumer.heartbeat.interval.ms"),
-                self.heartbeat_interval,
-            ),
-            assignment_interval_ms: time(
-                own("consumer.assignment.interval.ms"),
-                self.assignment_interval,
-            ),
+            heartbeat_interval_ms: time(self.heartbeat_interval, "consumer.heartbeat.interval.ms"),
         }
     }
+
+    /// How long after its last target the next one of a group is computed.
+    fn assignment_interval_ms(&self, group: &str, image: &MetadataImage) -> i32 {
+        let bounds = (self.assignment_interval_of)(image);
+        own_time(group, image, bounds, "consumer.assignment.interval.ms")
+    }
+}
+
+/// A time that a group has set, moved into the bounds, or else the broker's.
+fn own_time(group: &str, image: &MetadataImage, bounds: Bounded, key: &str) -> i32 {
+    let resource = ConfigResource { kind: ResourceType::Group, name: group.to_owned() };
+    let own = image.configs.of(&resource).and_then(|own| own.get(key)?.parse::<i32>().ok());
+    own.map_or(bounds.usual_ms, |own| own.min(bounds.max_ms).max(bounds.min_ms))
 }
 
 #[cfg(test)]

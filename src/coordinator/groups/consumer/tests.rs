@@ -16,7 +16,7 @@ use crate::coordinator::groups::{Group, Groups, GroupsConfig};
 use crate::coordinator::records::GroupRecord;
 use crate::coordinator::{Decision, Moment, Producer, Shard, Ticket};
 use crate::metadata::image::Changes;
-use crate::metadata::record::{MetadataRecord, PartitionRecord, TopicRecord};
+use crate::metadata::record::{ConfigRecord, MetadataRecord, PartitionRecord, TopicRecord};
 use crate::types::{ErrorCode, Mono, Timestamp, TopicId};
 
 /// The usual settings, but targets are computed at once.
@@ -24,7 +24,7 @@ pub(in crate::coordinator::groups) fn usual_config() -> ConsumerConfig {
     ConsumerConfig {
         session_timeout: Bounded { usual_ms: 45_000, min_ms: 45_000, max_ms: 60_000 },
         heartbeat_interval: Bounded { usual_ms: 5_000, min_ms: 5_000, max_ms: 15_000 },
-        assignment_interval: Bounded { usual_ms: 0, min_ms: 0, max_ms: 15_000 },
+        assignment_interval_of: Arc::new(|_| Bounded { usual_ms: 0, min_ms: 0, max_ms: 15_000 }),
         members_max: 5,
         assignors: vec![Assignor::Uniform, Assignor::Range],
         regex_refresh_interval_ms: 600_000,
@@ -451,6 +451,49 @@ fn a_commit_in_a_transaction_of_an_older_epoch_hears_the_code_that_its_version_h
         let told = story.send(GroupCommand::Commit(commit));
         assert!(matches!(told, Err(code) if code == expected), "{told:?}");
     }
+}
+
+#[test]
+fn a_group_has_the_times_that_were_set_for_it_within_the_bounds_of_the_broker() {
+    let mut story = Story::new(&[("t", 1, 2)]);
+    let told = story.join("a", &["t"]).unwrap();
+    assert_eq!(told.heartbeat_interval_ms, 5_000, "the broker's");
+    for (set, expected) in [("7000", 7_000), ("99000", 15_000), ("10", 5_000)] {
+        let mut image = image_of(&[("t", 1, 2)], 1);
+        let record = ConfigRecord {
+            resource_type: 32,
+            resource_name: "g".to_owned(),
+            name: "consumer.heartbeat.interval.ms".to_owned(),
+            value: Some(set.to_owned()),
+        };
+        image.apply(&MetadataRecord::Config(record), &mut Changes::default()).unwrap();
+        story.image = Arc::new(image);
+        assert_eq!(story.beat("a").unwrap().heartbeat_interval_ms, expected, "{set}");
+    }
+}
+
+#[test]
+fn the_next_target_waits_for_an_interval_that_may_be_altered_meanwhile() {
+    let mut story = Story::new(&[("t", 1, 2)]);
+    let mut config = usual_config();
+    config.assignment_interval_of = Arc::new(|image| {
+        let usual_ms = if image.offset < 2 { 10_000 } else { 1_000 };
+        Bounded { usual_ms, min_ms: 0, max_ms: 15_000 }
+    });
+    story.shard = shard(config);
+    let decision = story.shard.loaded(&story.moment());
+    story.take(decision);
+    story.join("a", &["t"]).unwrap();
+    story.pass(Duration::from_secs(2));
+    story.join("b", &["t"]).unwrap();
+    let (epoch, target_epoch) = (story.group().epoch, story.group().target_epoch);
+    assert!(target_epoch < epoch, "the target of before stands for now");
+    story.pass(Duration::from_secs(2));
+    story.beat("a").unwrap();
+    assert_eq!(story.group().target_epoch, target_epoch);
+    story.image = Arc::new(image_of(&[("t", 1, 2)], 2));
+    story.beat("a").unwrap();
+    assert_eq!(story.group().target_epoch, epoch);
 }
 
 #[test]

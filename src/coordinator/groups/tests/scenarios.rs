@@ -30,6 +30,7 @@ fn pass_alive(story: &mut Story, ids: &[String], generation: i32, seconds: u64) 
     }
 }
 
+/// KIP-211; offsets of a group that rebalanced for long were lost (KAFKA-13636).
 #[test]
 fn offsets_of_a_group_that_has_members_do_not_expire_unless_nobody_reads_the_topic() {
     let mut story = Story::new();
@@ -50,6 +51,7 @@ fn offsets_of_a_group_that_has_members_do_not_expire_unless_nobody_reads_the_top
     assert_eq!(story.committed_to("unread", false).0, 1);
 }
 
+/// KIP-211.
 #[test]
 fn offsets_of_a_group_expire_a_while_after_it_has_become_empty() {
     let mut story = Story::new();
@@ -64,6 +66,7 @@ fn offsets_of_a_group_expire_a_while_after_it_has_become_empty() {
     assert_eq!(story.committed(false).0, -1, "whoever loaded it knows since when");
 }
 
+/// Commits of old clients lost their own expiry when they were loaded (KAFKA-8069).
 #[test]
 fn an_offset_with_an_expiry_of_its_own_keeps_it_when_it_is_loaded() {
     let mut story = Story::new();
@@ -85,6 +88,7 @@ fn an_offset_with_an_expiry_of_its_own_keeps_it_when_it_is_loaded() {
     assert_eq!(story.committed(false).0, -1);
 }
 
+/// A coordinator that took over in the middle of transactions made the offsets count whose marker came last.
 #[test]
 fn offsets_of_transactions_that_were_open_when_the_log_was_read_count_by_their_place_in_it() {
     let (first, second) = (Producer { id: 1, epoch: 0 }, Producer { id: 2, epoch: 0 });
@@ -112,6 +116,7 @@ fn offsets_of_transactions_that_were_open_when_the_log_was_read_count_by_their_p
     assert_eq!(story.committed(true), (30, ErrorCode::None));
 }
 
+/// A group whose record was larger than a read could not be loaded (KAFKA-7286).
 #[test]
 fn a_group_of_a_thousand_members_is_loaded() {
     let mut story = Story::new();
@@ -137,6 +142,7 @@ fn a_group_of_a_thousand_members_is_loaded() {
     }
 }
 
+/// KIP-389.
 #[test]
 fn a_group_that_is_larger_than_it_may_be_when_it_is_loaded_rebalances() {
     let mut story = Story::new();
@@ -154,6 +160,7 @@ fn a_group_that_is_larger_than_it_may_be_when_it_is_loaded_rebalances() {
     assert_eq!(story.joined(tickets[1]).generation, 2);
 }
 
+/// A group stayed in CompletingRebalance for ever (KAFKA-12890).
 #[test]
 fn a_rebalance_ends_though_a_member_does_not_sync() {
     let mut story = Story::new();
@@ -171,6 +178,24 @@ fn a_rebalance_ends_though_a_member_does_not_sync() {
     assert_eq!((story.joined(again).generation, story.state()), (3, "CompletingRebalance"));
 }
 
+/// A member that joined while a rebalance waited, and gave up, held it up for as long as its session (KAFKA-9752).
+#[test]
+fn a_member_that_is_kept_waiting_when_it_joins_is_forgotten_after_five_minutes() {
+    let mut story = Story::new();
+    let ids = story.stable(&[None]);
+    story.shard.classic("g").unwrap().members[&*ids[0]].rebalance_timeout_ms = 900_000;
+    let waiting = story.join("", None, false);
+    pass_alive(&mut story, &ids, 1, 295);
+    assert_eq!(story.answer(waiting), None);
+    assert_eq!(story.shard.classic("g").unwrap().members.len(), 2);
+    pass_alive(&mut story, &ids, 1, 10);
+    assert_eq!(story.joined(waiting).error, Some(ErrorCode::UnknownMemberId));
+    assert_eq!(story.shard.classic("g").unwrap().members.len(), 1);
+    let again = story.join(&ids[0], None, true);
+    assert_eq!(story.joined(again).generation, 2, "the rebalance waits for nobody else");
+}
+
+/// A static member that was gone held a rebalance up (KAFKA-10401).
 #[test]
 fn a_rebalance_ends_though_a_static_member_does_not_come() {
     let mut story = Story::new();
@@ -190,6 +215,7 @@ fn a_rebalance_ends_though_a_static_member_does_not_come() {
     assert_eq!(story.state(), "PreparingRebalance", "what it had is given to others");
 }
 
+/// A static member that came back at that moment was left without an assignment (KAFKA-9801).
 #[test]
 fn a_static_member_that_restarts_while_a_rebalance_completes_takes_part_in_it() {
     let mut story = Story::new();
@@ -206,6 +232,7 @@ fn a_static_member_that_restarts_while_a_rebalance_completes_takes_part_in_it() 
     assert_eq!((group.members.len(), &*group.instances["i"]), (2, &*back.member_id));
 }
 
+/// A living member that joined with the instance of another took its place in the index of instances.
 #[test]
 fn a_member_that_asks_with_the_instance_of_another_is_fenced_and_the_other_stays() {
     let mut story = Story::new();
@@ -224,6 +251,7 @@ fn a_member_that_asks_with_the_instance_of_another_is_fenced_and_the_other_stays
     assert_eq!(story.state(), "Stable");
 }
 
+/// Those who came at once were more than `group.max.size` (KAFKA-9844).
 #[test]
 fn a_full_group_takes_as_many_as_it_may_of_those_who_come_at_once() {
     let mut story = Story::new();
@@ -235,6 +263,7 @@ fn a_full_group_takes_as_many_as_it_may_of_those_who_come_at_once() {
     assert_eq!(joined.iter().filter(|joined| joined.error.is_none()).count(), 3);
 }
 
+/// Offsets outlived their topic (KAFKA-2000).
 #[test]
 fn offsets_of_a_topic_that_is_deleted_do_not_come_back_with_its_name() {
     let image_with = |number: u64| {
@@ -273,6 +302,7 @@ fn offsets_of_a_topic_that_is_deleted_do_not_come_back_with_its_name() {
     assert_eq!(story.committed(false).0, -1);
 }
 
+/// Offsets that were acknowledged before a move of the coordinator were gone behind it.
 #[test]
 fn a_coordinator_that_takes_over_in_any_state_has_what_was_committed() {
     for state in ["Empty", "PreparingRebalance", "CompletingRebalance", "Stable"] {

@@ -162,9 +162,11 @@ pub(super) async fn ask(context: &RequestContext, question: Question) -> Verific
 }
 
 /// What a producer is told where its coordinator refuses. What may be tried again is a code upon
-/// which every client does, without looking for another leader.
+/// which every client does, without looking for another leader; clients of version 12 know the one
+/// that they meet most.
 fn for_producer(code: ErrorCode, version: i16) -> ErrorCode {
     match code {
+        ErrorCode::ConcurrentTransactions if version >= 12 => code,
         ErrorCode::ConcurrentTransactions
         | ErrorCode::NetworkException
         | ErrorCode::CoordinatorLoadInProgress
@@ -173,5 +175,30 @@ fn for_producer(code: ErrorCode, version: i16) -> ErrorCode {
         ErrorCode::ProducerFenced => ErrorCode::InvalidProducerEpoch,
         ErrorCode::TransactionAbortable if version < 11 => ErrorCode::InvalidTxnState,
         code => code,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Kafka 4.4 `ReplicaManager.handleProduceAppend`.
+    #[test]
+    fn what_a_coordinator_refuses_is_told_in_words_that_the_producer_knows() {
+        use ErrorCode::*;
+        for (code, version, told) in [
+            (ConcurrentTransactions, 12, ConcurrentTransactions),
+            (ConcurrentTransactions, 11, NotEnoughReplicas),
+            (CoordinatorLoadInProgress, 12, NotEnoughReplicas),
+            (CoordinatorNotAvailable, 9, NotEnoughReplicas),
+            (NotCoordinator, 12, NotEnoughReplicas),
+            (NetworkException, 11, NotEnoughReplicas),
+            (ProducerFenced, 12, InvalidProducerEpoch),
+            (TransactionAbortable, 11, TransactionAbortable),
+            (TransactionAbortable, 10, InvalidTxnState),
+            (InvalidProducerIdMapping, 12, InvalidProducerIdMapping),
+        ] {
+            assert_eq!(for_producer(code, version), told, "{code:?} {version}");
+        }
     }
 }
