@@ -16,8 +16,8 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.apache.kafka.common.serialization.StringSerializer;
 
 /**
- * Writes records with keys that come again and again, and then has the topic compacted:
- * Keyed.java BOOTSTRAP TOPIC SIZE COUNT KEYS.
+ * Writes records with keys that come again and again, and then says "written" and has the topic
+ * compacted: Keyed.java BOOTSTRAP TOPIC SIZE COUNT KEYS.
  */
 public class Keyed {
     public static void main(String[] args) throws Exception {
@@ -39,6 +39,7 @@ public class Keyed {
                 }
             }
             if (failed.get() != null) throw failed.get();
+            System.out.println("written");
             Collection<AlterConfigOp> compact = List.of(
                 new AlterConfigOp(new ConfigEntry("cleanup.policy", "compact"), AlterConfigOp.OpType.SET),
                 new AlterConfigOp(new ConfigEntry("min.cleanable.dirty.ratio", "0.01"), AlterConfigOp.OpType.SET));
