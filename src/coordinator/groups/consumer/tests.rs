@@ -1,5 +1,6 @@
 //! Stories of consumer groups, and what must be true of each whatever happens.
 
+mod matrix;
 mod migration;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -103,8 +104,7 @@ impl Story {
             log: Vec::new(),
             clients: BTreeMap::new(),
         };
-        let decision = story.shard.loaded(&story.moment());
-        story.take(decision);
+        story.load();
         story
     }
 
@@ -154,6 +154,11 @@ impl Story {
         for (offset, record) in self.log.clone().into_iter().enumerate() {
             self.shard.apply(offset as i64, None, record);
         }
+        self.load();
+    }
+
+    /// The shard has read its log.
+    fn load(&mut self) {
         let decision = self.shard.loaded(&self.moment());
         self.take(decision);
     }
@@ -481,8 +486,7 @@ fn the_next_target_waits_for_an_interval_that_may_be_altered_meanwhile() {
         Bounded { usual_ms, min_ms: 0, max_ms: 15_000 }
     });
     story.shard = shard(config);
-    let decision = story.shard.loaded(&story.moment());
-    story.take(decision);
+    story.load();
     story.join("a", &["t"]).unwrap();
     story.pass(Duration::from_secs(2));
     story.join("b", &["t"]).unwrap();
