@@ -216,6 +216,11 @@ impl Segment {
         self.txn_index.entries()
     }
 
+    /// Whether it has an index of aborted transactions.
+    pub(super) fn has_aborted(&self) -> io::Result<bool> {
+        Ok(self.txn_index.file().open_existing()?.is_some())
+    }
+
     /// See [`TxnIndex::between`].
     pub fn aborted_between(
         &self,

@@ -168,12 +168,16 @@ impl LogView {
         if plan.len == 0 {
             return Ok(Vec::new());
         }
+        self.aborted(offset, || Ok(self.offset_behind(plan)?.min(self.last_stable_offset)))
+    }
+
+    /// An offset behind what was planned to be read, near it if the index tells one.
+    fn offset_behind(&self, plan: &ReadPlan) -> Result<Offset, ReadError> {
         let at = self.segment_at(plan.first_offset);
-        let segment = &self.segments[at];
-        let behind = segment.offset_behind(plan.position + plan.len as u64, self.size_of(at))?;
+        let position = plan.position + plan.len as u64;
+        let behind = self.segments[at].offset_behind(position, self.size_of(at))?;
         let next_base = self.segments.get(at + 1).map(|next| next.base_offset);
-        let upper = behind.or(next_base).unwrap_or(self.log_end_offset);
-        self.aborted_between(offset, upper.min(self.last_stable_offset))
+        Ok(behind.or(next_base).unwrap_or(self.log_end_offset))
     }
 
     /// The aborted transactions with records from `offset` to `upper`.
@@ -182,8 +186,24 @@ impl LogView {
         offset: Offset,
         upper: Offset,
     ) -> Result<Vec<AbortedTxn>, ReadError> {
-        let mut all = Vec::new();
+        self.aborted(offset, || Ok(upper))
+    }
+
+    /// As [`Self::aborted_between`]. Where nothing was aborted, as is usual, `upper` is not asked.
+    fn aborted(
+        &self,
+        offset: Offset,
+        upper: impl Fn() -> Result<Offset, ReadError>,
+    ) -> Result<Vec<AbortedTxn>, ReadError> {
+        let (mut all, mut known) = (Vec::new(), None);
         for segment in &self.segments[self.segment_at(offset)..] {
+            if !segment.has_aborted()? {
+                continue;
+            }
+            let upper = match known {
+                Some(upper) => upper,
+                None => *known.insert(upper()?),
+            };
             let (found, is_all) = segment.aborted_between(offset, upper)?;
             all.extend(found);
             if is_all {
