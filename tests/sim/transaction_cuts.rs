@@ -18,6 +18,7 @@ use kafka_protocol::messages::{
 };
 use parking_lot::Mutex;
 
+use super::transaction_stories::PROPERTIES;
 use super::transactions::{HOST, Outcomes, Producer, RETRY, Reader, Told, text};
 use crate::support::broker::SimBroker;
 use crate::support::workload::{PARTITIONS, Session, TOPIC};
@@ -30,13 +31,6 @@ const TRANSACTIONS: [bool; 3] = [true, false, true];
 const LOOK: Duration = Duration::from_millis(5);
 const PATIENCE: Duration = Duration::from_mins(10);
 
-const PROPERTIES: &[(&str, &str)] = &[
-    ("transaction.state.log.replication.factor", "1"),
-    ("transaction.state.log.min.isr", "1"),
-    ("transaction.state.log.num.partitions", "1"),
-    ("offsets.topic.replication.factor", "1"),
-    ("offsets.topic.num.partitions", "1"),
-];
 /// The same, with a flush before each answer.
 const DURABLE: &[(&str, &str)] = &[
     ("transaction.state.log.replication.factor", "1"),

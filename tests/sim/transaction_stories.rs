@@ -40,7 +40,7 @@ const GROUP: &str = "g";
 const OFFSETS: &str = "__consumer_offsets";
 const RETRY: Duration = Duration::from_millis(20);
 const OK: ErrorCode = ErrorCode::None;
-const PROPERTIES: &[(&str, &str)] = &[
+pub(super) const PROPERTIES: &[(&str, &str)] = &[
     ("transaction.state.log.replication.factor", "1"),
     ("transaction.state.log.min.isr", "1"),
     ("transaction.state.log.num.partitions", "1"),

@@ -1,6 +1,6 @@
 //! Stories of groups: what members are told, and what is written.
 
-mod matrix;
+pub(super) mod matrix;
 mod scenarios;
 
 use std::sync::Arc;

@@ -165,22 +165,35 @@ fn play(state: &str, event: &str) -> (String, String) {
     (answer, after)
 }
 
-#[test]
-fn every_event_in_every_state_ends_as_the_table_says() {
+/// Plays each event in each state, and holds what comes of it against a table: an event, and below it
+/// a line for each state.
+pub(in crate::coordinator::groups) fn hold_against_table(
+    table: &str,
+    events: &[&str],
+    states: &[&str],
+    play: impl Fn(&str, &str) -> String,
+) {
+    let width = states.iter().map(|state| state.len() + 1).max().unwrap_or(0);
     let mut played = String::new();
-    for event in EVENTS {
+    for event in events {
         played.push_str(event);
         played.push('\n');
-        for state in STATES {
-            let (answer, after) = play(state, event);
-            let after = if after == state { String::new() } else { format!(" -> {after}") };
-            played.push_str(&format!("    {state:20}{answer}{after}\n"));
+        for state in states {
+            played.push_str(&format!("    {state:width$}{}\n", play(state, event)));
         }
     }
-    for (played, expected) in played.lines().zip(TABLE.lines()) {
+    for (played, expected) in played.lines().zip(table.lines()) {
         assert_eq!(played, expected);
     }
-    assert_eq!(played.len(), TABLE.len());
+    assert_eq!(played.len(), table.len(), "{played}");
+}
+
+#[test]
+fn every_event_in_every_state_ends_as_the_table_says() {
+    hold_against_table(TABLE, &EVENTS, &STATES, |state, event| {
+        let (answer, after) = play(state, event);
+        if after == state { answer } else { format!("{answer} -> {after}") }
+    });
 }
 
 const TABLE: &str = "\

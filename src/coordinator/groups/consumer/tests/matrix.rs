@@ -2,6 +2,7 @@
 //! reviewed table (Kafka 4.4 `GroupMetadataManager.consumerGroupHeartbeat` and what it calls).
 
 use super::*;
+use crate::coordinator::groups::tests::matrix::hold_against_table;
 
 const STATES: [&str; 5] = ["(none)", "Empty", "Assigning", "Reconciling", "Stable"];
 
@@ -161,19 +162,10 @@ fn play(state: &str, event: &str) -> (String, String) {
 
 #[test]
 fn every_event_in_every_state_ends_as_the_table_says() {
-    let mut played = String::new();
-    for event in EVENTS {
-        played.push_str(event);
-        played.push('\n');
-        for state in STATES {
-            let (answer, after) = play(state, event);
-            played.push_str(&format!("    {state:12}{answer} -> {after}\n"));
-        }
-    }
-    for (played, expected) in played.lines().zip(TABLE.lines()) {
-        assert_eq!(played, expected);
-    }
-    assert_eq!(played.len(), TABLE.len(), "{played}");
+    hold_against_table(TABLE, &EVENTS, &STATES, |state, event| {
+        let (answer, after) = play(state, event);
+        format!("{answer} -> {after}")
+    });
 }
 
 const TABLE: &str = "\
