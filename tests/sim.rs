@@ -9,6 +9,8 @@ mod cleaning;
 mod group_stories;
 #[path = "sim/moves.rs"]
 mod moves;
+#[path = "sim/refusals.rs"]
+mod refusals;
 #[path = "sim/stops.rs"]
 mod stops;
 mod support;

@@ -65,7 +65,10 @@ fn refused(request: &FormatRequest, expect: &str) {
 
 fn opened(disk: &SimDisk, node_id: i32) -> Result<Storage, String> {
     let dirs = [PathBuf::from("/a"), PathBuf::from("/b")];
-    open(disk, &random(), NOW, &dirs, Path::new("/a"), node_id).map_err(|error| error.to_string())
+    let found = open(disk, &random(), &dirs, Path::new("/a"), node_id);
+    let found = found.map_err(|error| error.to_string())?;
+    found.begin(disk, NOW).unwrap();
+    Ok(found)
 }
 
 fn files(disk: &SimDisk, dir: &str) -> Vec<String> {
