@@ -119,6 +119,7 @@ pub struct Broker {
     services: Arc<Services>,
     placement: Arc<Placement>,
     checkpoints: Arc<Checkpoints>,
+    cleaner: Arc<Cleaner>,
     controller: ControllerHandle,
     node_id: BrokerId,
     epoch: i64,
@@ -289,7 +290,7 @@ impl Broker {
             stopping,
         });
         env.threads.spawn(Box::pin(Arc::clone(&flusher).run(env.clone())));
-        env.threads.spawn(Box::pin(cleaner.run()));
+        env.threads.spawn(Box::pin(Arc::clone(&cleaner).run()));
         env.threads.spawn(Box::pin(housekeeping::run(
             env.clone(),
             partitions,
@@ -311,6 +312,7 @@ impl Broker {
             services,
             placement,
             checkpoints,
+            cleaner,
             controller,
             node_id: settings.node_id,
             epoch,
@@ -359,6 +361,7 @@ impl Broker {
             clock.sleep_until(clock.now() + DRAIN_LOOK).await;
         }
         self.services.transactions.stop();
+        self.cleaner.stop().await;
         let partitions = Arc::clone(&self.services.partitions);
         let checkpoints = Arc::clone(&self.checkpoints);
         let mover = Arc::clone(&self.services.mover);

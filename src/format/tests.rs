@@ -262,6 +262,7 @@ fn a_formatted_directory_is_left_alone() {
     assert_eq!(said[1..], ["Formatting data directory /c with metadata.version 4.4-IV2."]);
 }
 
+/// R14.
 #[test]
 fn directories_that_do_not_belong_together_stop_the_start_with_both_sides() {
     let disk = SimDisk::new(1);

@@ -27,7 +27,8 @@ pub struct QuorumRecords {
 pub enum QuorumError {
     /// It does not vote.
     #[error(
-        "node {id} with metadata directory {} is not a voter: the voters are {voters}",
+        "node {id} with metadata directory {} is not a voter: the voters are {voters}. It is the \
+         directory of a broker, or was formatted anew: use the voter's, as metadata.log.dir",
         .directory.as_ref().map_or_else(|| "(no id)".to_owned(), ToString::to_string)
     )]
     NotAVoter {
@@ -274,7 +275,8 @@ mod tests {
         assert_eq!(
             error,
             "node 1 with metadata directory JEXY6aqzQY-32P5TStzaFg is not a voter: the voters are \
-             [2:MvDxzVmcRsaTz33bUuRU6A]"
+             [2:MvDxzVmcRsaTz33bUuRU6A]. It is the directory of a broker, or was formatted anew: \
+             use the voter's, as metadata.log.dir"
         );
         let error = quorum(&[ME, OTHER], None, 0).stand().unwrap_err().to_string();
         assert_eq!(

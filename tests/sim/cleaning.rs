@@ -277,3 +277,33 @@ fn any_call_of_a_busy_disk_may_fail_once_and_costs_no_last_value() {
         }
     }
 }
+
+/// Of a cleaner that may move a few bytes a second.
+const SLOW: &[(&str, &str)] = &[
+    ("log.flush.interval.messages", "1"),
+    ("log.cleanup.policy", "compact,delete"),
+    ("log.cleaner.min.cleanable.ratio", "0.01"),
+    ("log.cleaner.backoff.ms", "30"),
+    ("log.cleaner.io.max.bytes.per.second", "100"),
+];
+
+#[test]
+fn a_stop_ends_a_cleaning_that_is_under_way_and_leaves_nothing_of_it() {
+    simulate("a_stop_ends_a_cleaning", 1, |world| async move {
+        let mut broker = SimBroker::new(&world, HOST, SLOW);
+        broker.start_and_serve().await;
+        let known = Written::default();
+        let session = Session::new(world.machine("writer").start(), HOST);
+        write(session, world.rng("writer"), Arc::clone(&known)).await;
+        let disk = broker.machine().disk();
+        while leftovers(&disk).is_empty() {
+            tokio::time::sleep(LOOK).await;
+        }
+        let asked = tokio::time::Instant::now();
+        broker.stop().await;
+        assert!(asked.elapsed() < Duration::from_secs(5), "it does not wait for the cleaner");
+        assert_eq!(leftovers(&broker.machine().disk()), [""; 0]);
+        broker.start_and_serve().await;
+        judge(world.machine("judge").start(), &known, "after the stop", false).await;
+    });
+}

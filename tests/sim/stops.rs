@@ -70,7 +70,10 @@ fn a_start_that_crashes_while_it_loads_is_followed_by_one_that_trusts_nothing() 
         assert!(was_taken || first.is_none(), "it came back after change {cut}");
         first = first.or(was_taken.then_some(cut));
     }
-    assert!(first.is_some_and(|first| first < 15), "it is taken before anything is written: {first:?}");
+    assert!(
+        first.is_some_and(|first| first < 15),
+        "it is taken before anything is written: {first:?}"
+    );
 }
 
 /// R5.

@@ -373,6 +373,7 @@ async fn nothing_that_was_answered_is_lost_whenever_the_power_goes() {
     assert!(cuts > 20, "the story makes {cuts} changes");
 }
 
+/// R15.
 #[tokio::test]
 async fn an_epoch_is_never_led_twice_whenever_the_power_goes() {
     for cuts in 0..60 {
@@ -385,6 +386,7 @@ async fn an_epoch_is_never_led_twice_whenever_the_power_goes() {
     }
 }
 
+/// R11.
 #[tokio::test]
 async fn after_a_failed_sync_nothing_is_answered_any_more() {
     let (disk, id) = formatted(4, None);
@@ -449,6 +451,7 @@ async fn snapshots_replace_the_beginning_of_the_log_and_bring_all_of_it_back() {
     assert_eq!(handle.quorum().voters.len(), 1, "the voters come from the snapshot");
 }
 
+/// R15.
 #[tokio::test]
 async fn a_torn_snapshot_is_passed_over_for_an_older_one() {
     let (disk, id) = formatted(6, None);
