@@ -594,7 +594,7 @@ fn group_coordinators(
     Arc::new(Coordinators::new(
         "__consumer_offsets",
         surroundings,
-        settings.offsets_writing,
+        settings.offsets_log_use,
         Box::new(move |_| Groups::new(Arc::clone(&config))),
         Box::new(|_, effect| match effect {}),
     ))
