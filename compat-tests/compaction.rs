@@ -72,7 +72,7 @@ fn kafkas_own_tester_of_compaction_reads_the_last_value_of_every_key() {
     let plan =
         plan.with("log.cleaner.backoff.ms", 100).with("log.cleaner.min.cleanable.ratio", 0.01);
     let broker = plan.start();
-    let args = ["--messages", "100000", "--duplicates", "10", "--percent-deletes", "10"];
+    let args = ["--messages", "200000", "--duplicates", "10", "--percent-deletes", "10"];
     let more = ["--topics", "2", "--sleep", "3", "--compression-type", "zstd"];
     let args: Vec<&str> = args.into_iter().chain(more).collect();
     let said = broker.tool("kafka-log-compaction-tester", &args).ok();
