@@ -63,6 +63,13 @@ impl Unopened {
         self.newest.as_ref()
     }
 
+    /// The records of the snapshot were taken note of, and are needed no more.
+    pub fn forget_records(&mut self) {
+        if let Some((_, snapshot)) = &mut self.newest {
+            snapshot.records = Vec::new();
+        }
+    }
+
     /// Gives every batch behind the snapshot to `each`. Where the log turns out to be shorter than
     /// the snapshot it will begin anew there: see [`Self::is_behind`].
     pub fn read<E: From<MetadataLogError>>(

@@ -88,19 +88,24 @@ pub enum StartError {
 pub struct Understood {
     start: Start,
     unopened: Unopened,
-    machine: Controller,
-    quorum: Quorum,
     /// Behind the last record.
     end: Offset,
+    leader: Leader,
+}
+
+/// What a node leads with, once the log is open.
+struct Leader {
+    machine: Controller,
+    quorum: Quorum,
     bytes_since_snapshot: u64,
-    /// The records with which this leader begins.
+    /// The records with which it begins.
     activation: Vec<MetadataRecord>,
 }
 
 /// Reads the metadata log, and what is needed to lead it. Blocks: call it where blocking is allowed.
 pub fn understand(env: &Env, start: Start) -> Result<Understood, StartError> {
     let (shared, log) = (start.shared.clone(), start.log);
-    let unopened = Unopened::find(shared, &start.metadata_dir, log)?;
+    let mut unopened = Unopened::find(shared, &start.metadata_dir, log)?;
     let mut loaded = Loaded::new(&start, &unopened)?;
     let extent = unopened.read(|header, content| loaded.apply(header, content))?;
     let mut position = (extent.end, extent.epoch.unwrap_or(0));
@@ -121,13 +126,15 @@ pub fn understand(env: &Env, start: Start) -> Result<Understood, StartError> {
     machine.join(quorum.records().voters.ids(), quorum.records().kraft_version);
     let activation = machine.activate(env.clock.now(), &bootstrap_records)?;
     let bytes_since_snapshot = loaded.bytes_since_snapshot;
-    Ok(Understood { start, unopened, machine, quorum, end, bytes_since_snapshot, activation })
+    unopened.forget_records();
+    let leader = Leader { machine, quorum, bytes_since_snapshot, activation };
+    Ok(Understood { start, unopened, end, leader })
 }
 
 impl Understood {
     /// The metadata as it was left.
     pub fn image(&self) -> &MetadataImage {
-        self.machine.image()
+        self.leader.machine.image()
     }
 
     /// Opens the log, leads a new epoch, and commits its first records. Blocks.
@@ -137,7 +144,7 @@ impl Understood {
 
     fn lead_it(self, env: &Env, is_again: bool) -> Result<(Driver, ControllerHandle), StartError> {
         let now = env.clock.wall();
-        let Self { start, unopened, machine, quorum, end, bytes_since_snapshot, activation } = self;
+        let Self { start, unopened, end, leader } = self;
         let log = MetadataLog::open(unopened, now)?;
         if log.end() != end {
             let (read, opened) = (end, log.end());
@@ -152,78 +159,80 @@ impl Understood {
         let Start { directory_id, shared, endpoints, settings, .. } = start;
         let me = ReplicaKey { id: settings.node_id, directory: Some(directory_id) };
         let local = Voter { key: me, endpoints, kraft_versions: (0, 1) };
-        let understood = (machine, quorum, activation);
-        begin_epoch(env, log, &*shared.disk, local, understood, bytes_since_snapshot)
+        leader.begin(env, log, local, &*shared.disk)
     }
 }
 
-fn begin_epoch(
-    env: &Env,
-    mut log: MetadataLog,
-    disk: &dyn Disk,
-    local: Voter,
-    (mut machine, mut quorum, activation): (Controller, Quorum, Vec<MetadataRecord>),
-    bytes_since_snapshot: u64,
-) -> Result<(Driver, ControllerHandle), StartError> {
-    let now = env.clock.wall();
-    let voters: Vec<BrokerId> = quorum.records().voters.ids().collect();
-    let kraft_version = quorum.records().kraft_version;
-    let remember = |state: &ElectionState| {
-        quorum_state::write(disk, log.dir(), state, kraft_version, voters.iter().copied())
-    };
-    remember(quorum.election())?;
-    let epoch_start = log.end();
-    remember(quorum.win(epoch_start))?;
-    let epoch = quorum.epoch();
-    let first = quorum.first_records(&local);
-    log.append(batch::control(epoch_start, epoch, now, &first), epoch, now)?;
-    for (record, offset) in first.iter().zip(epoch_start..) {
-        quorum.apply(record, offset);
-        machine.advance(offset, epoch);
+impl Leader {
+    /// Leads a new epoch, and commits its first records.
+    fn begin(
+        self,
+        env: &Env,
+        mut log: MetadataLog,
+        local: Voter,
+        disk: &dyn Disk,
+    ) -> Result<(Driver, ControllerHandle), StartError> {
+        let Self { mut machine, mut quorum, bytes_since_snapshot, activation } = self;
+        let now = env.clock.wall();
+        let voters: Vec<BrokerId> = quorum.records().voters.ids().collect();
+        let kraft_version = quorum.records().kraft_version;
+        let remember = |state: &ElectionState| {
+            quorum_state::write(disk, log.dir(), state, kraft_version, voters.iter().copied())
+        };
+        remember(quorum.election())?;
+        let epoch_start = log.end();
+        remember(quorum.win(epoch_start))?;
+        let epoch = quorum.epoch();
+        let first = quorum.first_records(&local);
+        log.append(batch::control(epoch_start, epoch, now, &first), epoch, now)?;
+        for (record, offset) in first.iter().zip(epoch_start..) {
+            quorum.apply(record, offset);
+            machine.advance(offset, epoch);
+        }
+        let release = release_of(&activation).unwrap_or(machine.image().release);
+        let mut offset = log.end();
+        let batches = encode(&activation, offset, epoch, now, release, false)
+            .map_err(|refusal| StartError::Encode(refusal.to_string()))?;
+        for record in &activation {
+            machine.apply(record, offset, epoch)?;
+            offset += 1;
+        }
+        append_and_commit(&mut log, batches, epoch, now, disk)?;
+        let _ = machine.take_changes(); // Whoever begins with an image begins with all of it.
+        tracing::info!(epoch, offset, "leading the metadata quorum");
+        let status = QuorumStatus {
+            leader: local.key.id,
+            epoch,
+            voters: quorum.records().voters.clone(),
+            kraft_version,
+            log: log.views(),
+        };
+        let status = Arc::new(ArcSwap::from_pointee(status));
+        let images = Arc::new(ArcSwap::from_pointee(machine.image().clone()));
+        let (sender, requests) = mpsc::channel(QUEUE_LEN);
+        let handle = ControllerHandle {
+            requests: sender,
+            images: Arc::clone(&images),
+            quorum: Arc::clone(&status),
+        };
+        let driver = Driver {
+            env: env.clone(),
+            machine,
+            log: Some(log),
+            quorum,
+            local,
+            status,
+            images,
+            requests,
+            next_offset: offset,
+            last_append: now,
+            bytes_since_snapshot,
+            last_snapshot: env.clock.now(),
+            snapshot: None,
+            next_clean: env.clock.now() + CLEAN_INTERVAL,
+        };
+        Ok((driver, handle))
     }
-    let release = release_of(&activation).unwrap_or(machine.image().release);
-    let mut offset = log.end();
-    let batches = encode(&activation, offset, epoch, now, release, false)
-        .map_err(|refusal| StartError::Encode(refusal.to_string()))?;
-    for record in &activation {
-        machine.apply(record, offset, epoch)?;
-        offset += 1;
-    }
-    append_and_commit(&mut log, batches, epoch, now, disk)?;
-    let _ = machine.take_changes(); // Whoever begins with an image begins with all of it.
-    tracing::info!(epoch, offset, "leading the metadata quorum");
-    let status = QuorumStatus {
-        leader: local.key.id,
-        epoch,
-        voters: quorum.records().voters.clone(),
-        kraft_version,
-        log: log.views(),
-    };
-    let status = Arc::new(ArcSwap::from_pointee(status));
-    let images = Arc::new(ArcSwap::from_pointee(machine.image().clone()));
-    let (sender, requests) = mpsc::channel(QUEUE_LEN);
-    let handle = ControllerHandle {
-        requests: sender,
-        images: Arc::clone(&images),
-        quorum: Arc::clone(&status),
-    };
-    let driver = Driver {
-        env: env.clone(),
-        machine,
-        log: Some(log),
-        quorum,
-        local,
-        status,
-        images,
-        requests,
-        next_offset: offset,
-        last_append: now,
-        bytes_since_snapshot,
-        last_snapshot: env.clock.now(),
-        snapshot: None,
-        next_clean: env.clock.now() + CLEAN_INTERVAL,
-    };
-    Ok((driver, handle))
 }
 
 /// What snapshot and log say.
