@@ -1,10 +1,11 @@
 //! The composition root: what starts in which order, and stops in reverse.
 //!
 //! Start: lock the directories; check what they are; bind the listeners (port 0 becomes a port
-//! before it is registered); read the metadata log and lead its next epoch; recover the logs;
-//! register and be unfenced, which raises the leader epoch of every partition led here; only then
-//! accept connections. Stop: tell the controller; answer what was asked; flush and close the logs;
-//! write checkpoints; stop the controller; mark the stop as clean, last.
+//! before it is registered); read the metadata log. Up to here nothing was changed. Lead its next
+//! epoch; recover the logs; register and be unfenced, which raises the leader epoch of every
+//! partition led here; only then accept connections. Stop: tell the controller; answer what was
+//! asked; end compaction; flush and close the logs; write checkpoints; stop the controller; mark the
+//! stop as clean, last.
 
 pub mod configuration;
 mod reports;
@@ -442,9 +443,10 @@ impl Storage {
         })
     }
 
-    /// Whether the metadata is that of these directories: who holds partitions has registered once.
-    /// A broker's directories without those of its controller are not taken for a new cluster, in
-    /// which every partition would be nobody's.
+    /// Whether the metadata is that of these directories: who holds partitions has registered, or is
+    /// still named as a replica where the registration was taken back. A broker's directories without
+    /// those of its controller are not taken for a new cluster, in which every partition would be
+    /// nobody's.
     fn check_is_of(
         &self,
         image: &MetadataImage,
@@ -452,14 +454,18 @@ impl Storage {
     ) -> Result<(), BrokerError> {
         let holds = |dir: &&Arc<LogDir>| !dir.held().is_empty();
         let Some(dir) = self.log_dirs.iter().find(holds) else { return Ok(()) };
-        if image.cluster.brokers.contains_key(&settings.node_id) {
+        let node_id = settings.node_id;
+        let mut partitions = image.topics.iter().flat_map(|topic| topic.partitions.iter());
+        if image.cluster.brokers.contains_key(&node_id)
+            || partitions.any(|partition| partition.replicas.contains(&node_id))
+        {
             return Ok(());
         }
         Err(BrokerError::OfAnotherController {
             dir: dir.path.clone(),
             partitions: dir.held().len(),
             metadata_dir: settings.metadata_dir.clone(),
-            node_id: settings.node_id,
+            node_id,
         })
     }
 

@@ -10,6 +10,7 @@ use blumfeld::env::sim::{Crash, SimDisk, World};
 use blumfeld::env::{Disk, OpenMode};
 use blumfeld::raft::batch;
 use blumfeld::types::Timestamp;
+use kafka_protocol::messages::{BrokerId, UnregisterBrokerRequest};
 
 use crate::HOST;
 use crate::stops::with_records_of;
@@ -149,4 +150,20 @@ async fn refuse(world: World, spoil: Spoil, says: &str, end: Option<Crash>) {
     session.create_topic().await;
     let last = session.fetch_bytes(0, 19, 1000).await.unwrap();
     assert!(!last.unwrap().0.is_empty(), "the last record of {TOPIC}");
+}
+
+#[test]
+fn a_broker_whose_registration_was_taken_back_registers_again_and_has_its_partitions() {
+    simulate("a_broker_whose_registration_was_taken_back", 1, |world| async move {
+        let (mut broker, mut session) =
+            with_records_of(SimBroker::new(&world, HOST, APART), &world, 20).await;
+        let request = UnregisterBrokerRequest::default().with_broker_id(BrokerId(1));
+        let answer = session.call(0, &request).await.unwrap();
+        assert_eq!(answer.error_code, 0);
+        broker.crash(Crash::Kill);
+        broker.start_and_serve().await;
+        let mut session = Session::new(world.machine("again").start(), HOST);
+        session.create_topic().await;
+        assert!(!session.fetch_bytes(0, 19, 1000).await.unwrap().unwrap().0.is_empty());
+    });
 }
