@@ -135,32 +135,36 @@ impl Placement {
         for topic in &changes.topics_deleted {
             self.delete(topic);
         }
+        let ids: Vec<TopicPartition> = changes.partitions.iter().copied().collect();
+        let by_topic = || {
+            let of_topics = ids.chunk_by(|a, b| a.topic == b.topic);
+            of_topics.filter_map(|ids| Some((image.topics.by_id(ids[0].topic)?, ids)))
+        };
         let mut wanted = Vec::new();
-        let mut config: Option<(Uuid, Arc<LogConfig>)> = None;
         let mut counts: Option<Vec<(Arc<LogDir>, usize)>> = None;
-        for id in &changes.partitions {
-            if self.partitions.get(*id).is_some() || self.is_offline(*id) {
-                continue;
-            }
-            let Some(topic) = image.topics.by_id(id.topic) else { continue };
-            let config = match &config {
-                Some((of, config)) if *of == topic.id => Arc::clone(config),
-                _ => {
-                    let made = Arc::new((self.config_of)(image, &topic.name));
-                    config = Some((topic.id, Arc::clone(&made)));
-                    made
+        for (topic, ids) in by_topic() {
+            let here = self.partitions.looked_up(topic.id);
+            let mut config = None;
+            for id in ids {
+                if here.get(id.partition).is_some() || self.is_offline(*id) {
+                    continue;
                 }
-            };
-            let counts = counts.get_or_insert_with(|| self.counts());
-            wanted.extend(self.wanted(topic, id.partition, &config, counts));
+                let make = || Arc::new((self.config_of)(image, &topic.name));
+                let config = config.get_or_insert_with(make);
+                let counts = counts.get_or_insert_with(|| self.counts());
+                wanted.extend(self.wanted(topic, id.partition, config, counts));
+            }
         }
         self.open(wanted).await;
         self.apply_configs(image, changes);
-        for id in &changes.partitions {
-            if let (Some(partition), Some(registration)) =
-                (self.partitions.get(*id), image.topics.partition(*id))
-            {
-                partition.set_role(self.this_broker, registration);
+        for (topic, ids) in by_topic() {
+            let here = self.partitions.looked_up(topic.id);
+            for id in ids {
+                if let (Some(partition), Some(registration)) =
+                    (here.get(id.partition), topic.partition(id.partition))
+                {
+                    partition.set_role(self.this_broker, registration);
+                }
             }
         }
     }

@@ -160,7 +160,7 @@ impl OsDirectory {
     fn list(&self) -> io::Result<Vec<DirEntry>> {
         let mut buffer = [MaybeUninit::uninit(); DIR_READ_LEN];
         let mut names = RawDir::new(&self.0, &mut buffer);
-        let mut entries = Vec::new();
+        let mut entries = Vec::with_capacity(8); // As many as a partition has, mostly.
         while let Some(entry) = names.next() {
             let entry = entry?;
             // A name that is not UTF-8 is none of ours.
@@ -212,9 +212,11 @@ impl Directory for OsDirectory {
         let mut bytes = Vec::new();
         let mut part = [0; SMALL_READ_LEN];
         loop {
-            match retry_on_intr(|| pread(&file, &mut part, bytes.len() as u64))? {
-                0 => return Ok(Some(bytes)),
-                got => bytes.extend_from_slice(&part[..got]),
+            let got = retry_on_intr(|| pread(&file, &mut part, bytes.len() as u64))?;
+            bytes.extend_from_slice(&part[..got]);
+            // A part lies within a page, which is read whole or not at all: less is the end.
+            if got < part.len() {
+                return Ok(Some(bytes));
             }
         }
     }
