@@ -69,20 +69,44 @@ impl Listing {
 #[cfg(test)]
 mod tests {
     use std::io::IoSlice;
+    use std::sync::Arc;
 
     use super::*;
     use crate::env::OpenMode;
     use crate::env::sim::SimDisk;
+    use crate::log::{Log, LogConfig, LogShared, OpenContext, OpenFiles};
+    use crate::types::Timestamp;
+
+    const DIR: &str = "/d";
+
+    /// Opens a log that was stopped cleanly, or is new, from what was seen of its directory.
+    fn open(disk: &SimDisk, listing: Option<Listing>) -> Log {
+        let shared = LogShared { disk: Arc::new(disk.clone()), files: OpenFiles::new(8) };
+        let context = OpenContext {
+            clean: true,
+            recovery_point: 0,
+            log_start_offset: 0,
+            high_watermark: 0,
+            now: Timestamp(0),
+        };
+        let (dir, config) = (Path::new(DIR), Arc::new(LogConfig::default()));
+        let opened = match listing {
+            Some(listing) => Log::open_listed(shared, dir, listing, config, &context),
+            None => Log::open(shared, dir, config, &context),
+        };
+        opened.unwrap().0
+    }
+
+    fn write(disk: &SimDisk, name: &str, bytes: &[u8]) {
+        let file = disk.open(&Path::new(DIR).join(name), OpenMode::CreateNew).unwrap();
+        file.write_at(&[IoSlice::new(bytes)], 0).unwrap();
+    }
 
     fn listing(names: &[(&str, &[u8])]) -> Listing {
         let disk = SimDisk::new(1);
-        let dir = Path::new("/d");
-        disk.create_dir_all(dir).unwrap();
-        for (name, bytes) in names {
-            let file = disk.open(&dir.join(name), OpenMode::CreateNew).unwrap();
-            file.write_at(&[IoSlice::new(bytes)], 0).unwrap();
-        }
-        Listing::read(&disk, dir).unwrap()
+        disk.create_dir_all(Path::new(DIR)).unwrap();
+        names.iter().for_each(|(name, bytes)| write(&disk, name, bytes));
+        Listing::read(&disk, Path::new(DIR)).unwrap()
     }
 
     #[test]
@@ -111,5 +135,41 @@ mod tests {
         for name in ["00000000000000000000.log.deleted", "x.cleaned", "y.swap", "z.tmp"] {
             assert!(listing(&[(name, b"")]).is_untidy, "{name}");
         }
+    }
+
+    #[test]
+    fn a_log_without_records_that_stopped_cleanly_is_opened_from_its_listing_alone() {
+        let disk = SimDisk::new(1);
+        open(&disk, None).close().unwrap();
+        let listing = Listing::read(&disk, Path::new(DIR)).unwrap();
+        let expected = Listing { segments: vec![(0, 0)], ..Listing::default() };
+        assert_eq!(listing, expected, "what nobody produced to has no snapshot of producers");
+        let calls = disk.calls();
+        let log = open(&disk, Some(listing));
+        assert_eq!((log.end(), log.producers().iter().count()), (0, 0));
+        assert_eq!(disk.calls(), calls);
+    }
+
+    #[test]
+    fn a_snapshot_from_before_the_first_record_is_not_read() {
+        let disk = SimDisk::new(1);
+        open(&disk, None).close().unwrap();
+        write(&disk, "00000000000000000000.snapshot", b"torn");
+        let listing = Listing::read(&disk, Path::new(DIR)).unwrap();
+        let calls = disk.calls();
+        assert_eq!(open(&disk, Some(listing)).producers().iter().count(), 0);
+        assert_eq!(disk.calls(), calls);
+    }
+
+    #[test]
+    fn what_was_interrupted_is_finished_before_a_listing_is_believed() {
+        let disk = SimDisk::new(1);
+        open(&disk, None).close().unwrap();
+        write(&disk, "00000000000000000005.log.deleted", b"");
+        write(&disk, "leader-epoch-checkpoint.tmp", b"");
+        let listing = Listing::read(&disk, Path::new(DIR)).unwrap();
+        assert!(listing.is_untidy);
+        open(&disk, Some(listing));
+        assert!(!Listing::read(&disk, Path::new(DIR)).unwrap().is_untidy);
     }
 }
