@@ -62,7 +62,9 @@ impl Offsets {
 impl<const N: usize> From<[(&str, PartitionIndex, Offset); N]> for Offsets {
     fn from(all: [(&str, PartitionIndex, Offset); N]) -> Self {
         let mut offsets = Self::default();
-        all.iter().for_each(|(topic, partition, offset)| offsets.set(topic, *partition, *offset));
+        for (topic, partition, offset) in all {
+            offsets.set(topic, partition, offset);
+        }
         offsets
     }
 }

@@ -40,7 +40,9 @@ pub(super) async fn in_parallel<T: Send + 'static, R: Send + 'static>(
     let mut turns: Vec<(usize, Vec<R>)> = all(running).await.into_iter().flatten().collect();
     turns.sort_unstable_by_key(|(turn, _)| *turn);
     let mut results = Vec::with_capacity(count);
-    turns.into_iter().for_each(|(_, of_turn)| results.extend(of_turn));
+    for (_, of_turn) in turns {
+        results.extend(of_turn);
+    }
     results
 }
 

@@ -203,7 +203,7 @@ impl Placement {
         let by_name = || self.log_dirs.iter().find(|dir| dir.id == named);
         let fewest = || counts.iter().min_by_key(|(_, count)| *count).map(|(dir, _)| dir);
         let dir = Arc::clone(lies_in.or_else(by_name).or_else(fewest)?);
-        if let Some((_, count)) = counts.iter_mut().find(|(known, _)| known.path == dir.path) {
+        if let Some((_, count)) = counts.iter_mut().find(|(known, _)| Arc::ptr_eq(known, &dir)) {
             *count += 1;
         }
         Some(Wanted {
