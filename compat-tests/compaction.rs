@@ -63,3 +63,22 @@ fn a_compacted_topic_ends_with_the_last_value_of_each_key_and_kafka_reads_its_fi
     let text = std::fs::read_to_string(checkpoint).unwrap();
     assert!(text.lines().any(|line| line.starts_with("none 0 ")), "{text}");
 }
+
+/// Kafka's `LogCompactionTester`: values and deletions of keys that each come ten times, written down as they are sent
+/// and as they are read while the cleaner is at work.
+#[test]
+fn kafkas_own_tester_of_compaction_reads_the_last_value_of_every_key() {
+    let plan = Broker::plan("compaction-tester").with("log.segment.bytes", 1_048_576);
+    let plan =
+        plan.with("log.cleaner.backoff.ms", 100).with("log.cleaner.min.cleanable.ratio", 0.01);
+    let broker = plan.start();
+    let args = ["--messages", "200000", "--duplicates", "10", "--percent-deletes", "10"];
+    let more = ["--topics", "2", "--sleep", "3", "--compression-type", "zstd"];
+    let args: Vec<&str> = args.into_iter().chain(more).collect();
+    let said = broker.tool("kafka-log-compaction-tester", &args).ok();
+    assert!(said.contains(" 0 mismatches."), "{said}");
+    assert!(said.contains("Data verification is completed"), "{said}");
+    let reduction = said.split("consumed (").nth(1).and_then(|rest| rest.split('%').next());
+    let reduction: f64 = reduction.unwrap().parse().unwrap();
+    assert!(reduction > 20.0, "little was compacted: {said}");
+}

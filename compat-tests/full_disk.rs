@@ -83,6 +83,7 @@ fn a_full_disk_ends_the_broker_and_costs_nothing_acknowledged() {
     drop(disk);
 }
 
+/// R10.
 #[test]
 fn a_full_disk_takes_its_partitions_offline_and_the_others_serve_on() {
     let plan = Broker::plan("one-full");

@@ -30,6 +30,7 @@ mod kills;
 mod moves;
 mod old_clients;
 mod produce;
+mod refusals;
 mod swap;
 mod swap_state;
 mod tools;

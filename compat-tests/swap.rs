@@ -2,6 +2,7 @@
 //! every release of Apache Kafka that a directory may come from.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use rdkafka::consumer::Consumer as _;
 
@@ -15,6 +16,7 @@ use crate::harness::{Broker, Make, PATIENCE, Plan, soon};
 use crate::holdings::{
     COMPACTED, Holdings, able_to_hold_all, acquire, credentials, end_the_open_transaction,
 };
+use crate::moves::{begin_move, where_they_are};
 
 /// Every record of every partition of the users' topics, of aborted transactions too; and of some what a reader of
 /// committed records is given.
@@ -163,5 +165,51 @@ fn a_metadata_log_in_a_directory_of_its_own_is_served_by_both() {
         plan = broker.stop();
         let metadata = plan.home().path().join("metadata/__cluster_metadata-0");
         assert!(metadata.is_dir() && !plan.home().data().join("__cluster_metadata-0").exists());
+    }
+}
+
+/// Each broker finds partitions where the other left them, in two log directories, and moves one of them.
+#[test]
+fn partitions_in_two_log_directories_are_served_where_they_lie_by_both_and_moved() {
+    const PARTITIONS: i32 = 4;
+    let release = Release::to_swap_with();
+    let plan = Broker::plan("two-dirs").formatted_for(release);
+    let dirs = [plan.home().data(), plan.home().path().join("other")];
+    let dirs = dirs.map(|dir| dir.display().to_string());
+    let mut plan = plan.with("log.dirs", dirs.join(","));
+    let mut expected = BTreeMap::new();
+    let makes = [Make::Apache(release), Make::under_test()];
+    for (turn, make) in (0..).zip(makes.into_iter().cycle().take(5)) {
+        let broker = plan.run_by(make).start();
+        if turn == 0 {
+            create_topic(&broker, "t", PARTITIONS, &[]);
+            expected = where_they_are(&broker, "t").0;
+            assert_eq!(expected.len(), PARTITIONS as usize);
+        }
+        let when = format!("turn {turn}, {make:?}");
+        assert_eq!(where_they_are(&broker, "t"), (expected.clone(), false), "{when}");
+        for partition in 0..PARTITIONS {
+            let value = Outgoing::value(format!("{turn}"));
+            let first = produce(&broker.client(), "t", partition, &[value])[0].offset();
+            assert_eq!(first, turn, "{when}");
+        }
+        let moved = (turn % i64::from(PARTITIONS)) as i32;
+        let name = format!("t-{moved}");
+        let target = dirs.iter().find(|dir| **dir != expected[&name]).unwrap();
+        begin_move(&broker, "t", moved, target);
+        expected.insert(name, target.clone());
+        soon((expected.clone(), false), || where_they_are(&broker, "t"));
+        let all: Vec<_> = (0..=turn).map(|n| n.to_string()).collect();
+        for partition in 0..PARTITIONS {
+            soon(all.clone(), || {
+                let records = read_all(&broker.client(), "t", partition);
+                records.iter().map(|record| record.text().to_owned()).collect()
+            });
+        }
+        let is_killed = (2..4).contains(&turn);
+        plan = if is_killed { broker.kill() } else { broker.stop() };
+        if make == Make::Blumfeld && !is_killed {
+            dirs.iter().for_each(|dir| assert_sound(Path::new(dir)));
+        }
     }
 }

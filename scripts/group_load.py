@@ -329,6 +329,19 @@ async def member(port, group, topics, rest, stop, leaves):
     return name, epoch
 
 
+async def one_more(port, group, topics):
+    """A member joins a group at rest, until it was told which part will be its own, or that it is still another's:
+    the group has an assignment with it in it."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(heartbeat_request(group, str(uuid.uuid4()), 0, topics, {}))
+    [size] = struct.unpack(">i", await reader.readexactly(4))
+    error, *_ = heartbeat_reply(await reader.readexactly(size))
+    if error:
+        raise RuntimeError(f"error {error}")
+    await asyncio.sleep(0.5)  # Where the answer leaves before the assignment is committed.
+    writer.close()
+
+
 async def settle(port, group, topics, count, partitions, at_rest=None, leaves=True):
     """Members that join at once, until all have their part; who they are, and of which epoch."""
     rest, stop = Rest(count, partitions), asyncio.Event()
@@ -340,6 +353,6 @@ async def settle(port, group, topics, count, partitions, at_rest=None, leaves=Tr
             failed.result()
         raise RuntimeError("no rest in five minutes")
     if at_rest:
-        at_rest()
+        await at_rest()
     stop.set()
     return await asyncio.gather(*tasks)

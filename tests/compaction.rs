@@ -247,6 +247,7 @@ fn a_reader_that_began_before_the_swap_finishes_on_the_old_segments() {
     assert_eq!(seen, size);
 }
 
+/// C10, R17.
 #[test]
 fn a_power_cut_after_every_change_of_a_cleaning_loses_no_last_value() {
     for seed in seeds(3) {

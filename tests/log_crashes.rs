@@ -21,7 +21,8 @@ use blumfeld::env::OpenMode;
 use blumfeld::env::sim::{Call, Crash, Fault, Rng, SimDisk};
 use blumfeld::log::checkpoint::{self, Offsets, RECOVERY_POINTS};
 use blumfeld::log::{
-    AppendError, Appended, FlushKind, Log, LogConfig, LogShared, OpenContext, OpenFiles, UpTo,
+    AppendError, Appended, FlushKind, Log, LogConfig, LogShared, LogView, OpenContext, OpenFiles,
+    UpTo,
 };
 use blumfeld::record::{BatchBuilder, BatchView, ControlType, Records};
 use blumfeld::types::{Offset, Timestamp};
@@ -170,7 +171,11 @@ fn work(log: &mut Log, disk: &SimDisk, known: &mut Known, rng: &mut Rng) -> Resu
 
 /// All records from the log's start, through the view that readers use.
 fn read_all(log: &Log) -> Vec<(Offset, Vec<u8>)> {
-    let view = log.views().load_full();
+    read_view(&log.views().load_full())
+}
+
+/// All records that a view shows.
+fn read_view(view: &LogView) -> Vec<(Offset, Vec<u8>)> {
     let mut found = Vec::new();
     let mut offset = view.log_start_offset;
     while offset < view.log_end_offset {
@@ -265,6 +270,7 @@ impl Drop for Replay {
     }
 }
 
+/// R12: what a power loss leaves.
 #[test]
 fn what_was_flushed_survives_a_power_cut_after_every_call() {
     for seed in seeds(3) {
@@ -283,6 +289,7 @@ fn what_was_flushed_survives_a_power_cut_after_every_call() {
     }
 }
 
+/// R12: what a kill leaves.
 #[test]
 fn every_append_survives_a_kill_after_every_call() {
     for seed in seeds(3) {
@@ -476,6 +483,30 @@ fn a_flush_does_not_bring_back_epochs_that_retention_has_dropped_meanwhile() {
 }
 
 /// R16.
+/// R9.
+#[test]
+fn whoever_has_a_view_is_given_its_whole_batches_and_no_more_whatever_is_appended_meanwhile() {
+    let disk = SimDisk::new(1);
+    let mut log = open(&disk, 2).unwrap();
+    let mut rng = Rng::new(1);
+    let mut views = vec![log.views().load_full()];
+    for sequence in 0..200 {
+        let (base, count) = (log.end(), 1 + rng.below(4) as i32);
+        append(&mut log, &Sent { base, count, producer: sequence, sequence: 0 }).unwrap();
+        // A view may be published after some appends, and a reader may hold it before and after.
+        if rng.coin() {
+            log.publish();
+            views.push(log.views().load_full());
+        }
+    }
+    assert!(log.views().load().segments.len() > 5, "the log rolled");
+    for view in views {
+        let read = read_view(&view);
+        let expected: Vec<_> = (0..view.log_end_offset).map(|at| (at, value_at(at))).collect();
+        assert_eq!(read, expected);
+    }
+}
+
 #[test]
 fn a_roll_without_a_descriptor_is_refused_and_the_log_goes_on_when_there_is_one() {
     const EMFILE: i32 = 24;

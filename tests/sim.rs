@@ -9,6 +9,8 @@ mod cleaning;
 mod group_stories;
 #[path = "sim/moves.rs"]
 mod moves;
+#[path = "sim/refusals.rs"]
+mod refusals;
 #[path = "sim/stops.rs"]
 mod stops;
 mod support;
@@ -185,7 +187,7 @@ fn a_power_loss_leaves_a_beginning_of_what_was_not_flushed() {
     }
 }
 
-/// After a failed sync the page cache shows what the disk may not have: the machine must go.
+/// R11. After a failed sync the page cache shows what the disk may not have: the machine must go.
 #[test]
 fn a_sync_that_fails_costs_nothing_that_was_flushed() {
     let failing =
@@ -197,6 +199,7 @@ fn a_sync_that_fails_costs_nothing_that_was_flushed() {
     }
 }
 
+/// R10.
 #[test]
 fn a_disk_that_is_full_or_fails_costs_nothing_acknowledged() {
     let failing = &[
@@ -312,6 +315,7 @@ async fn two_lives(
     untroubled
 }
 
+/// R17.
 #[test]
 fn the_power_may_go_after_any_change_of_the_disk() {
     for seed in seeds(2) {

@@ -156,6 +156,7 @@ pub(crate) fn tool(name: &str) -> Command {
         "kafka-features" => "org.apache.kafka.tools.FeatureCommand",
         "kafka-get-offsets" => "org.apache.kafka.tools.GetOffsetShell",
         "kafka-groups" => "org.apache.kafka.tools.GroupsCommand",
+        "kafka-log-compaction-tester" => "org.apache.kafka.tools.LogCompactionTester",
         "kafka-log-dirs" => "org.apache.kafka.tools.LogDirsCommand",
         "kafka-metadata-quorum" => "org.apache.kafka.tools.MetadataQuorumCommand",
         "kafka-producer-perf-test" => "org.apache.kafka.tools.ProducerPerformance",

@@ -17,7 +17,7 @@ use crate::record::{CompressionType, Rules};
 use crate::server::live_config::{LiveConfig, say};
 use crate::server::services::ServerConfig;
 use crate::store::cleaner::CleanerSettings;
-use crate::store::coordinators::Writing;
+use crate::store::coordinators::LogUse;
 use crate::store::housekeeping::Intervals;
 
 /// Where Kafka has no bound, and a claim on memory or descriptors should have one.
@@ -153,12 +153,13 @@ pub fn settings(config: BrokerConfig, open_files: u64) -> BrokerSettings {
         }),
         cleaner_of: Arc::new(move |image| cleaner(&cleaner_of.at(image))),
         groups: Arc::new(groups_config(&config, groups_of)),
-        offsets_writing: Writing {
+        offsets_log_use: LogUse {
             compression: u8::try_from(config.group.offsets_topic_compression_codec)
                 .ok()
                 .and_then(CompressionType::from_id)
                 .unwrap_or(CompressionType::None),
-            timeout: Some(milliseconds(config.group.offsets_commit_timeout_ms)),
+            commit_timeout: Some(milliseconds(config.group.offsets_commit_timeout_ms)),
+            load_bytes: config.group.offsets_load_buffer_size.max(1) as usize,
         },
         server: ServerConfig {
             socket_request_max_bytes: config.network.socket_request_max_bytes.max(0) as usize,

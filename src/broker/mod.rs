@@ -1,10 +1,11 @@
 //! The composition root: what starts in which order, and stops in reverse.
 //!
 //! Start: lock the directories; check what they are; bind the listeners (port 0 becomes a port
-//! before it is registered); read the metadata log and lead its next epoch; recover the logs;
-//! register and be unfenced, which raises the leader epoch of every partition led here; only then
-//! accept connections. Stop: tell the controller; answer what was asked; flush and close the logs;
-//! write checkpoints; stop the controller; mark the stop as clean, last.
+//! before it is registered); read the metadata log. Up to here nothing was changed. Lead its next
+//! epoch; recover the logs; register and be unfenced, which raises the leader epoch of every
+//! partition led here; only then accept connections. Stop: tell the controller; answer what was
+//! asked; end compaction; flush and close the logs; write checkpoints; stop the controller; mark the
+//! stop as clean, last.
 
 pub mod configuration;
 mod reports;
@@ -26,11 +27,12 @@ use tokio::sync::Notify;
 use self::reports::Reporter;
 use self::settings::BrokerSettings;
 use crate::controller::command::{BrokerHeartbeat, Refusal, RegisterBroker, RegisterController};
-use crate::controller::driver::{self, ControllerHandle, Driver, Observer, Start};
+use crate::controller::driver::start::{self, Start, StartError};
+use crate::controller::driver::{ControllerHandle, Driver, Observer};
 use crate::coordinator::groups::Groups;
 use crate::coordinator::groups::command::GroupCommand;
 use crate::env::{Env, Listener};
-use crate::format::FormatError;
+use crate::format::{self, FormatError};
 use crate::log::{LogShared, OpenFiles};
 use crate::metadata::cluster::FeatureRange;
 use crate::metadata::image::Changes;
@@ -67,6 +69,23 @@ pub enum BrokerError {
     /// A directory is not this broker's, or not formatted.
     #[error(transparent)]
     Format(#[from] FormatError),
+    /// The directories hold partitions that the metadata knows nothing of.
+    #[error(
+        "{} holds {partitions} partitions, and the metadata log in {} has never heard of broker \
+         {node_id}: this is a broker's directory without its controller's. Nothing was changed. Set \
+         metadata.log.dir to the directory of that controller, or empty the log directories to begin \
+         a new cluster", .dir.display(), .metadata_dir.display()
+    )]
+    OfAnotherController {
+        /// A log directory.
+        dir: PathBuf,
+        /// How many partitions are in it.
+        partitions: usize,
+        /// Where the metadata log is.
+        metadata_dir: PathBuf,
+        /// This broker.
+        node_id: BrokerId,
+    },
     /// A listener cannot be opened.
     #[error("listener {name}://{host}:{port} cannot be opened: {source}")]
     Listen {
@@ -81,7 +100,7 @@ pub enum BrokerError {
     },
     /// The metadata log cannot be read or led.
     #[error(transparent)]
-    Controller(#[from] driver::StartError),
+    Controller(#[from] StartError),
     /// The controller refuses this broker.
     #[error("the controller refuses this broker: {0}")]
     Refused(#[from] Refusal),
@@ -102,6 +121,7 @@ pub struct Broker {
     services: Arc<Services>,
     placement: Arc<Placement>,
     checkpoints: Arc<Checkpoints>,
+    cleaner: Arc<Cleaner>,
     controller: ControllerHandle,
     node_id: BrokerId,
     epoch: i64,
@@ -155,7 +175,8 @@ impl Observer for BrokerObserver {
 impl Broker {
     /// Starts a broker; it serves when this returns.
     ///
-    /// Errors: nothing was changed on disk but what recovery changes.
+    /// Errors: as long as it is not clear that this broker understands and may lead all that is there,
+    /// nothing was changed on disk.
     pub async fn start(env: Env, settings: BrokerSettings) -> Result<Self, BrokerError> {
         let storage = Storage::open(&env, &settings).await?;
         let mut bound = Vec::new();
@@ -256,7 +277,7 @@ impl Broker {
             env: env.clone(),
             config: settings.server.clone(),
             configuration: Arc::clone(&settings.configuration),
-            cluster_id: storage.cluster_id.clone(),
+            cluster_id: storage.found.cluster_id.clone(),
             node_id: settings.node_id,
             kraft_version: controller.quorum().kraft_version,
             image: controller.images(),
@@ -275,7 +296,7 @@ impl Broker {
             stopping,
         });
         env.threads.spawn(Box::pin(Arc::clone(&flusher).run(env.clone())));
-        env.threads.spawn(Box::pin(cleaner.run()));
+        env.threads.spawn(Box::pin(Arc::clone(&cleaner).run()));
         env.threads.spawn(Box::pin(housekeeping::run(
             env.clone(),
             partitions,
@@ -297,6 +318,7 @@ impl Broker {
             services,
             placement,
             checkpoints,
+            cleaner,
             controller,
             node_id: settings.node_id,
             epoch,
@@ -345,6 +367,7 @@ impl Broker {
             clock.sleep_until(clock.now() + DRAIN_LOOK).await;
         }
         self.services.transactions.stop();
+        self.cleaner.stop().await;
         let partitions = Arc::clone(&self.services.partitions);
         let checkpoints = Arc::clone(&self.checkpoints);
         let mover = Arc::clone(&self.services.mover);
@@ -379,7 +402,7 @@ impl Broker {
 
 /// The directories of a broker, locked and understood.
 struct Storage {
-    cluster_id: String,
+    found: Arc<format::Storage>,
     log_dirs: Vec<Arc<LogDir>>,
     metadata_directory_id: crate::types::Uuid,
     metadata_lock: Option<Box<dyn crate::env::Lock>>,
@@ -394,10 +417,9 @@ impl Storage {
 
     fn open_blocking(env: &Env, settings: &BrokerSettings) -> Result<Self, BrokerError> {
         let disk = &*env.disk;
-        let found = crate::format::open(
+        let found = format::open(
             disk,
             &*env.random,
-            env.clock.wall(),
             &settings.log_dirs,
             &settings.metadata_dir,
             settings.node_id,
@@ -418,12 +440,50 @@ impl Storage {
             found.directories.get(&settings.metadata_dir).copied().unwrap_or_default();
         let files = OpenFiles::new(settings.open_files);
         Ok(Self {
-            cluster_id: found.cluster_id,
+            found: Arc::new(found),
             log_dirs,
             metadata_directory_id,
             metadata_lock,
             shared: LogShared { disk: Arc::clone(&env.disk), files },
         })
+    }
+
+    /// Whether the metadata is that of these directories: who holds partitions has registered, or is
+    /// still named as a replica where the registration was taken back. A broker's directories without
+    /// those of its controller are not taken for a new cluster, in which every partition would be
+    /// nobody's.
+    fn check_is_of(
+        &self,
+        image: &MetadataImage,
+        settings: &BrokerSettings,
+    ) -> Result<(), BrokerError> {
+        let holds = |dir: &&Arc<LogDir>| !dir.held().is_empty();
+        let Some(dir) = self.log_dirs.iter().find(holds) else { return Ok(()) };
+        let node_id = settings.node_id;
+        let mut partitions = image.topics.iter().flat_map(|topic| topic.partitions.iter());
+        if image.cluster.brokers.contains_key(&node_id)
+            || partitions.any(|partition| partition.replicas.contains(&node_id))
+        {
+            return Ok(());
+        }
+        Err(BrokerError::OfAnotherController {
+            dir: dir.path.clone(),
+            partitions: dir.held().len(),
+            metadata_dir: settings.metadata_dir.clone(),
+            node_id,
+        })
+    }
+
+    /// The first changes: the ids of directories, the marks of a clean stop, what was being deleted.
+    async fn begin(&self, env: &Env) -> Result<(), BrokerError> {
+        let (inner, found, log_dirs) =
+            (env.clone(), Arc::clone(&self.found), self.log_dirs.clone());
+        let begin = move || {
+            let disk = &*inner.disk;
+            found.begin(disk, inner.clock.wall())?;
+            log_dirs.iter().try_for_each(|dir| dir.begin(disk)).map_err(BrokerError::from)
+        };
+        env.threads.run_blocking(begin).await
     }
 }
 
@@ -469,7 +529,7 @@ async fn open_controller(
         endpoints: settings.controller_endpoints.clone(),
         settings: crate::controller::Settings {
             node_id: settings.node_id,
-            cluster_id: storage.cluster_id.clone(),
+            cluster_id: storage.found.cluster_id.clone(),
             voters: BTreeSet::from([settings.node_id]),
             kraft_version: 0,
             default_partitions: settings.default_partitions,
@@ -482,7 +542,12 @@ async fn open_controller(
         rules: Arc::clone(&settings.rules),
     };
     let inner = env.clone();
-    Ok(env.threads.run_blocking(move || driver::open(&inner, start)).await?)
+    let understood = env.threads.run_blocking(move || start::understand(&inner, start)).await?;
+    storage.check_is_of(understood.image(), settings)?;
+    // All that is there was understood, and is this broker's: from here on files change.
+    storage.begin(env).await?;
+    let inner = env.clone();
+    Ok(env.threads.run_blocking(move || understood.lead(&inner)).await?)
 }
 
 /// How fast partitions may move between log directories: a key that is only set while a broker
@@ -541,7 +606,7 @@ fn group_coordinators(
     Arc::new(Coordinators::new(
         "__consumer_offsets",
         surroundings,
-        settings.offsets_writing,
+        settings.offsets_log_use,
         Box::new(move |_| Groups::new(Arc::clone(&config))),
         Box::new(|_, effect| match effect {}),
     ))
@@ -604,7 +669,7 @@ async fn register(
     let epoch = controller
         .call(RegisterBroker {
             broker_id: settings.node_id,
-            cluster_id: storage.cluster_id.clone(),
+            cluster_id: storage.found.cluster_id.clone(),
             incarnation_id,
             endpoints: of_kind(false),
             features,

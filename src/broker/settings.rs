@@ -13,7 +13,7 @@ use crate::raft::{VoterEndpoint, VoterSet};
 use crate::server::live_config::LiveConfig;
 use crate::server::services::ServerConfig;
 use crate::store::cleaner::CleanerSettings;
-use crate::store::coordinators::Writing;
+use crate::store::coordinators::LogUse;
 use crate::store::housekeeping::Intervals;
 
 use crate::store::placement::LogConfigOf;
@@ -88,7 +88,7 @@ pub struct BrokerSettings {
     /// Group coordinators.
     pub groups: Arc<GroupsConfig>,
     /// `offsets.topic.compression.codec`, `offsets.commit.timeout.ms`.
-    pub offsets_writing: Writing,
+    pub offsets_log_use: LogUse,
     /// The network side.
     pub server: ServerConfig,
     /// How compaction runs.

@@ -1,14 +1,14 @@
 //! The task that owns the controller and the metadata log.
 //!
-//! [`open`] reads what the log holds, leads a new epoch, and appends what a new leader owes. Then
+//! [`start`] reads what the log holds, leads a new epoch, and appends what a new leader owes. Then
 //! [`Driver::run`] takes commands off a bounded queue, a group at a time: each is decided and
 //! applied in order; the records of the whole group are appended and synced once; whoever must act
 //! on the new image acts; the image is published; the replies leave. So no reply is older than what
 //! a client can read, nor promises what a power loss could take back.
 
+pub mod start;
+
 use std::future::Future;
-use std::io;
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,22 +16,19 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot};
 
-use super::bootstrap::{self, BootstrapError};
 use super::command::{Command, FeaturesUpdated, Operation, Refusal, Reply};
-use super::configs::ConfigRules;
-use super::machine::{Context, Controller, HistoryError, Outcome, RECORDS_MAX, Settings};
+use super::machine::{Context, Controller, Outcome, RECORDS_MAX};
 use crate::env::Env;
-use crate::log::{LogShared, LogView};
+use crate::log::LogView;
 use crate::metadata::features::Release;
 use crate::metadata::image::Changes;
 use crate::metadata::{MetadataImage, MetadataRecord};
-use crate::raft::batch::{self, BATCH_BYTES_MAX, Content, ControlRecord, RECORD_OVERHEAD_MAX};
-use crate::raft::log::{MetadataLog, MetadataLogConfig, MetadataLogError};
-use crate::raft::quorum::{Quorum, QuorumError, QuorumRecords};
-use crate::raft::quorum_state::{self, QuorumStateError};
-use crate::raft::snapshot::{self, Snapshot, SnapshotError, SnapshotId};
-use crate::raft::{ReplicaKey, Voter, VoterEndpoint, VoterSet};
-use crate::types::{BrokerId, ErrorCode, LeaderEpoch, Mono, Offset, Timestamp, Uuid};
+use crate::raft::batch::{self, BATCH_BYTES_MAX, ControlRecord, RECORD_OVERHEAD_MAX};
+use crate::raft::log::{MetadataLog, MetadataLogError};
+use crate::raft::quorum::{Quorum, QuorumRecords};
+use crate::raft::snapshot::{self, SnapshotError, SnapshotId};
+use crate::raft::{Voter, VoterSet};
+use crate::types::{BrokerId, ErrorCode, LeaderEpoch, Mono, Offset, Timestamp};
 
 /// How many commands may wait.
 const QUEUE_LEN: usize = 1024;
@@ -39,55 +36,6 @@ const QUEUE_LEN: usize = 1024;
 const GROUP_LEN: usize = 256;
 /// How often old snapshots are looked for (Kafka 4.4 `RaftMetadataLogCleanerManager`).
 const CLEAN_INTERVAL: Duration = Duration::from_mins(1);
-/// The first records of a directory that was formatted for a release before 4.4.
-const BOOTSTRAP_CHECKPOINT: &str = "bootstrap.checkpoint";
-
-/// Everything a controller needs to begin.
-pub struct Start {
-    /// Where the metadata log lies.
-    pub metadata_dir: PathBuf,
-    /// The `directory.id` of that directory.
-    pub directory_id: Uuid,
-    /// What logs share.
-    pub shared: LogShared,
-    /// How the metadata log is kept.
-    pub log: MetadataLogConfig,
-    /// `controller.quorum.voters`; empty where the voters are recorded in the log.
-    pub static_voters: VoterSet,
-    /// Where this controller is reached, its first listener first.
-    pub endpoints: Vec<VoterEndpoint>,
-    /// What the machine is told; voters and version of the quorum are filled in.
-    pub settings: Settings,
-    /// What configurations mean.
-    pub rules: Arc<dyn ConfigRules>,
-}
-
-/// Why a controller does not begin. The directory is left as it was, unless the disk failed.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The metadata log.
-    #[error(transparent)]
-    Log(#[from] MetadataLogError),
-    /// The file of votes.
-    #[error(transparent)]
-    QuorumState(#[from] QuorumStateError),
-    /// This node may not lead.
-    #[error(transparent)]
-    Quorum(#[from] QuorumError),
-    /// The log says what cannot be, or what a newer release said.
-    #[error(transparent)]
-    History(#[from] HistoryError),
-    /// The first records.
-    #[error(transparent)]
-    Bootstrap(#[from] BootstrapError),
-    /// `bootstrap.checkpoint`.
-    #[error(transparent)]
-    Checkpoint(#[from] SnapshotError),
-    /// A record cannot be written at the cluster's release.
-    #[error("{0}")]
-    Encode(String),
-}
-
 /// Whoever acts on new images: the broker, which has a partition's log before its creation is
 /// answered.
 pub trait Observer: Send + Sync {
@@ -200,167 +148,6 @@ struct Batches {
 }
 
 type Waiting = (oneshot::Sender<Result<Reply, Refusal>>, Result<Reply, Refusal>);
-
-/// Reads the log, leads a new epoch, and commits its first records. Blocks: call it where blocking
-/// is allowed.
-pub fn open(env: &Env, start: Start) -> Result<(Driver, ControllerHandle), StartError> {
-    let Start { metadata_dir, directory_id, shared, log, static_voters, endpoints, .. } = &start;
-    let disk = Arc::clone(&shared.disk);
-    let now = env.clock.wall();
-    let (mut log, snapshot) = MetadataLog::open(shared.clone(), metadata_dir, *log, now)?;
-    let mut records = QuorumRecords::new(static_voters.clone());
-    let mut machine = Controller::new(start.settings.clone(), Arc::clone(&start.rules));
-    let loaded = load(&log, snapshot, &mut records, &mut machine)?;
-    let me = ReplicaKey { id: start.settings.node_id, directory: Some(*directory_id) };
-    let remembered = quorum_state::read(&*disk, log.dir())?;
-    let mut quorum = Quorum::new(me, records, remembered, log.last_epoch());
-    let voters: Vec<BrokerId> = quorum.records().voters.ids().collect();
-    let kraft_version = quorum.records().kraft_version;
-    let voted = quorum.stand()?.clone();
-    let bootstrap_records = match loaded.bootstrap {
-        Some(records) => records,
-        None => read_bootstrap(&start)?,
-    };
-    machine.join(voters.iter().copied(), kraft_version);
-    let activation = machine.activate(env.clock.now(), &bootstrap_records)?;
-    // All that is there was understood: from here on files change.
-    log.prepare()?;
-    let remember = |state| {
-        quorum_state::write(&*disk, log.dir(), state, kraft_version, voters.iter().copied())
-    };
-    remember(&voted)?;
-    let epoch_start = log.end();
-    remember(quorum.win(epoch_start))?;
-    let epoch = quorum.epoch();
-    let local = Voter { key: me, endpoints: endpoints.clone(), kraft_versions: (0, 1) };
-    let first = quorum.first_records(&local);
-    log.append(batch::control(epoch_start, epoch, now, &first), epoch, now)?;
-    for (record, offset) in first.iter().zip(epoch_start..) {
-        quorum.apply(record, offset);
-        machine.advance(offset, epoch);
-    }
-    let release = release_of(&activation).unwrap_or(machine.image().release);
-    let mut offset = log.end();
-    let batches = encode(&activation, offset, epoch, now, release, false)
-        .map_err(|refusal| StartError::Encode(refusal.to_string()))?;
-    for record in &activation {
-        machine.apply(record, offset, epoch)?;
-        offset += 1;
-    }
-    append_and_commit(&mut log, batches, epoch, now, &*disk)?;
-    let _ = machine.take_changes(); // Whoever begins with an image begins with all of it.
-    tracing::info!(epoch, offset, "leading the metadata quorum");
-    let status = QuorumStatus {
-        leader: me.id,
-        epoch,
-        voters: quorum.records().voters.clone(),
-        kraft_version,
-        log: log.views(),
-    };
-    let status = Arc::new(ArcSwap::from_pointee(status));
-    let images = Arc::new(ArcSwap::from_pointee(machine.image().clone()));
-    let (sender, requests) = mpsc::channel(QUEUE_LEN);
-    let handle = ControllerHandle {
-        requests: sender,
-        images: Arc::clone(&images),
-        quorum: Arc::clone(&status),
-    };
-    let driver = Driver {
-        env: env.clone(),
-        machine,
-        log: Some(log),
-        quorum,
-        local,
-        status,
-        images,
-        requests,
-        next_offset: offset,
-        last_append: now,
-        bytes_since_snapshot: loaded.bytes_since_snapshot,
-        last_snapshot: env.clock.now(),
-        snapshot: None,
-        next_clean: env.clock.now() + CLEAN_INTERVAL,
-    };
-    Ok((driver, handle))
-}
-
-/// What was found beside the image.
-struct Loaded {
-    /// The first records of the cluster, where the 0-0 snapshot holds them.
-    bootstrap: Option<Vec<MetadataRecord>>,
-    bytes_since_snapshot: u64,
-}
-
-/// Applies snapshot and log to quorum and machine.
-fn load(
-    log: &MetadataLog,
-    snapshot: Option<(SnapshotId, Snapshot)>,
-    quorum: &mut QuorumRecords,
-    machine: &mut Controller,
-) -> Result<Loaded, StartError> {
-    let mut loaded = Loaded { bootstrap: None, bytes_since_snapshot: 0 };
-    let mut from = 0;
-    if let Some((id, snapshot)) = snapshot {
-        let last = id.offset - 1;
-        quorum.kraft_version = snapshot.kraft_version;
-        if let Some(voters) = snapshot.voters {
-            quorum.voters = voters;
-            quorum.voters_at = Some(last);
-        }
-        if id == SnapshotId::BOOTSTRAP {
-            // What `format` wrote is not yet agreed on: the first leader appends it to the log.
-            loaded.bootstrap = Some(snapshot.records).filter(|records| !records.is_empty());
-        } else {
-            for record in &snapshot.records {
-                machine.apply(record, last, id.epoch)?;
-            }
-            machine.advance(last, id.epoch);
-        }
-        from = id.offset;
-    }
-    log.read(from, |header, content| -> Result<(), StartError> {
-        loaded.bytes_since_snapshot += header.size() as u64;
-        match content {
-            Content::Control(records) => {
-                for (record, offset) in records.iter().zip(header.base_offset..) {
-                    quorum.apply(record, offset);
-                }
-                machine.advance(header.last_offset(), header.leader_epoch);
-            }
-            Content::Data(records) => {
-                for (record, offset) in records.iter().zip(header.base_offset..) {
-                    machine.apply(record, offset, header.leader_epoch)?;
-                }
-            }
-        }
-        Ok(())
-    })?;
-    Ok(loaded)
-}
-
-/// The first records of a directory that Kafka before 4.4 formatted, or the default ones.
-fn read_bootstrap(start: &Start) -> Result<Vec<MetadataRecord>, StartError> {
-    let path = start.metadata_dir.join(BOOTSTRAP_CHECKPOINT);
-    match snapshot::read_file(&*start.shared.disk, &path) {
-        Ok(snapshot) => Ok(snapshot.records),
-        Err(SnapshotError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-            Ok(bootstrap::default_records())
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// The release that records finalize.
-fn release_of(records: &[MetadataRecord]) -> Option<Release> {
-    records.iter().find_map(|record| match record {
-        MetadataRecord::FeatureLevel(feature)
-            if feature.name == crate::metadata::features::METADATA_VERSION =>
-        {
-            Release::from_level(feature.feature_level).ok()
-        }
-        _ => None,
-    })
-}
 
 /// Records as batches: one if they are atomic, else as few as hold them.
 fn encode(

@@ -33,6 +33,21 @@ pub struct Storage {
     pub directories: BTreeMap<PathBuf, Uuid>,
     /// Directories that failed, with the reason; never the metadata directory.
     pub offline: BTreeMap<PathBuf, String>,
+    /// Directories that were formatted before directories had ids, and what is to stand in their
+    /// `meta.properties`.
+    unidentified: BTreeMap<PathBuf, MetaProperties>,
+}
+
+impl Storage {
+    /// Writes down the ids of directories that had none.
+    pub fn begin(&self, disk: &dyn Disk, now: Timestamp) -> Result<(), FormatError> {
+        for (directory, meta) in &self.unidentified {
+            let path = directory.join(meta_properties::FILE_NAME);
+            tracing::info!(path = %path.display(), directory.id = ?meta.directory_id, "rewriting");
+            disk.replace_file(&path, &meta.encode(now)).map_err(at(&path))?;
+        }
+        Ok(())
+    }
 }
 
 impl Directories {
@@ -118,14 +133,13 @@ fn is_reserved(id: Uuid) -> bool {
     id < Uuid::from_halves(0, 100)
 }
 
-/// Checks the directories of a node that is about to start, and gives an id to a directory that
-/// was formatted before directories had ids. Everything else is left as it is.
+/// Checks the directories of a node that is about to start, and chooses an id for a directory that
+/// was formatted before directories had ids. Nothing is changed before [`Storage::begin`].
 ///
 /// `log_dirs` need not contain `metadata_dir`.
 pub fn open(
     disk: &dyn Disk,
     random: &dyn Random,
-    now: Timestamp,
     log_dirs: &[PathBuf],
     metadata_dir: &Path,
     node_id: BrokerId,
@@ -153,20 +167,18 @@ pub fn open(
         }
     }
     let cluster_id = cluster_id.ok_or(FormatError::NothingReadable)?;
-    let mut directories = BTreeMap::new();
+    let (mut directories, mut unidentified) = (BTreeMap::new(), BTreeMap::new());
     for directory in found.formatted.keys().cloned().collect::<Vec<_>>() {
         let fresh = found.new_directory_id(random);
         let Some(meta) = found.formatted.get_mut(&directory) else { continue };
         if meta.directory_id.is_none() {
             meta.directory_id = Some(fresh);
-            let path = directory.join(meta_properties::FILE_NAME);
-            tracing::info!(path = %path.display(), directory.id = %fresh, "rewriting");
-            disk.replace_file(&path, &meta.encode(now)).map_err(at(&path))?;
+            unidentified.insert(directory.clone(), meta.clone());
         }
         let id = meta.directory_id.unwrap_or(fresh);
         directories.insert(directory, id);
     }
-    Ok(Storage { cluster_id, directories, offline: found.failed })
+    Ok(Storage { cluster_id, directories, offline: found.failed, unidentified })
 }
 
 fn is_there(disk: &dyn Disk, path: &Path) -> Result<bool, FormatError> {

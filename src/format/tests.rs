@@ -65,7 +65,10 @@ fn refused(request: &FormatRequest, expect: &str) {
 
 fn opened(disk: &SimDisk, node_id: i32) -> Result<Storage, String> {
     let dirs = [PathBuf::from("/a"), PathBuf::from("/b")];
-    open(disk, &random(), NOW, &dirs, Path::new("/a"), node_id).map_err(|error| error.to_string())
+    let found = open(disk, &random(), &dirs, Path::new("/a"), node_id);
+    let found = found.map_err(|error| error.to_string())?;
+    found.begin(disk, NOW).unwrap();
+    Ok(found)
 }
 
 fn files(disk: &SimDisk, dir: &str) -> Vec<String> {
@@ -259,6 +262,7 @@ fn a_formatted_directory_is_left_alone() {
     assert_eq!(said[1..], ["Formatting data directory /c with metadata.version 4.4-IV2."]);
 }
 
+/// R14.
 #[test]
 fn directories_that_do_not_belong_together_stop_the_start_with_both_sides() {
     let disk = SimDisk::new(1);

@@ -134,17 +134,19 @@ pub fn topic_id_of(text: &str) -> Option<TopicId> {
     id.parse().ok()
 }
 
-/// Takes the mark of a clean stop: reads it, removes it, and makes that durable before any log is
-/// opened, so that a crash from now on is seen as one. The broker epoch it names, -1 for none.
-pub fn take_clean_shutdown(disk: &dyn Disk, log_dir: &Path) -> io::Result<Option<i64>> {
-    let path = log_dir.join(CLEAN_SHUTDOWN);
-    let Some(bytes) = disk.read_file(&path)? else { return Ok(None) };
-    disk.remove_file(&path)?;
-    disk.sync_dir(log_dir)?;
+/// Reads the mark of a clean stop: the broker epoch that it names, -1 for none.
+pub fn read_clean_shutdown(disk: &dyn Disk, log_dir: &Path) -> io::Result<Option<i64>> {
+    let Some(bytes) = disk.read_file(&log_dir.join(CLEAN_SHUTDOWN))? else { return Ok(None) };
     let epoch = serde_json::from_slice::<serde_json::Value>(&bytes)
         .ok()
         .and_then(|json| json.get("brokerEpoch")?.as_i64());
     Ok(Some(epoch.unwrap_or(-1)))
+}
+
+/// Takes the mark away, durably, before any log is opened: a crash from now on is seen as one.
+pub fn remove_clean_shutdown(disk: &dyn Disk, log_dir: &Path) -> io::Result<()> {
+    disk.remove_file(&log_dir.join(CLEAN_SHUTDOWN))?;
+    disk.sync_dir(log_dir)
 }
 
 /// Marks a clean stop (Kafka 4.4 `CleanShutdownFileHandler`).

@@ -7,6 +7,7 @@
 //! Read `log.rs` (the writer) and `view.rs` (what readers see), then `segment.rs`, `index.rs`,
 //! `recovery.rs`, `producers.rs`, `epochs.rs`, `flush.rs`, and the small files in `checkpoint.rs`.
 
+mod batch_reader;
 pub mod checkpoint;
 pub mod cleaner;
 pub mod config;
@@ -26,6 +27,7 @@ pub mod recovery;
 pub mod retention;
 pub mod segment;
 pub mod txn_index;
+pub mod unopened;
 pub mod verification;
 pub mod view;
 

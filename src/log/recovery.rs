@@ -18,6 +18,7 @@ use std::sync::atomic::Ordering;
 
 use arc_swap::ArcSwap;
 
+use super::batch_reader::BatchReader;
 use super::config::LogConfig;
 use super::epochs::Epochs;
 use super::error::OpenError;
@@ -35,7 +36,7 @@ use super::txn_index::AbortedTxn;
 use super::verification::Verifications;
 use super::view::LogView;
 use crate::record::control::{ControlType, coordinator_epoch};
-use crate::record::{BatchView, HEADER_LEN, Records};
+use crate::record::{BatchHeader, BatchView, HEADER_LEN, Records};
 use crate::types::{NO_TIMESTAMP, Offset, Timestamp};
 
 /// What is known of a log before it is opened.
@@ -624,18 +625,18 @@ impl Opening {
             && let Some(entry) = segment.index.retain_trusted(|e| e.relative_offset <= relative)?
         {
             // An index that does not lead to its batch is damaged, which the batches need not be.
-            let (size, mut bytes) = (segment.size(), Vec::new());
+            let size = segment.size();
+            let file = segment.log.open(true)?;
             let offset = segment.base_offset + i64::from(entry.relative_offset);
             if entry.position < size
-                && let Ok(batch) =
-                    read_batch(&*segment.log.open(true)?, entry.position, size, &mut bytes)?
-                && batch.last_offset() == offset
+                && let Ok(batch) = BatchReader::new(&*file, size).at(entry.position)?
+                && batch.header().last_offset() == offset
             {
-                let first = (batch.base_offset - segment.base_offset) as u32;
+                let first = (batch.header().base_offset - segment.base_offset) as u32;
                 segment.index.truncate(|e| e.position < entry.position)?;
                 segment.time_index.retain_trusted(|e| e.relative_offset < first)?;
                 drop_torn_time(segment, entry.position)?;
-                return Ok((entry.position, batch.base_offset));
+                return Ok((entry.position, batch.header().base_offset));
             }
         }
         segment.index.retain_trusted(|_| false)?;
@@ -674,11 +675,11 @@ impl Opening {
             .map_err(io)?;
         let mut since_index = 0;
         let mut position = from;
-        let mut bytes = Vec::new();
+        let mut batches = BatchReader::new(&*file, size);
         let mut bad = None;
         while position < size {
-            let header = match read_batch(&*file, position, size, &mut bytes).map_err(io)? {
-                Ok(header) => header,
+            let header = match batches.at(position).map_err(io)? {
+                Ok(batch) => *batch.header(),
                 Err(what) => {
                     bad = Some(what);
                     break;
@@ -690,7 +691,7 @@ impl Opening {
                 || header.last_offset() < header.base_offset
                 || (may_cut && header.last_offset() > segment.last_possible())
                 || (leaves_gap
-                    && is_contradicted(&*file, position, size, &header, end, next).map_err(io)?)
+                    && is_contradicted(&mut batches, position, &header, end, next).map_err(io)?)
             {
                 bad = Some(format!("offset {} after {end}", header.base_offset));
                 break;
@@ -726,7 +727,7 @@ impl Opening {
                 let recovery_point = self.context.recovery_point;
                 return Err(OpenError::Damaged { path, position, what, recovery_point });
             }
-            let whole_batches = whole_batches_behind(&*file, position as u32, size);
+            let whole_batches = whole_batches_behind(&mut batches, position as u32);
             file.set_len(position).map_err(OpenError::io(&path))?;
             segment.set_size(position as u32);
             let bytes = u64::from(size) - position;
@@ -746,7 +747,7 @@ impl Opening {
                 cut.bytes += len;
                 let len = u32::try_from(*len).unwrap_or(u32::MAX);
                 let file = segment.file().map_err(OpenError::io(&path))?;
-                cut.whole_batches += whole_batches_behind(&*file, 0, len);
+                cut.whole_batches += whole_batches_behind(&mut BatchReader::new(&*file, len), 0);
             }
             Arc::new(segment).remove_files().map_err(OpenError::io(&path))?;
         }
@@ -783,80 +784,40 @@ fn drop_torn_time(segment: &Segment, from: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// The batch at `position`, checked; what is wrong with it otherwise. `bytes` is scratch. A disk
-/// that does not answer says nothing about the batch: that is the outer error.
-fn read_batch(
-    file: &dyn crate::env::File,
-    position: u32,
-    size: u32,
-    bytes: &mut Vec<u8>,
-) -> io::Result<Result<crate::record::BatchHeader, String>> {
-    let left = (size - position) as usize;
-    if left < HEADER_LEN {
-        return Ok(Err(format!("{left} bytes are no batch header")));
-    }
-    let mut head = [0; HEADER_LEN];
-    if file.read_at(&mut head, u64::from(position))? < HEADER_LEN {
-        return Ok(Err("the file is shorter than it was".into()));
-    }
-    let header = crate::record::BatchHeader::read(&head);
-    if let Err(error) = header.check_shape() {
-        return Ok(Err(error.to_string()));
-    }
-    if header.size() > left {
-        return Ok(Err(format!("a batch of {} bytes, {left} are left", header.size())));
-    }
-    bytes.resize(header.size(), 0);
-    if file.read_at(bytes, u64::from(position))? < bytes.len() {
-        return Ok(Err("the file is shorter than it was".into()));
-    }
-    let checked = BatchView::first(bytes).and_then(|view| view.check_crc());
-    Ok(checked.map(|()| header).map_err(|error| error.to_string()))
-}
-
 /// Whether what is behind a batch, which leaves a gap behind offset `end`, belongs into that gap or
 /// into the batch: the offset of the batch, which no CRC covers, is the false one of the two.
 fn is_contradicted(
-    file: &dyn crate::env::File,
+    batches: &mut BatchReader<'_>,
     position: u32,
-    size: u32,
-    header: &crate::record::BatchHeader,
+    header: &BatchHeader,
     end: Offset,
     next: Option<Offset>,
 ) -> io::Result<bool> {
     let is_before = |offset: Offset| (end..=header.last_offset()).contains(&offset);
     let behind = position + header.size() as u32;
-    let mut head = [0; HEADER_LEN];
-    if (size - behind) as usize >= HEADER_LEN
-        && file.read_at(&mut head, u64::from(behind))? == HEADER_LEN
-        && is_before(crate::record::BatchHeader::read(&head).base_offset)
+    if let Ok(follows) = batches.header(behind)?
+        && is_before(follows.base_offset)
     {
         // It is not believed before its CRC is right.
-        return Ok(read_batch(file, behind, size, &mut Vec::new())?.is_ok());
+        return Ok(batches.at(behind)?.is_ok());
     }
     Ok(next.is_some_and(is_before))
 }
 
 /// Counts valid batches behind a bad one, as far as lengths lead from one to the next.
-fn whole_batches_behind(file: &dyn crate::env::File, from: u32, size: u32) -> u64 {
+fn whole_batches_behind(batches: &mut BatchReader<'_>, from: u32) -> u64 {
     let (mut position, mut count) = (from, 0);
-    let mut bytes = Vec::new();
-    let mut head = [0; HEADER_LEN];
-    while size.saturating_sub(position) as usize >= HEADER_LEN {
-        let Ok(batch) = read_batch(file, position, size, &mut bytes) else { break };
-        if let Ok(header) = batch {
-            count += 1;
-            position += header.size() as u32;
-            continue;
+    loop {
+        let Ok(Ok(header)) = batches.header(position) else { return count };
+        if header.check_shape().is_err() {
+            return count;
         }
-        if file.read_at(&mut head, u64::from(position)).is_err() {
-            break;
+        match batches.at(position) {
+            Ok(Ok(_)) => count += 1,
+            Ok(Err(_)) => {}
+            Err(_) => return count,
         }
-        let header = crate::record::BatchHeader::read(&head);
-        match u32::try_from(header.size()) {
-            Ok(len) if header.check_shape().is_ok() => position = position.saturating_add(len),
-            _ => break,
-        }
+        let Ok(len) = u32::try_from(header.size()) else { return count };
+        position = position.saturating_add(len);
     }
-    count
 }

@@ -10,21 +10,18 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::batch::{self, Content, ContentError};
-use super::snapshot::{self, Snapshot, SnapshotError, SnapshotId, SnapshotState};
+use super::batch::ContentError;
+use super::snapshot::{SnapshotError, SnapshotId};
+use super::unopened::{Kept, Unopened};
 use crate::log::checkpoint::{PARTITION_METADATA, partition_metadata};
 use crate::log::{
-    AppendError, FlushJob, FlushKind, Log, LogConfig, LogShared, OpenContext, OpenError, ReadError,
-    UpTo,
+    AppendError, FlushJob, FlushKind, Log, LogConfig, LogShared, OpenContext, OpenError,
 };
-use crate::record::batch::{BatchError, BatchHeader, BatchView, batches};
+use crate::record::batch::{BatchError, BatchView};
 use crate::types::{LeaderEpoch, Offset, Timestamp, Uuid};
 
 /// The folder of the log in the metadata directory.
 pub const DIRECTORY: &str = "__cluster_metadata-0";
-
-/// How much is read at once.
-const READ_BYTES: usize = 1 << 20;
 
 /// The configuration of the metadata log. Sizes in bytes, times in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,10 +69,7 @@ pub enum MetadataLogError {
     /// The log does not open.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// A record cannot be read.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// A batch is damaged, though recovery found it whole.
+    /// What is to be appended is no batch.
     #[error("batch at offset {offset}: {source}")]
     Batch {
         /// Where.
@@ -105,13 +99,6 @@ pub enum MetadataLogError {
     Append(#[from] AppendError),
 }
 
-/// What is kept in memory of a snapshot.
-#[derive(Clone, Copy, Debug)]
-struct Kept {
-    bytes: u64,
-    last_contained: Timestamp,
-}
-
 /// The metadata log.
 pub struct MetadataLog {
     log: Log,
@@ -119,26 +106,16 @@ pub struct MetadataLog {
     shared: LogShared,
     config: MetadataLogConfig,
     snapshots: BTreeMap<SnapshotId, Kept>,
-    /// Files that are no snapshots: half written, half deleted, or torn.
-    useless: Vec<String>,
 }
 
 impl MetadataLog {
-    /// Opens the log in a metadata directory, creating it if it is missing, and gives the newest
-    /// snapshot that is whole. Call [`Self::prepare`] once all that it holds was understood: what a
-    /// newer release wrote is left as it is.
-    pub fn open(
-        shared: LogShared,
-        metadata_dir: &Path,
-        config: MetadataLogConfig,
-        now: Timestamp,
-    ) -> Result<(Self, Option<(SnapshotId, Snapshot)>), MetadataLogError> {
-        let dir = metadata_dir.join(DIRECTORY);
+    /// Opens the log, creating it if it is missing, and makes it ready for appends: what is torn is
+    /// cut off, what is no snapshot any more, or not yet, is removed.
+    pub fn open(unopened: Unopened, now: Timestamp) -> Result<Self, MetadataLogError> {
+        let Unopened { shared, metadata_dir, dir, config, snapshots, newest, useless } = unopened;
         let io = |source| MetadataLogError::Io { path: dir.clone(), source };
-        let mut found = find_snapshots(&shared, &dir)?;
-        let newest = found.newest.take();
         shared.disk.create_dir_all(&dir).map_err(io)?;
-        shared.disk.sync_dir(metadata_dir).map_err(io)?;
+        shared.disk.sync_dir(&metadata_dir).map_err(io)?;
         let log_config = Arc::new(LogConfig {
             segment_bytes: config.segment_bytes,
             segment_ms: config.segment_ms,
@@ -163,31 +140,24 @@ impl MetadataLog {
             tracing::warn!(%path, cut.offset, what, bytes, whole_batches, "torn tail was cut");
         }
         if let Some((id, _)) = &newest {
-            let epoch = log.views().load().epochs.latest().unwrap_or(0);
-            let is_behind = id.epoch > epoch || (id.epoch == epoch && id.offset > log.end());
-            if is_behind {
+            let epoch = log.views().load().epochs.latest();
+            if id.is_ahead_of(log.end(), epoch) {
                 tracing::info!(snapshot = %id, end = log.end(), "the log begins anew at a snapshot");
                 drop(log);
                 (log, _) = open(id.offset)?;
             }
         }
-        let start = log.log_start_offset();
-        let latest = newest.as_ref().map(|(id, _)| *id);
-        if start > 0 && latest.is_none_or(|id| id.offset < start) {
-            let latest = latest.map_or_else(|| "none".to_owned(), |id| id.to_string());
-            return Err(MetadataLogError::NoSnapshot { start, latest });
-        }
-        let Found { kept: snapshots, useless, .. } = found;
-        Ok((Self { log, dir, shared, config, snapshots, useless }, newest))
+        let mut opened = Self { log, dir, shared, config, snapshots };
+        opened.remove_useless(useless)?;
+        opened.write_partition_metadata()?;
+        Ok(opened)
     }
 
-    /// Makes it ready for appends: removes what is no snapshot any more, or not yet, and those
-    /// before the log's start.
-    pub fn prepare(&mut self) -> Result<(), MetadataLogError> {
+    /// Removes these files, and the snapshots before the log's start.
+    fn remove_useless(&mut self, mut names: Vec<String>) -> Result<(), MetadataLogError> {
         let start = self.log.log_start_offset();
         let stale: Vec<SnapshotId> =
             self.snapshots.keys().copied().filter(|id| id.offset < start).collect();
-        let mut names = std::mem::take(&mut self.useless);
         for id in stale {
             self.snapshots.remove(&id);
             names.push(id.file_name());
@@ -200,7 +170,7 @@ impl MetadataLog {
                 .remove_file(&path)
                 .map_err(|source| MetadataLogError::Io { path, source })?;
         }
-        self.write_partition_metadata()
+        Ok(())
     }
 
     fn write_partition_metadata(&self) -> Result<(), MetadataLogError> {
@@ -229,13 +199,6 @@ impl MetadataLog {
         self.log.end()
     }
 
-    /// The epoch of the last record, 0 if there was none: of the newest snapshot, if the log is
-    /// empty behind it.
-    pub fn last_epoch(&self) -> LeaderEpoch {
-        let in_log = self.log.views().load().epochs.latest();
-        in_log.or_else(|| self.latest_snapshot().map(|id| id.epoch)).unwrap_or(0)
-    }
-
     /// The newest snapshot.
     pub fn latest_snapshot(&self) -> Option<SnapshotId> {
         self.snapshots.keys().next_back().copied()
@@ -244,36 +207,6 @@ impl MetadataLog {
     /// What readers see: for Fetch and DescribeQuorum.
     pub fn views(&self) -> Arc<arc_swap::ArcSwap<crate::log::LogView>> {
         self.log.views()
-    }
-
-    /// Reads every batch from `from` on.
-    pub fn read<E: From<MetadataLogError>>(
-        &self,
-        from: Offset,
-        mut each: impl FnMut(&BatchHeader, Content) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let view = self.log.views().load_full();
-        let mut offset = from.max(view.log_start_offset);
-        while offset < view.log_end_offset {
-            let bytes = read_bytes(&view, offset)?;
-            let before = offset;
-            for batch in batches(&bytes) {
-                let batch = match batch {
-                    Ok(batch) => batch,
-                    Err(BatchError::Truncated { .. }) => break, // The read ended inside it.
-                    Err(source) => return Err(MetadataLogError::Batch { offset, source }.into()),
-                };
-                batch.check_crc().map_err(|source| MetadataLogError::Batch { offset, source })?;
-                let header = batch.header();
-                if header.base_offset >= from {
-                    let content = batch::decode(&batch).map_err(MetadataLogError::from)?;
-                    each(header, content)?;
-                }
-                offset = header.next_offset();
-            }
-            assert!(offset > before, "a read of the metadata log gave no whole batch at {before}");
-        }
-        Ok(())
     }
 
     /// Appends a batch of this leader; its offsets are those that the batch was built for.
@@ -385,67 +318,4 @@ impl MetadataLog {
         let dir = self.dir.clone();
         self.log.close().map_err(|source| MetadataLogError::Io { path: dir, source })
     }
-}
-
-fn read_bytes(view: &crate::log::LogView, offset: Offset) -> Result<Vec<u8>, MetadataLogError> {
-    let plan = view.read(offset, READ_BYTES, UpTo::LogEnd, true)?;
-    let Some(file) = plan.file else { return Ok(Vec::new()) };
-    let mut bytes = vec![0; plan.len];
-    let got = file.read_at(&mut bytes, plan.position).map_err(ReadError::Io)?;
-    bytes.truncate(got);
-    Ok(bytes)
-}
-
-/// The snapshots of a folder.
-#[derive(Default)]
-struct Found {
-    /// The newest that is whole, read.
-    newest: Option<(SnapshotId, Snapshot)>,
-    /// It, and those before it.
-    kept: BTreeMap<SnapshotId, Kept>,
-    /// Files that are no snapshots: half written, half deleted, or torn.
-    useless: Vec<String>,
-}
-
-fn find_snapshots(shared: &LogShared, dir: &Path) -> Result<Found, MetadataLogError> {
-    let disk = &*shared.disk;
-    let io = |source| MetadataLogError::Io { path: dir.to_owned(), source };
-    let mut found = Found::default();
-    if disk.info(dir).map_err(io)?.is_none() {
-        return Ok(found);
-    }
-    let mut complete = BTreeMap::new();
-    for entry in disk.list(dir).map_err(io)? {
-        match SnapshotId::parse(&entry.name) {
-            Some((id, SnapshotState::Complete)) => _ = complete.insert(id, entry.name),
-            Some((_, SnapshotState::Partial | SnapshotState::Deleted)) => {
-                found.useless.push(entry.name);
-            }
-            None => {}
-        }
-    }
-    for (id, name) in complete.into_iter().rev() {
-        let path = dir.join(&name);
-        let read = if found.newest.is_none() {
-            snapshot::read_file(disk, &path).map(|snapshot| {
-                let last_contained = snapshot.last_contained_timestamp;
-                found.newest = Some((id, snapshot));
-                last_contained
-            })
-        } else {
-            snapshot::read_header(disk, &path)
-        };
-        let last_contained = match read {
-            Ok(last_contained) => last_contained,
-            Err(SnapshotError::Damaged { path, reason }) => {
-                tracing::warn!(path = %path.display(), reason, "torn snapshot, taking an older one");
-                found.useless.push(name);
-                continue;
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let bytes = disk.info(&path).map_err(io)?.map_or(0, |info| info.len);
-        found.kept.insert(id, Kept { bytes, last_contained });
-    }
-    Ok(found)
 }

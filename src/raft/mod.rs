@@ -4,16 +4,18 @@
 //! know what the records mean: the controller, whose driver calls this module, decides that.
 //!
 //! Read `voters.rs` and `quorum.rs` (pure: who votes, who leads), `batch.rs` and `snapshot.rs`
-//! (bytes), then the two that touch files: `quorum_state.rs` and `log.rs`.
+//! (bytes), then those that touch files: `quorum_state.rs`, `unopened.rs` and `log.rs`.
 
 pub mod batch;
 pub mod log;
 pub mod quorum;
 pub mod quorum_state;
 pub mod snapshot;
+pub mod unopened;
 mod voters;
 
 pub use log::{MetadataLog, MetadataLogConfig, MetadataLogError};
 pub use quorum::{Quorum, QuorumError, QuorumRecords, Role};
 pub use snapshot::SnapshotId;
+pub use unopened::Unopened;
 pub use voters::{DynamicVoter, ReplicaKey, Voter, VoterEndpoint, VoterParseError, VoterSet};

@@ -3,8 +3,10 @@
 //! Pure: the driver persists an [`ElectionState`] before it relies on it. Today's quorum has one
 //! voter, who elects himself; votes and fetches of others come in here when there are others.
 
+use std::collections::BTreeSet;
+
 use super::batch::ControlRecord;
-use super::quorum_state::ElectionState;
+use super::quorum_state::{ElectionState, Remembered};
 use super::voters::{ReplicaKey, Voter, VoterSet};
 use crate::types::{BrokerId, LeaderEpoch, Offset};
 
@@ -25,7 +27,8 @@ pub struct QuorumRecords {
 pub enum QuorumError {
     /// It does not vote.
     #[error(
-        "node {id} with metadata directory {} is not a voter: the voters are {voters}",
+        "node {id} with metadata directory {} is not a voter: the voters are {voters}. It is the \
+         directory of a broker, or was formatted anew: use the voter's, as metadata.log.dir",
         .directory.as_ref().map_or_else(|| "(no id)".to_owned(), ToString::to_string)
     )]
     NotAVoter {
@@ -35,6 +38,19 @@ pub enum QuorumError {
         directory: Option<crate::types::Uuid>,
         /// Who votes.
         voters: String,
+    },
+    /// The quorum was another one when this directory was last used: what the metadata log has is
+    /// only what its leader had sent so far.
+    #[error(
+        "the metadata log was last used with the static voters {remembered:?}, and \
+         controller.quorum.voters names {configured}: this is not the directory of the controller \
+         that led it. Use that one, as its metadata.log.dir"
+    )]
+    OtherVoters {
+        /// Who voted then.
+        remembered: BTreeSet<BrokerId>,
+        /// Who votes now.
+        configured: String,
     },
     /// Others vote too.
     #[error("the quorum has the voters {0}: more than one voter is not supported yet")]
@@ -62,6 +78,8 @@ pub struct Quorum {
     me: ReplicaKey,
     records: QuorumRecords,
     election: ElectionState,
+    /// The static voters that were there before, if they are not those of now.
+    other_voters: Option<BTreeSet<BrokerId>>,
     role: Role,
 }
 
@@ -103,10 +121,13 @@ impl Quorum {
     pub fn new(
         me: ReplicaKey,
         records: QuorumRecords,
-        remembered: Option<ElectionState>,
+        remembered: Option<Remembered>,
         log_epoch: LeaderEpoch,
     ) -> Self {
-        let mut election = remembered.unwrap_or_default();
+        let Remembered { mut election, static_voters } = remembered.unwrap_or_default();
+        let voters: BTreeSet<BrokerId> = records.voters.ids().collect();
+        let other_voters = static_voters
+            .filter(|before| records.kraft_version == 0 && !before.is_empty() && *before != voters);
         if election.epoch < log_epoch {
             tracing::warn!(
                 remembered = election.epoch,
@@ -115,7 +136,7 @@ impl Quorum {
             );
             election = ElectionState { epoch: log_epoch, ..ElectionState::default() };
         }
-        Self { me, records, election, role: Role::Unattached }
+        Self { me, records, election, other_voters, role: Role::Unattached }
     }
 
     /// Who this node is.
@@ -143,6 +164,11 @@ impl Quorum {
         &self.records
     }
 
+    /// What is to be persisted.
+    pub fn election(&self) -> &ElectionState {
+        &self.election
+    }
+
     /// The only voter stands for election in the next epoch. Returns what to persist before
     /// anything else happens: this node voted.
     pub fn stand(&mut self) -> Result<&ElectionState, QuorumError> {
@@ -150,6 +176,10 @@ impl Quorum {
         if !voters.is_voter(self.me) {
             let ReplicaKey { id, directory } = self.me;
             return Err(QuorumError::NotAVoter { id, directory, voters: self.records.describe() });
+        }
+        if let Some(remembered) = self.other_voters.clone() {
+            let configured = self.records.describe();
+            return Err(QuorumError::OtherVoters { remembered, configured });
         }
         if !voters.is_only_voter(self.me) {
             return Err(QuorumError::NotAlone(self.records.describe()));
@@ -216,7 +246,8 @@ mod tests {
         records
     }
 
-    fn quorum(voters: &[&str], remembered: Option<ElectionState>, log_epoch: i32) -> Quorum {
+    fn quorum(voters: &[&str], election: Option<ElectionState>, log_epoch: i32) -> Quorum {
+        let remembered = election.map(|election| Remembered { election, static_voters: None });
         Quorum::new(voter(ME).key, formatted(voters), remembered, log_epoch)
     }
 
@@ -244,7 +275,8 @@ mod tests {
         assert_eq!(
             error,
             "node 1 with metadata directory JEXY6aqzQY-32P5TStzaFg is not a voter: the voters are \
-             [2:MvDxzVmcRsaTz33bUuRU6A]"
+             [2:MvDxzVmcRsaTz33bUuRU6A]. It is the directory of a broker, or was formatted anew: \
+             use the voter's, as metadata.log.dir"
         );
         let error = quorum(&[ME, OTHER], None, 0).stand().unwrap_err().to_string();
         assert_eq!(
@@ -252,6 +284,30 @@ mod tests {
             "the quorum has the voters [1:JEXY6aqzQY-32P5TStzaFg, 2:MvDxzVmcRsaTz33bUuRU6A]: more \
              than one voter is not supported yet"
         );
+    }
+
+    #[test]
+    fn a_copy_that_a_broker_kept_of_another_controllers_log_is_not_led() {
+        let fixed =
+            VoterSet::new([Voter { key: ReplicaKey { id: 1, directory: None }, ..voter(ME) }]);
+        let stand = |before: &[BrokerId], kraft_version| {
+            let election = ElectionState { epoch: 4, leader: Some(9), voted: None };
+            let static_voters = Some(before.iter().copied().collect());
+            let records = QuorumRecords { kraft_version, ..QuorumRecords::new(fixed.clone()) };
+            let remembered = Some(Remembered { election, static_voters });
+            let mut quorum = Quorum::new(voter(ME).key, records, remembered, 4);
+            quorum.stand().map(|state| state.epoch).map_err(|error| error.to_string())
+        };
+        assert_eq!(
+            stand(&[9], 0).unwrap_err(),
+            "the metadata log was last used with the static voters {9}, and \
+             controller.quorum.voters names [1]: this is not the directory of the controller that \
+             led it. Use that one, as its metadata.log.dir"
+        );
+        assert!(stand(&[1, 9], 0).is_err());
+        assert_eq!(stand(&[1], 0), Ok(5));
+        assert_eq!(stand(&[], 0), Ok(5), "nothing is known of them");
+        assert_eq!(stand(&[9], 1), Ok(5), "records name the voters since");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //!
 //! One line of JSON. Version 0 belongs to kraft.version 0, version 1 to kraft.version 1.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -24,6 +25,15 @@ pub struct ElectionState {
     pub leader: Option<BrokerId>,
     /// Whom this node voted for in it.
     pub voted: Option<ReplicaKey>,
+}
+
+/// All that the file tells.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Remembered {
+    /// The newest election.
+    pub election: ElectionState,
+    /// The configured voters of then: version 0 lists them.
+    pub static_voters: Option<BTreeSet<BrokerId>>,
 }
 
 /// Why a `quorum-state` file is not understood: the directory is left untouched.
@@ -57,7 +67,7 @@ pub enum QuorumStateError {
 }
 
 /// Reads the file in `dir`; `None` if there is none, as before a node's first start.
-pub fn read(disk: &dyn Disk, dir: &Path) -> Result<Option<ElectionState>, QuorumStateError> {
+pub fn read(disk: &dyn Disk, dir: &Path) -> Result<Option<Remembered>, QuorumStateError> {
     let path = dir.join(FILE_NAME);
     let bytes = match disk.read_file(&path) {
         Ok(Some(bytes)) => bytes,
@@ -82,7 +92,7 @@ pub fn write(
         .map_err(|source| QuorumStateError::Io { path, source })
 }
 
-fn decode(bytes: &[u8], path: PathBuf) -> Result<ElectionState, QuorumStateError> {
+fn decode(bytes: &[u8], path: PathBuf) -> Result<Remembered, QuorumStateError> {
     let line = bytes.split(|byte| matches!(byte, b'\n' | b'\r')).next().unwrap_or_default();
     let object: Map<String, Value> = match serde_json::from_slice(line) {
         Ok(object) => object,
@@ -115,10 +125,15 @@ fn decode(bytes: &[u8], path: PathBuf) -> Result<ElectionState, QuorumStateError
             Some(id).filter(|id| !id.is_zero())
         }
     };
-    Ok(ElectionState {
-        epoch,
-        leader: (leader >= 0).then_some(leader),
-        voted: (voted >= 0).then_some(ReplicaKey { id: voted, directory }),
+    let voter = |value: &Value| i32::try_from(value.get("voterId")?.as_i64()?).ok();
+    let voters = object.get("currentVoters").and_then(Value::as_array);
+    Ok(Remembered {
+        election: ElectionState {
+            epoch,
+            leader: (leader >= 0).then_some(leader),
+            voted: (voted >= 0).then_some(ReplicaKey { id: voted, directory }),
+        },
+        static_voters: voters.map(|voters| voters.iter().filter_map(voter).collect()),
     })
 }
 
@@ -166,10 +181,13 @@ mod tests {
 
     #[test]
     fn both_versions_are_read_and_written_byte_for_byte() {
-        let state = decode(STATIC.as_bytes(), PathBuf::new()).unwrap();
-        assert_eq!(state, ElectionState { epoch: 2, leader: Some(1), voted: None });
+        let read = decode(STATIC.as_bytes(), PathBuf::new()).unwrap();
+        let state = ElectionState { epoch: 2, leader: Some(1), voted: None };
+        assert_eq!((&read.election, read.static_voters), (&state, Some(BTreeSet::from([1]))));
         assert_eq!(encode(&state, 0, [1].into_iter()), STATIC);
-        let state = decode(DYNAMIC.as_bytes(), PathBuf::new()).unwrap();
+        let read = decode(DYNAMIC.as_bytes(), PathBuf::new()).unwrap();
+        assert_eq!(read.static_voters, None);
+        let state = read.election;
         let directory = Some("J8aAPcfLQt2bqs1JT_rMgQ".parse().unwrap());
         let voted = Some(ReplicaKey { id: 1, directory });
         assert_eq!(state, ElectionState { epoch: 3, leader: None, voted });

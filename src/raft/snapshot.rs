@@ -51,6 +51,11 @@ impl SnapshotId {
     /// What `format` writes: the voters and first records of a cluster.
     pub const BOOTSTRAP: Self = Self { offset: 0, epoch: 0 };
 
+    /// Whether it tells more than a log up to `end`, whose last batch is of `epoch`.
+    pub fn is_ahead_of(self, end: Offset, epoch: Option<LeaderEpoch>) -> bool {
+        (self.epoch, self.offset) > (epoch.unwrap_or(0), end)
+    }
+
     /// The name of its file.
     pub fn file_name(self) -> String {
         self.name_with(SUFFIX)

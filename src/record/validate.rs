@@ -467,6 +467,7 @@ mod tests {
         }
     }
 
+    /// R8.
     #[test]
     fn wrongly_numbered_records_are_renumbered_when_compressed_and_refused_otherwise() {
         let plain = {

@@ -24,7 +24,7 @@ use crate::log::Marker;
 use crate::metadata::MetadataImage;
 use crate::metadata::image::Changes;
 use crate::record::CompressionType;
-use crate::store::coordinators::{Coordinators, Surroundings, Writing};
+use crate::store::coordinators::{Coordinators, LogUse, Surroundings};
 use crate::store::partition::{Accepted, Partition};
 use crate::types::{ErrorCode, NO_LEADER_EPOCH, PartitionIndex, ProducerId, TopicPartition};
 
@@ -88,7 +88,11 @@ impl Transactions {
             let coordinators = Coordinators::new(
                 TOPIC,
                 around.clone(),
-                Writing { compression: CompressionType::None, timeout: None },
+                LogUse {
+                    compression: CompressionType::None,
+                    commit_timeout: None,
+                    load_bytes: config.transaction_state_log_load_buffer_size.max(1) as usize,
+                },
                 Box::new(move |_| {
                     TransactionShard::new(settings.clone(), loads.fetch_add(1, Ordering::Relaxed))
                 }),

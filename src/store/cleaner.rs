@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::partition::Partition;
 use super::partitions::Partitions;
@@ -61,6 +61,9 @@ pub struct Cleaner {
     /// One file is written at a time.
     writing: Mutex<()>,
     finished: Notify,
+    /// How many logs are being cleaned, and no more of them once it is stopping.
+    busy: watch::Sender<usize>,
+    stopping: watch::Sender<bool>,
 }
 
 #[derive(Default)]
@@ -101,7 +104,8 @@ impl Cleaner {
         }
         let (state, finished) = (Mutex::new(state), Notify::new());
         let writing = Mutex::default();
-        Self { env, partitions, log_dirs, settings, state, writing, finished }
+        let (busy, stopping) = (watch::Sender::new(0), watch::Sender::new(false));
+        Self { env, partitions, log_dirs, settings, state, writing, finished, busy, stopping }
     }
 
     /// Logs that are not cleaned since damage was met in them.
@@ -109,23 +113,36 @@ impl Cleaner {
         self.state.lock().uncleanable.iter().copied().collect()
     }
 
-    /// Runs for as long as the broker lives.
+    /// Ends what is being cleaned, which leaves nothing behind, and cleans no more.
+    pub async fn stop(&self) {
+        self.stopping.send_replace(true);
+        let _ = self.busy.subscribe().wait_for(|busy| *busy == 0).await; // The sender is here.
+    }
+
+    /// Runs until it is stopped.
     pub async fn run(self: Arc<Self>) {
-        loop {
+        let mut stopping = self.stopping.subscribe();
+        while !*stopping.borrow() {
             let settings = (self.settings)();
             while self.state.lock().in_progress.len() < settings.threads {
                 let choosing = Arc::clone(&self);
                 let chosen = self.env.threads.run_blocking(move || choosing.choose()).await;
                 let Some((partition, filth)) = chosen else { break };
                 let cleaner = Arc::clone(&self);
+                self.busy.send_modify(|busy| *busy += 1);
                 self.env.threads.spawn(Box::pin(async move {
-                    cleaner.clean(partition, filth).await;
+                    // It may have been stopped while it chose: who stops looks at `busy` after that.
+                    if !*cleaner.stopping.borrow() {
+                        cleaner.clean(partition, filth).await;
+                    }
+                    cleaner.busy.send_modify(|busy| *busy -= 1);
                 }));
             }
             let until = self.env.clock.now() + settings.backoff.max(Duration::from_millis(1));
             tokio::select! {
                 () = self.env.clock.sleep_until(until) => {}
                 () = self.finished.notified() => {}
+                _ = stopping.changed() => {}
             }
         }
     }
@@ -211,6 +228,7 @@ impl Cleaner {
         partition: &Arc<Partition>,
         mut pass: Pass,
     ) -> Result<Offset, CleanError> {
+        let mut stopping = self.stopping.subscribe();
         loop {
             let (back, step) = self
                 .env
@@ -225,8 +243,9 @@ impl Cleaner {
                 .await;
             pass = back;
             // Whoever takes compaction away from a topic wants its records from now on.
-            let is_wanted =
-                partition.config().rules.compacted && self.partitions.get(partition.id).is_some();
+            let is_wanted = partition.config().rules.compacted
+                && self.partitions.get(partition.id).is_some()
+                && !*stopping.borrow();
             if step.is_ok() && (partition.is_moving() || !is_wanted) {
                 pass.abandon();
                 return Err(CleanError::Changed);
@@ -235,7 +254,10 @@ impl Cleaner {
                 Step::Moved(bytes) => {
                     let until = self.throttle(bytes);
                     if until > self.env.clock.now() {
-                        self.env.clock.sleep_until(until).await;
+                        tokio::select! {
+                            () = self.env.clock.sleep_until(until) => {}
+                            _ = stopping.changed() => {}
+                        }
                     }
                 }
                 Step::Swap(replacement) => self.swap(partition, replacement).await?,

@@ -30,6 +30,8 @@ pub struct LogDir {
     pub id: Uuid,
     /// Whether the broker stopped cleanly, and the broker epoch it noted then.
     pub clean_shutdown: Option<i64>,
+    /// Directories of partitions that were being deleted.
+    deleting: Vec<String>,
     /// Copies that were to take a partition's place when the broker before this one ended: topic,
     /// partition, name of the directory.
     pub futures: Vec<(String, PartitionIndex, String)>,
@@ -73,8 +75,8 @@ fn note(held: &mut Held, topic: &str, partition: PartitionIndex) {
 }
 
 impl LogDir {
-    /// Opens a locked log directory: takes the mark of a clean stop, reads the checkpoints, removes
-    /// what was being deleted, and lists the partitions.
+    /// Opens a locked log directory: reads the mark of a clean stop and the checkpoints, and lists the
+    /// partitions. Nothing is changed before [`Self::begin`].
     pub fn open(
         disk: &dyn Disk,
         path: &Path,
@@ -82,9 +84,9 @@ impl LogDir {
         lock: Box<dyn Lock>,
     ) -> Result<Self, LogDirError> {
         let io = |source| LogDirError::Io { path: path.to_owned(), source };
-        let clean_shutdown = checkpoint::take_clean_shutdown(disk, path).map_err(io)?;
+        let clean_shutdown = checkpoint::read_clean_shutdown(disk, path).map_err(io)?;
         let read = |name| read_offsets(disk, &path.join(name)).map_err(io);
-        let (mut held, mut futures) = (Held::new(), Vec::new());
+        let (mut held, mut futures, mut deleting) = (Held::new(), Vec::new(), Vec::new());
         for entry in disk.list(path).map_err(io)? {
             if !entry.is_dir || entry.name == "__cluster_metadata-0" {
                 continue;
@@ -93,9 +95,7 @@ impl LogDir {
                 Some(PartitionDir::Live { topic, partition }) => {
                     note(&mut held, &topic, partition);
                 }
-                Some(PartitionDir::Deleting) => {
-                    disk.remove_dir_all(&path.join(&entry.name)).map_err(io)?;
-                }
+                Some(PartitionDir::Deleting) => deleting.push(entry.name),
                 Some(PartitionDir::Future { topic, partition }) => {
                     futures.push((topic, partition, entry.name));
                 }
@@ -106,6 +106,7 @@ impl LogDir {
             path: path.to_owned(),
             id,
             clean_shutdown,
+            deleting,
             futures,
             held: Mutex::new(held),
             failure: Mutex::default(),
@@ -114,6 +115,19 @@ impl LogDir {
             log_start_offsets: read(LOG_START_OFFSETS)?,
             _lock: lock,
         })
+    }
+
+    /// The broker may go on with what was found: takes the mark of a clean stop away, and removes
+    /// what was being deleted.
+    pub fn begin(&self, disk: &dyn Disk) -> Result<(), LogDirError> {
+        let io = |source| LogDirError::Io { path: self.path.clone(), source };
+        if self.clean_shutdown.is_some() {
+            checkpoint::remove_clean_shutdown(disk, &self.path).map_err(io)?;
+        }
+        for name in &self.deleting {
+            disk.remove_dir_all(&self.path.join(name)).map_err(io)?;
+        }
+        Ok(())
     }
 
     /// What the checkpoints say of a partition: recovery point, high watermark, log start.

@@ -115,6 +115,28 @@ fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
 
+/// C1: the horizon is counted from the first cleaning that could have removed it, is written into the
+/// batch, and neither a later cleaning nor a start moves it.
+#[test]
+fn a_tombstone_stays_for_its_time_from_the_first_cleaning_on_and_is_not_kept_longer_by_the_next() {
+    let mut story = Story::new();
+    story.write(None, false, &[("a", "1"), ("gone", "1")]);
+    story.write(None, false, &[("gone", "")]);
+    story.write(None, false, &[("b", "1")]);
+    story.roll();
+    let kept = pairs(&[("a", "1"), ("gone", ""), ("b", "1")]);
+    // However old its record is, it waits for a cleaning first.
+    story.clean(500_000);
+    assert_eq!(story.read(), kept);
+    story.restart_from_records_alone();
+    story.clean(500_600);
+    assert_eq!(story.read(), kept, "looked at again, not counted again");
+    story.clean(500_999);
+    assert_eq!(story.read(), kept);
+    story.clean(501_000);
+    assert_eq!(story.read(), pairs(&[("a", "1"), ("b", "1")]));
+}
+
 /// C2: all markers of a kind have one key.
 #[test]
 fn markers_share_a_key_and_none_of_them_takes_anothers_place() {

@@ -14,7 +14,10 @@ use bytes::Bytes;
 use kafka_protocol::messages::delete_records_request::{
     DeleteRecordsPartition, DeleteRecordsTopic,
 };
-use kafka_protocol::messages::{DeleteRecordsRequest, TopicName};
+use kafka_protocol::messages::incremental_alter_configs_request::{
+    AlterConfigsResource, AlterableConfig,
+};
+use kafka_protocol::messages::{DeleteRecordsRequest, IncrementalAlterConfigsRequest, TopicName};
 use kafka_protocol::protocol::StrBytes;
 use parking_lot::Mutex;
 
@@ -67,9 +70,9 @@ fn is_retriable(error: ErrorCode) -> bool {
     )
 }
 
-/// Writes batches with keys and tombstones, each until the broker has it, and deletes the front of
-/// a partition now and then.
-async fn write(mut session: Session, mut rng: Rng, known: Written) {
+/// Writes batches with keys and tombstones, each until the broker has it, and, if it `deletes`, takes
+/// away the front of a partition now and then.
+async fn write(mut session: Session, mut rng: Rng, known: Written, deletes: bool) {
     session.create_topic().await;
     let (id, epoch) = session.producer_id().await;
     let mut sequences = BTreeMap::<i32, i32>::new();
@@ -105,7 +108,7 @@ async fn write(mut session: Session, mut rng: Rng, known: Written) {
                 known.end = offset + 1;
             }
         }
-        if rng.one_in(8) {
+        if deletes && rng.one_in(8) {
             delete_front(&mut session, partition, &known).await;
         }
         tokio::time::sleep(Duration::from_millis(rng.below(40))).await;
@@ -215,7 +218,7 @@ async fn busy_lives(
     let session = Session::new(env.clone(), HOST);
     let (rng, written) = (world.rng("writer"), Arc::clone(&known));
     env.threads.clone().spawn(Box::pin(async move {
-        write(session, rng, written).await;
+        write(session, rng, written, true).await;
         drop(done);
     }));
     let mut waited = Duration::ZERO;
@@ -276,4 +279,85 @@ fn any_call_of_a_busy_disk_may_fail_once_and_costs_no_last_value() {
             }
         }
     }
+}
+
+/// Of a cleaner that may move a few bytes a second.
+const SLOW: &[(&str, &str)] = &[
+    ("log.flush.interval.messages", "1"),
+    ("log.cleanup.policy", "compact"),
+    ("log.cleaner.min.cleanable.ratio", "0.01"),
+    ("log.cleaner.backoff.ms", "30"),
+    ("log.segment.delete.delay.ms", "100"),
+    ("log.cleaner.io.max.bytes.per.second", "100"),
+];
+
+/// A broker that has begun to clean what was written to it; the writer's session, and what it knows.
+async fn while_it_cleans(world: &World) -> (SimBroker, Session, Written) {
+    let mut broker = SimBroker::new(world, HOST, SLOW);
+    broker.start_and_serve().await;
+    let known = Written::default();
+    let env = world.machine("writer").start();
+    write(Session::new(env.clone(), HOST), world.rng("writer"), Arc::clone(&known), false).await;
+    let disk = broker.machine().disk();
+    while !leftovers(&disk).iter().any(|name| name.ends_with(".cleaned")) {
+        tokio::time::sleep(LOOK).await;
+    }
+    (broker, Session::new(env, HOST), known)
+}
+
+#[test]
+fn a_topic_that_is_compacted_no_more_keeps_what_a_cleaning_under_way_would_have_taken() {
+    simulate("a_topic_that_is_compacted_no_more", 1, |world| async move {
+        let (mut broker, mut session, known) = while_it_cleans(&world).await;
+        let config = |name, value| {
+            AlterableConfig::default()
+                .with_name(StrBytes::from_static_str(name))
+                .with_value(Some(StrBytes::from_static_str(value)))
+        };
+        let configs = vec![config("cleanup.policy", "delete"), config("retention.ms", "-1")];
+        let resource = AlterConfigsResource::default()
+            .with_resource_type(2)
+            .with_resource_name(StrBytes::from_static_str(TOPIC))
+            .with_configs(configs);
+        let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
+        let answer = session.call(1, &request).await.unwrap();
+        assert_eq!(answer.responses[0].error_code, 0);
+        let disk = broker.machine().disk();
+        // At this speed a batch is written within some seconds.
+        tokio::time::sleep(Duration::from_mins(1)).await;
+        assert_eq!(leftovers(&disk), [""; 0], "it ended, and left nothing");
+        tokio::time::sleep(Duration::from_mins(30)).await;
+        let mut session = Session::new(world.machine("reader").start(), HOST);
+        session.create_topic().await;
+        for (partition, known) in known.lock().clone() {
+            let (mut next, mut offsets) = (known.start_max, Vec::new());
+            while next < known.end {
+                let (bytes, _) =
+                    session.fetch_bytes(partition, next, 1 << 20).await.unwrap().unwrap();
+                for batch in batch::batches(&bytes).map_while(Result::ok) {
+                    let records = Records::of(&batch).unwrap();
+                    offsets.extend(records.iter().map(|record| record.unwrap().offset));
+                    next = batch.header().next_offset();
+                }
+            }
+            let kept: Vec<i64> = offsets.into_iter().filter(|at| *at >= known.start_max).collect();
+            let all: Vec<i64> = (known.start_max..known.end).collect();
+            assert_eq!(kept, all, "older records of a key are there as well");
+        }
+        judge(world.machine("judge").start(), &known, "with deletion alone", false).await;
+        broker.stop().await;
+    });
+}
+
+#[test]
+fn a_stop_ends_a_cleaning_that_is_under_way_and_leaves_nothing_of_it() {
+    simulate("a_stop_ends_a_cleaning", 1, |world| async move {
+        let (mut broker, _, known) = while_it_cleans(&world).await;
+        let asked = tokio::time::Instant::now();
+        broker.stop().await;
+        assert!(asked.elapsed() < Duration::from_secs(5), "it does not wait for the cleaner");
+        assert_eq!(leftovers(&broker.machine().disk()), [""; 0]);
+        broker.start_and_serve().await;
+        judge(world.machine("judge").start(), &known, "after the stop", false).await;
+    });
 }

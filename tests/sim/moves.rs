@@ -254,6 +254,7 @@ fn a_topic_that_is_deleted_while_it_moves_leaves_nothing() {
     }
 }
 
+/// R14, R10.
 #[test]
 fn a_log_directory_that_fails_goes_offline_alone_and_the_last_one_ends_the_broker() {
     simulate("a_log_directory_that_fails", 1, |world| async move {

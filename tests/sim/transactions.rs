@@ -32,6 +32,9 @@ pub(super) const PROPERTIES: &[(&str, &str)] = &[
     ("transaction.state.log.replication.factor", "1"),
     ("transaction.state.log.min.isr", "1"),
     ("transaction.state.log.num.partitions", "2"),
+    // A batch at a time, when coordinators are loaded.
+    ("offsets.load.buffer.size", "1"),
+    ("transaction.state.log.load.buffer.size", "1"),
 ];
 
 /// What a producer was told of a transaction.

@@ -101,6 +101,11 @@ impl SimBroker {
         let (life, stop) = self.life.take().expect("it runs");
         drop(stop);
         self.life = Some((life, oneshot::channel().0));
+        self.ended().await
+    }
+
+    /// How it ended, once it has.
+    pub async fn ended(&mut self) -> Life {
         self.wait_for(|life| !matches!(life, Life::Starting | Life::Serving)).await
     }
 

@@ -1,17 +1,21 @@
 //! The controller on a disk that can lose what was not synced: starts, reboots, power cuts.
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use super::super::command::{CreateTopics, DeleteTopics, NewTopic, TopicRef};
 use super::super::tests::{FewRules, registration, settings};
+use super::start::{Start, StartError, understand};
 use super::*;
 use crate::env::net::IoFuture;
 use crate::env::sim::{Call, Crash, Fault, Rng, SimDisk};
 use crate::env::threads::{BlockingTask, Task};
 use crate::env::{Clock, Connection, Disk, Listener, Net, Random, Threads};
 use crate::format::{FormatRequest, InitialControllers, format};
-use crate::log::OpenFiles;
-use crate::raft::batch::ControlRecord;
+use crate::log::{LogShared, OpenFiles};
+use crate::raft::batch::{Content, ControlRecord};
+use crate::raft::{MetadataLogConfig, ReplicaKey, VoterEndpoint};
+use crate::types::Uuid;
 
 struct StoppedClock;
 
@@ -134,8 +138,7 @@ fn formatted_as(seed: u64, release: Option<&str>, has_static_voters: bool) -> (S
     let now = env.clock.wall();
     format(&disk, &*env.random, now, &request, &mut |_| {}).unwrap();
     let dirs = [PathBuf::from(DIRECTORY)];
-    let opened =
-        crate::format::open(&disk, &*env.random, now, &dirs, Path::new(DIRECTORY), 1).unwrap();
+    let opened = crate::format::open(&disk, &*env.random, &dirs, Path::new(DIRECTORY), 1).unwrap();
     let id = opened.directories[Path::new(DIRECTORY)];
     (disk, id)
 }
@@ -155,6 +158,10 @@ fn start(env: &Env, directory_id: Uuid, log: MetadataLogConfig) -> Start {
         settings: settings(),
         rules: Arc::new(FewRules),
     }
+}
+
+fn open(env: &Env, start: Start) -> Result<(Driver, ControllerHandle), StartError> {
+    understand(env, start)?.lead(env)
 }
 
 fn open_default(disk: &SimDisk, id: Uuid) -> Result<(Driver, ControllerHandle), StartError> {
@@ -205,11 +212,9 @@ fn read(disk: &SimDisk, path: &Path) -> io::Result<Option<Vec<u8>>> {
 
 /// Every batch of the log, one line each.
 fn log_lines(disk: &SimDisk) -> Vec<String> {
-    let shared = LogShared { disk: Arc::new(disk.clone()), files: OpenFiles::new(10) };
-    let config = MetadataLogConfig::default();
-    let (log, _) = MetadataLog::open(shared, Path::new(DIRECTORY), config, Timestamp(0)).unwrap();
     let mut lines = Vec::new();
-    log.read(0, |header, content| -> Result<(), MetadataLogError> {
+    crate::log::unopened::read::<()>(disk, &log_file(""), |bytes| {
+        let (header, content) = (bytes.header(), batch::decode(&bytes).unwrap());
         let names: Vec<&str> = match &content {
             Content::Data(records) => records.iter().map(MetadataRecord::name).collect(),
             Content::Control(records) => records
@@ -368,6 +373,7 @@ async fn nothing_that_was_answered_is_lost_whenever_the_power_goes() {
     assert!(cuts > 20, "the story makes {cuts} changes");
 }
 
+/// R15.
 #[tokio::test]
 async fn an_epoch_is_never_led_twice_whenever_the_power_goes() {
     for cuts in 0..60 {
@@ -380,6 +386,7 @@ async fn an_epoch_is_never_led_twice_whenever_the_power_goes() {
     }
 }
 
+/// R11.
 #[tokio::test]
 async fn after_a_failed_sync_nothing_is_answered_any_more() {
     let (disk, id) = formatted(4, None);
@@ -444,6 +451,7 @@ async fn snapshots_replace_the_beginning_of_the_log_and_bring_all_of_it_back() {
     assert_eq!(handle.quorum().voters.len(), 1, "the voters come from the snapshot");
 }
 
+/// R15.
 #[tokio::test]
 async fn a_torn_snapshot_is_passed_over_for_an_older_one() {
     let (disk, id) = formatted(6, None);

@@ -8,9 +8,6 @@ use crate::log::view::UpTo;
 use crate::log::{LogView, ReadError};
 use crate::record::{BatchError, BatchView, ControlType, Records, RecordsError};
 
-/// How much is read at once.
-const READ_BYTES: usize = 1 << 20;
-
 /// Why a partition cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LoadError {
@@ -47,13 +44,17 @@ pub(super) struct Loaded {
     pub(super) bytes: u64,
 }
 
-/// Applies all that `view` shows.
-pub(super) fn load<S: Shard>(view: &LogView, shard: &mut S) -> Result<Loaded, LoadError> {
+/// Applies all that `view` shows, `load_bytes` at once, or one batch if that is more.
+pub(super) fn load<S: Shard>(
+    view: &LogView,
+    load_bytes: usize,
+    shard: &mut S,
+) -> Result<Loaded, LoadError> {
     let mut loaded = Loaded::default();
     let mut offset = view.log_start_offset;
     let mut buffer = Vec::new();
     while offset < view.log_end_offset {
-        let plan = view.read(offset, READ_BYTES, UpTo::LogEnd, true)?;
+        let plan = view.read(offset, load_bytes, UpTo::LogEnd, true)?;
         let Some(file) = plan.file else { break };
         buffer.resize(plan.len, 0);
         let got = file.read_at(&mut buffer, plan.position)?;

@@ -58,21 +58,22 @@ pub type MakeShard<S> = Box<dyn Fn(PartitionIndex) -> S + Send + Sync>;
 /// Does what shards want done elsewhere. Called outside of every monitor; it must not block.
 pub type OnEffect<S> = Box<dyn Fn(PartitionIndex, <S as Shard>::Effect) + Send + Sync>;
 
-/// How the coordinators of a topic write.
+/// How the coordinators of a topic use its logs.
 #[derive(Clone, Copy, Debug)]
-pub struct Writing {
-    /// Of their batches.
+pub struct LogUse {
+    /// Of the batches that they write.
     pub compression: CompressionType,
     /// Whoever waits longer for a commit is told that the coordinator is not available.
-    pub timeout: Option<Duration>,
+    pub commit_timeout: Option<Duration>,
+    /// How much is read at once when a log is loaded; a larger batch is read all the same.
+    pub load_bytes: usize,
 }
 
 /// What all shards of a topic share.
 struct Shared<S: Shard> {
     topic: &'static str,
     around: Surroundings,
-    compression: CompressionType,
-    write_timeout: Option<Duration>,
+    log_use: LogUse,
     make: MakeShard<S>,
     on_effect: OnEffect<S>,
 }
@@ -90,13 +91,11 @@ impl<S: Shard> Coordinators<S> {
     pub fn new(
         topic: &'static str,
         around: Surroundings,
-        writing: Writing,
+        log_use: LogUse,
         make: MakeShard<S>,
         on_effect: OnEffect<S>,
     ) -> Self {
-        let Writing { compression, timeout: write_timeout } = writing;
-        let shared =
-            Arc::new(Shared { topic, around, compression, write_timeout, make, on_effect });
+        let shared = Arc::new(Shared { topic, around, log_use, make, on_effect });
         Self { shared, slots: ArcSwap::default(), changing: Mutex::new(()) }
     }
 

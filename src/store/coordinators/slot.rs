@@ -216,8 +216,9 @@ impl<S: Shard> Slot<S> {
             let began = env.clock.now();
             let view = self.partition.view();
             let mut shard = (self.shared.make)(partition);
+            let load_bytes = self.shared.log_use.load_bytes;
             let read = env.threads.run_blocking(move || {
-                let result = load(&view, &mut shard);
+                let result = load(&view, load_bytes, &mut shard);
                 (shard, result)
             });
             let (shard, result) = read.await;
@@ -317,7 +318,7 @@ impl<S: Shard> Slot<S> {
     /// Handles deadlines that have passed. Commits come first: what is committed by now is not
     /// overdue, however late the timer wakes.
     fn run_due(self: &Arc<Self>) {
-        let timeout = self.shared.write_timeout;
+        let timeout = self.shared.log_use.commit_timeout;
         let mut state = self.state.lock();
         let State::Active(active) = &mut *state else { return };
         let mut release = active.settle(self.partition.view().high_watermark);
@@ -351,7 +352,7 @@ impl<S: Shard> Slot<S> {
                 if !Arc::ptr_eq(&active.wake, &wake) {
                     return; // It was loaded again, and has a timer of its own.
                 }
-                active.armed = active.deadline(self.shared.write_timeout);
+                active.armed = active.deadline(self.shared.log_use.commit_timeout);
                 active.armed
             };
             let Some(deadline) = deadline else {
@@ -475,7 +476,7 @@ impl<S: Shard> Slot<S> {
         });
         if !fits {
             self.write(round);
-            let mut batch = BatchBuilder::new(0).compression(self.shared.compression, None);
+            let mut batch = BatchBuilder::new(0).compression(self.shared.log_use.compression, None);
             if let Some(producer) = producer {
                 batch = batch.producer(producer.id, producer.epoch, NO_SEQUENCE).transactional();
             }
@@ -548,7 +549,7 @@ impl<S: Shard> Slot<S> {
             active.uncommitted.push_back(Held { upto, since, release });
             release = Release::default();
         }
-        let deadline = active.deadline(self.shared.write_timeout);
+        let deadline = active.deadline(self.shared.log_use.commit_timeout);
         if deadline.is_some_and(|next| active.armed.is_none_or(|armed| next < armed)) {
             active.armed = deadline;
             active.wake.notify_one();

@@ -25,7 +25,9 @@ const OTHERS: BrokerId = 2;
 const SESSION: Duration = Duration::from_secs(10);
 const TIMEOUT: Duration = Duration::from_secs(5);
 const PARTITIONS: i32 = 2;
-/// More than is read at once.
+/// How much is read at once.
+const LOAD_BYTES: usize = 1 << 20;
+/// More than that.
 const LONG: usize = 3 << 20;
 
 /// What is in the register, and until when.
@@ -170,14 +172,18 @@ impl Node {
         }
         let registers = Arc::new_cyclic(|this: &Weak<Coordinators<Register>>| {
             let this = Weak::clone(this);
-            let writing = Writing { compression: CompressionType::None, timeout: Some(TIMEOUT) };
+            let log_use = LogUse {
+                compression: CompressionType::None,
+                commit_timeout: Some(TIMEOUT),
+                load_bytes: LOAD_BYTES,
+            };
             let chain: OnEffect<Register> = Box::new(move |partition, value| {
                 if let (true, true, Some(this)) = (chained, value > 0, this.upgrade()) {
                     drop(this.submit(1 - partition, Command::Set(value - 1)));
                 }
             });
             let make: MakeShard<Register> = Box::new(|_| Register::default());
-            Coordinators::new(TOPIC, around.clone(), writing, make, chain)
+            Coordinators::new(TOPIC, around.clone(), log_use, make, chain)
         });
         Self { machine, around, clock, registers, leader_epoch: 0 }
     }
