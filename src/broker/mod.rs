@@ -203,8 +203,7 @@ impl Broker {
             Arc::clone(&settings.log_config_of),
         ));
         let image = controller.image();
-        let totals = placement.open_all(&image, found).await;
-        totals.tell();
+        placement.open_all(&image, found).await.tell();
         let led = led_by(settings.node_id, &image);
         placement.apply(&image, &led).await;
         let flusher = Arc::new(Flusher::default());
