@@ -100,7 +100,7 @@ fn stopped() -> Files {
     log.close().unwrap();
     let root = Path::new(ROOT);
     let checkpoint = |name: &str, offset: Offset| {
-        let offsets = Offsets::from([(("t".to_owned(), 0), offset)]);
+        let offsets = Offsets::from([("t", 0, offset)]);
         write_offsets(&disk, &root.join(name), &offsets).unwrap();
     };
     checkpoint(RECOVERY_POINTS, log.end());
@@ -363,13 +363,12 @@ fn a_flipped_bit_in_the_leader_epochs_harms_no_record() {
 fn a_flipped_bit_in_a_checkpoint_is_taken_for_none_or_refused_or_hides_what_is_before_the_start() {
     let files = stopped();
     let truth = truth(&files);
-    let key = ("t".to_owned(), 0);
     for name in [RECOVERY_POINTS, LOG_START_OFFSETS] {
         each_byte(&files, name, |file, position| {
             let files = flipped(&files, file, position);
             let text = std::str::from_utf8(&files[file].1).ok();
             let offsets = text.and_then(offsets_from_text).unwrap_or_default();
-            let offset = offsets.get(&key).copied().unwrap_or(0);
+            let offset = offsets.get("t", 0).unwrap_or(0);
             for clean in [true, false] {
                 let context = if name == RECOVERY_POINTS {
                     context(clean, offset, START)

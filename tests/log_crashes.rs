@@ -113,7 +113,7 @@ fn open(disk: &SimDisk, seed: u64) -> Result<Log, String> {
     let offsets = checkpoint::read_offsets(disk, &file).map_err(|error| error.to_string())?;
     let context = OpenContext {
         clean: false,
-        recovery_point: offsets.get(&("t".to_owned(), 0)).copied().unwrap_or(0),
+        recovery_point: offsets.get("t", 0).unwrap_or(0),
         log_start_offset: 0,
         high_watermark: 0,
         now: time_at(1_000_000),
@@ -141,7 +141,7 @@ fn work(log: &mut Log, disk: &SimDisk, known: &mut Known, rng: &mut Rng) -> Resu
             1 => {
                 flush(log, disk, FlushKind::RecoveryPoint).map_err(|error| error.to_string())?;
                 known.durable = log.flushed();
-                let points = Offsets::from([(("t".to_owned(), 0), log.recovery_point())]);
+                let points = Offsets::from([("t", 0, log.recovery_point())]);
                 checkpoint::write_offsets(disk, &Path::new(ROOT).join(RECOVERY_POINTS), &points)
                     .map_err(|error| error.to_string())?;
             }

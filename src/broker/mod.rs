@@ -36,7 +36,7 @@ use crate::format::{self, FormatError};
 use crate::log::{LogShared, OpenFiles};
 use crate::metadata::cluster::FeatureRange;
 use crate::metadata::image::Changes;
-use crate::metadata::{ConfigResource, ListenerEndpoint, MetadataImage, features};
+use crate::metadata::{ConfigResource, ListenerEndpoint, MetadataImage, Topic, features};
 use crate::raft::log::MetadataLogError;
 use crate::server::budget::Budget;
 use crate::server::context::ListenerInfo;
@@ -49,6 +49,7 @@ use crate::store::cleaner::Cleaner;
 use crate::store::coordinators::{Coordinators, Surroundings};
 use crate::store::failures::{self, Watched};
 use crate::store::flusher::close_all;
+use crate::store::leftovers;
 use crate::store::log_dirs::{self, Checkpoints, LogDir, LogDirError};
 use crate::store::moves::{BytesPerSecondOf, Mover, Movers};
 use crate::store::{Flusher, Partitions, Placement, housekeeping};
@@ -187,7 +188,10 @@ impl Broker {
             bound.push((wanted.clone(), listener));
         }
         let endpoints = endpoints(&env, &settings, &bound);
-        let (driver, controller) = open_controller(&env, &settings, &storage).await?;
+        // What lies in ten thousand directories is found while the metadata log is read.
+        let opening = open_controller(&env, &settings, &storage);
+        let (opened, found) = tokio::join!(opening, leftovers::find(&env, &storage.log_dirs));
+        let (driver, controller) = opened?;
 
         let partitions = Arc::new(Partitions::default());
         let placement = Arc::new(Placement::new(
@@ -199,9 +203,9 @@ impl Broker {
             Arc::clone(&settings.log_config_of),
         ));
         let image = controller.image();
-        let totals = placement.open_all(&image).await;
-        totals.tell();
-        placement.apply(&image, &everything(&image)).await;
+        placement.open_all(&image, found).await.tell();
+        let led = led_by(settings.node_id, &image);
+        placement.apply(&image, &led).await;
         let flusher = Arc::new(Flusher::default());
         let surroundings = || Surroundings {
             env: env.clone(),
@@ -211,7 +215,7 @@ impl Broker {
             image: controller.images(),
         };
         let groups = group_coordinators(&settings, surroundings());
-        groups.on_image(&image, &everything(&image));
+        groups.on_image(&image, &led);
 
         let producer_ids = Arc::new(ProducerIds::new(settings.node_id, -1));
         let transactions = Transactions::new(
@@ -221,7 +225,7 @@ impl Broker {
             Arc::clone(&groups),
             Arc::clone(&settings.configuration),
         );
-        transactions.on_image(&image, &everything(&image));
+        transactions.on_image(&image, &led);
 
         let failed = Arc::new(Mutex::new(None));
         let stopping = Arc::new(Stopping::default());
@@ -561,16 +565,17 @@ fn move_bytes_per_second(
     })
 }
 
-/// All that an image holds, as if it were new.
-fn everything(image: &MetadataImage) -> Changes {
-    let mut changes = Changes::default();
-    for topic in image.topics.iter() {
-        let partitions = 0..topic.partitions.len() as i32;
-        changes
-            .partitions
-            .extend(partitions.map(|partition| TopicPartition { topic: topic.id, partition }));
-    }
-    changes
+/// The partitions that an image lets `broker` lead, as if they were new. Of all others nothing is
+/// to be done when it starts.
+fn led_by(broker: BrokerId, image: &MetadataImage) -> Changes {
+    let of_topic = |topic: &Arc<Topic>| {
+        let id = topic.id;
+        let numbered = (0..).zip(topic.partitions.iter().map(|partition| partition.leader));
+        let led = numbered.filter(move |(_, leader)| *leader == broker);
+        led.map(move |(partition, _)| TopicPartition { topic: id, partition }).collect::<Vec<_>>()
+    };
+    let partitions = image.topics.iter().flat_map(of_topic).collect();
+    Changes { partitions, ..Changes::default() }
 }
 
 fn spawn_driver(

@@ -7,7 +7,7 @@ use crate::broker::Broker;
 use crate::broker::configuration::settings;
 use crate::config::{BrokerConfig, Properties, built_in, render};
 use crate::env::Env;
-use crate::env::real::{raise_open_files_limit, stop_signal};
+use crate::env::real::{raise_open_files_limit, stop_signal, use_small_pages};
 use crate::format::{InitialControllers, format};
 use crate::server::live_config::say;
 
@@ -20,6 +20,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Runs a broker. The calling thread only waits.
 pub(super) fn run(file: Option<PathBuf>, overrides: Vec<String>) -> ExitCode {
+    use_small_pages();
     let filter = tracing_subscriber::EnvFilter::try_from_env("BLUMFELD_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     // What waits for a broker to be ready reads its standard output.

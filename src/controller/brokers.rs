@@ -10,7 +10,7 @@ use super::command::{
     UnregisterBroker, UnregisterController,
 };
 use super::machine::{Context, Controller, Decision, Session, Settings};
-use super::partitions::{Election, NO_LEADER};
+use super::partitions::{NO_LEADER, Terms};
 use super::placement::UsableBroker;
 use crate::metadata::cluster::FeatureRange;
 use crate::metadata::features::{KRAFT_VERSION, METADATA_VERSION};
@@ -19,8 +19,8 @@ use crate::metadata::record::{
     ControllerFeature, MetadataRecord, RegisterBrokerRecord, RegisterControllerRecord,
     UnregisterBrokerRecord, UnregisterControllerRecord,
 };
-use crate::metadata::{Broker, Partition, Topic};
-use crate::types::{BrokerId, ErrorCode, Mono, Offset, PartitionIndex, Uuid};
+use crate::metadata::{Broker, Partition};
+use crate::types::{BrokerId, ErrorCode, Mono, Offset, TopicPartition, Uuid};
 
 /// A broker in the eyes of its heartbeats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -305,14 +305,12 @@ impl Controller {
     ) -> Vec<MetadataRecord> {
         let mut records = Vec::new();
         for topic in self.image().topics.iter() {
-            for (index, partition) in topic.partitions.iter().enumerate() {
+            let mut terms = None; // A restart concerns every partition, a topic's terms are one.
+            for (index, partition) in (0..).zip(&topic.partitions) {
                 if concerned(partition) {
-                    records.extend(self.partition_change(
-                        change,
-                        topic,
-                        index as PartitionIndex,
-                        partition,
-                    ));
+                    let terms = *terms.get_or_insert_with(|| self.terms_of(topic));
+                    let id = TopicPartition { topic: topic.id, partition: index };
+                    records.extend(self.partition_change(change, terms, id, partition));
                 }
             }
         }
@@ -322,18 +320,17 @@ impl Controller {
     pub(super) fn partition_change(
         &self,
         change: BrokerChange,
-        topic: &Topic,
-        index: PartitionIndex,
+        terms: Terms,
+        id: TopicPartition,
         partition: &Partition,
     ) -> Option<MetadataRecord> {
         let gone = |id: BrokerId| change.remove == Some(id) || change.unclean == Some(id);
         let is_candidate =
             |id: BrokerId| !gone(id) && (change.add == Some(id) || self.is_active(id));
-        let election =
-            if self.allows_unclean(topic) { Election::Unclean } else { Election::Online };
         let isr = partition.isr.iter().copied().filter(|id| !gone(*id)).collect();
-        self.change_of(topic, index, partition, &is_candidate, |builder| {
-            builder.election(election).uncleanly_stopped(change.unclean).isr(isr)
+        let TopicPartition { topic, partition: index } = id;
+        self.change_under(terms.rules, topic, index, partition, &is_candidate, |builder| {
+            builder.election(terms.election).uncleanly_stopped(change.unclean).isr(isr)
         })
     }
 

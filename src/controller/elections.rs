@@ -14,7 +14,7 @@ use super::partitions::{Election, RECOVERED, RECOVERING};
 use crate::metadata::record::{MetadataRecord, PartitionChangeRecord};
 use crate::metadata::topics::{NO_LEADER, NO_LEADER_CHANGE};
 use crate::metadata::{MetadataImage, Partition, Topic};
-use crate::types::{BrokerId, ErrorCode, PartitionIndex, TopicId, Uuid};
+use crate::types::{BrokerId, ErrorCode, PartitionIndex, TopicId, TopicPartition, Uuid};
 
 /// The verdicts on partitions, by topic.
 type ByTopic = Vec<(String, Vec<(PartitionIndex, Verdict)>)>;
@@ -395,7 +395,10 @@ impl Controller {
                     change.directory(id, directory)
                 });
                 let change = BrokerChange { remove: Some(id), ..BrokerChange::default() };
-                let lost = is_lost.then(|| self.partition_change(change, topic, index, partition));
+                let lost = is_lost.then(|| {
+                    let id = TopicPartition { topic: topic_id, partition: index };
+                    self.partition_change(change, self.terms_of(topic), id, partition)
+                });
                 Ok(named.into_iter().chain(lost.flatten()).collect())
             };
             let verdicts = indexes

@@ -61,6 +61,15 @@ pub(super) struct Rules {
     pub(super) directories: bool,
 }
 
+/// What a topic asks of a change that comes from what happened to a broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Terms {
+    /// As of any change.
+    pub(super) rules: Rules,
+    /// Who may be elected.
+    pub(super) election: Election,
+}
+
 /// Whom an election chose.
 struct Elected {
     leader: BrokerId,
@@ -370,11 +379,32 @@ impl Controller {
         }
     }
 
+    /// What a topic asks of a change that nobody asked for.
+    pub(super) fn terms_of(&self, topic: &Topic) -> Terms {
+        let election =
+            if self.allows_unclean(topic) { Election::Unclean } else { Election::Online };
+        Terms { rules: self.rules_of(topic), election }
+    }
+
     /// The record of a change that `describe` makes, where `is_candidate` says which brokers may
     /// lead; one whose replica lies in a lost directory may not.
     pub(super) fn change_of(
         &self,
         topic: &Topic,
+        index: PartitionIndex,
+        partition: &Partition,
+        is_candidate: &dyn Fn(BrokerId) -> bool,
+        describe: impl FnOnce(PartitionChange<'_>) -> PartitionChange<'_>,
+    ) -> Option<MetadataRecord> {
+        let rules = self.rules_of(topic);
+        self.change_under(rules, topic.id, index, partition, is_candidate, describe)
+    }
+
+    /// The same, for many partitions of a topic whose rules are known.
+    pub(super) fn change_under(
+        &self,
+        rules: Rules,
+        topic: TopicId,
         index: PartitionIndex,
         partition: &Partition,
         is_candidate: &dyn Fn(BrokerId) -> bool,
@@ -388,10 +418,9 @@ impl Controller {
                 })
         };
         let default_directory = |id: BrokerId| self.default_directory(id);
-        let rules = self.rules_of(topic);
         let change = PartitionChange::new(
             partition,
-            topic.id,
+            topic,
             index,
             &is_acceptable,
             &default_directory,

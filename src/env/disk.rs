@@ -57,6 +57,8 @@ pub trait Disk: Send + Sync {
     fn create_dir_all(&self, path: &Path) -> io::Result<()>;
     /// The names in a directory, sorted.
     fn list(&self, dir: &Path) -> io::Result<Vec<DirEntry>>;
+    /// The names in a directory, sorted, and the directory itself, for a closer look at some of them.
+    fn open_dir(&self, dir: &Path) -> io::Result<(Vec<DirEntry>, Box<dyn Directory + '_>)>;
     /// What is at `path`; `None` if nothing is.
     fn info(&self, path: &Path) -> io::Result<Option<FileInfo>>;
     /// Renames a file or a directory, replacing a file at `to` atomically.
@@ -76,6 +78,31 @@ pub trait Disk: Send + Sync {
     fn space(&self, path: &Path) -> io::Result<(u64, u64)>;
     /// The absolute form of `path`, without asking whether it exists.
     fn absolute(&self, path: &Path) -> io::Result<PathBuf>;
+}
+
+/// An open directory. What is asked of several names in it is asked without walking the path to it
+/// each time.
+pub trait Directory {
+    /// What is at `name`; `None` if nothing is.
+    fn info(&self, name: &str) -> io::Result<Option<FileInfo>>;
+    /// The whole of a small file; `None` if it is missing.
+    fn read_file(&self, name: &str) -> io::Result<Option<Vec<u8>>>;
+}
+
+/// A [`Directory`] that asks a disk by paths.
+pub(super) struct DirectoryByPath<'a> {
+    pub(super) disk: &'a dyn Disk,
+    pub(super) path: PathBuf,
+}
+
+impl Directory for DirectoryByPath<'_> {
+    fn info(&self, name: &str) -> io::Result<Option<FileInfo>> {
+        self.disk.info(&self.path.join(name))
+    }
+
+    fn read_file(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
+        self.disk.read_file(&self.path.join(name))
+    }
 }
 
 /// An open file. All calls are positioned, so that a file has no cursor to share.

@@ -18,7 +18,7 @@ pub mod threads;
 use std::sync::Arc;
 
 pub use clock::Clock;
-pub use disk::{DirEntry, Disk, File, FileInfo, Lock, OpenMode};
+pub use disk::{DirEntry, Directory, Disk, File, FileInfo, Lock, OpenMode};
 pub use net::{Accepted, Connection, Listener, Net, OutPart, ReadHalf, WriteHalf};
 pub use random::Random;
 pub use threads::{BlockingTask, Task, Threads};

@@ -9,7 +9,7 @@ mod threads;
 
 use std::sync::Arc;
 
-pub use process::{raise_open_files_limit, stop_signal};
+pub use process::{raise_open_files_limit, stop_signal, use_small_pages};
 
 use super::Env;
 

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use crate::env::Disk;
-use crate::types::{Offset, TopicId};
+use crate::types::{Offset, PartitionIndex, TopicId};
 
 /// Recovery points of the logs of a directory.
 pub const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
@@ -21,13 +21,59 @@ pub const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
 pub const PARTITION_METADATA: &str = "partition.metadata";
 
 /// Offsets by topic name and partition (Kafka 4.4 `OffsetCheckpointFile`).
-pub type Offsets = BTreeMap<(String, i32), Offset>;
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Offsets {
+    topics: BTreeMap<String, BTreeMap<PartitionIndex, Offset>>,
+}
+
+impl Offsets {
+    /// The offset of a partition.
+    pub fn get(&self, topic: &str, partition: PartitionIndex) -> Option<Offset> {
+        self.topics.get(topic)?.get(&partition).copied()
+    }
+
+    /// Sets the offset of a partition.
+    pub fn set(&mut self, topic: &str, partition: PartitionIndex, offset: Offset) {
+        let partitions = match self.topics.get_mut(topic) {
+            Some(known) => known,
+            None => self.topics.entry(topic.to_owned()).or_default(),
+        };
+        partitions.insert(partition, offset);
+    }
+
+    /// How many partitions have one.
+    pub fn len(&self) -> usize {
+        self.topics.values().map(BTreeMap::len).sum()
+    }
+
+    /// Whether none has.
+    pub fn is_empty(&self) -> bool {
+        self.topics.is_empty()
+    }
+
+    /// All, by topic and partition.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, PartitionIndex, Offset)> {
+        self.topics.iter().flat_map(|(topic, partitions)| {
+            partitions.iter().map(|(partition, offset)| (topic.as_str(), *partition, *offset))
+        })
+    }
+}
+
+impl<const N: usize> From<[(&str, PartitionIndex, Offset); N]> for Offsets {
+    fn from(all: [(&str, PartitionIndex, Offset); N]) -> Self {
+        let mut offsets = Self::default();
+        for (topic, partition, offset) in all {
+            offsets.set(topic, partition, offset);
+        }
+        offsets
+    }
+}
 
 /// The text of an offset checkpoint.
 pub fn offsets_to_text(offsets: &Offsets) -> String {
     use std::fmt::Write as _;
     let mut text = format!("0\n{}\n", offsets.len());
-    for ((topic, partition), offset) in offsets {
+    for (topic, partition, offset) in offsets.iter() {
         let _ = writeln!(text, "{topic} {partition} {offset}"); // Into a String: cannot fail.
     }
     text
@@ -40,16 +86,16 @@ pub fn offsets_from_text(text: &str) -> Option<Offsets> {
         return None;
     }
     let count: usize = lines.next()?.trim().parse().ok()?;
-    let mut offsets = Offsets::new();
+    let mut offsets = Offsets::default();
     for line in lines.by_ref().take(count) {
-        let mut words = line.split_whitespace();
-        let topic = words.next()?.to_owned();
+        let mut words = line.split_ascii_whitespace();
+        let topic = words.next()?;
         let partition = words.next()?.parse().ok()?;
         let offset = words.next()?.parse().ok()?;
         if words.next().is_some() {
             return None;
         }
-        offsets.insert((topic, partition), offset);
+        offsets.set(topic, partition, offset);
     }
     (offsets.len() == count && lines.next().is_none()).then_some(offsets)
 }
@@ -57,12 +103,12 @@ pub fn offsets_from_text(text: &str) -> Option<Offsets> {
 /// Reads an offset checkpoint; a missing one is empty, a damaged one too, with a warning: logs
 /// are then recovered from their start.
 pub fn read_offsets(disk: &dyn Disk, path: &Path) -> io::Result<Offsets> {
-    let Some(bytes) = disk.read_file(path)? else { return Ok(Offsets::new()) };
+    let Some(bytes) = disk.read_file(path)? else { return Ok(Offsets::default()) };
     match std::str::from_utf8(&bytes).ok().and_then(offsets_from_text) {
         Some(offsets) => Ok(offsets),
         None => {
             tracing::warn!(file = %path.display(), "damaged offset checkpoint, taken as empty");
-            Ok(Offsets::new())
+            Ok(Offsets::default())
         }
     }
 }
@@ -115,11 +161,13 @@ mod tests {
 
     #[test]
     fn offset_checkpoints_are_kafkas_text() {
-        let offsets = Offsets::from([(("a".into(), 0), 5), (("b.c_d-e".into(), 12), 0)]);
+        let offsets = Offsets::from([("a", 0, 5), ("b.c_d-e", 12, 0)]);
         let text = offsets_to_text(&offsets);
         assert_eq!(text, "0\n2\na 0 5\nb.c_d-e 12 0\n");
         assert_eq!(offsets_from_text(&text), Some(offsets));
-        for damaged in ["", "1\n0\n", "0\n1\n", "0\n1\na 0\n", "0\n0\na 0 1\n"] {
+        for damaged in
+            ["", "1\n0\n", "0\n1\n", "0\n1\na 0\n", "0\n0\na 0 1\n", "0\n2\na 0 1\na 0 2\n"]
+        {
             assert_eq!(offsets_from_text(damaged), None, "{damaged:?}");
         }
     }

@@ -31,15 +31,26 @@ pub const CLEANED: &str = ".cleaned";
 /// Added by the cleaner to what is whole and replaces older segments.
 pub const SWAP: &str = ".swap";
 
+/// The digits of an offset in the name of a file.
+const OFFSET_DIGITS: usize = 20;
+
 /// `00000000000000000042.log` and its like.
 pub fn file_name(offset: Offset, suffix: &str) -> String {
-    format!("{offset:020}{suffix}")
+    format!("{offset:0OFFSET_DIGITS$}{suffix}")
+}
+
+/// Where the file of that name is in `dir`.
+pub fn file_path(dir: &Path, offset: Offset, suffix: &str) -> PathBuf {
+    let mut path = PathBuf::with_capacity(dir.as_os_str().len() + 1 + OFFSET_DIGITS + suffix.len());
+    path.push(dir);
+    path.push(file_name(offset, suffix));
+    path
 }
 
 /// The offset in a file name of 20 digits and a suffix.
 pub fn offset_of(name: &str, suffix: &str) -> Option<Offset> {
     let digits = name.strip_suffix(suffix)?;
-    (digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit()))
+    (digits.len() == OFFSET_DIGITS && digits.bytes().all(|byte| byte.is_ascii_digit()))
         .then(|| digits.parse().ok())
         .flatten()
 }

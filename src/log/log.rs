@@ -15,7 +15,7 @@ use arc_swap::ArcSwap;
 use super::config::LogConfig;
 use super::epochs::Epochs;
 use super::error::AppendError;
-use super::files::{DELETED, OpenFiles, SNAPSHOT, file_name, is_out_of_descriptors, offset_of};
+use super::files::{DELETED, OpenFiles, SNAPSHOT, file_path, is_out_of_descriptors};
 use super::flush::{FlushJob, FlushKind, sync_names};
 use super::index::{OffsetEntry, TimeEntry};
 use super::marker::Marker;
@@ -546,12 +546,13 @@ impl Log {
         Ok(())
     }
 
-    /// Writes the producers to `END.snapshot`, unless that is there; which file is to be synced.
+    /// Writes the producers to `END.snapshot`, unless that is there; which file is to be synced. A
+    /// log that never had a record has none (Kafka 4.4 `ProducerStateManager.takeSnapshot`).
     fn write_snapshot_unsynced(&mut self) -> io::Result<Option<PathBuf>> {
-        if self.snapshots.last() == Some(&self.end) {
+        if self.end == 0 || self.snapshots.last() == Some(&self.end) {
             return Ok(None);
         }
-        let path = self.dir.join(file_name(self.end, SNAPSHOT));
+        let path = file_path(&self.dir, self.end, SNAPSHOT);
         let file = self.shared.disk.open(&path, OpenMode::CreateEmpty)?;
         file.write_at(&[IoSlice::new(&producers_file::encode(&self.producers))], 0)?;
         self.snapshots.push(self.end);
@@ -764,7 +765,7 @@ impl Log {
             segment.add_suffix(DELETED)?;
         }
         for offset in snapshots {
-            self.shared.disk.remove_file(&self.dir.join(file_name(offset, SNAPSHOT)))?;
+            self.shared.disk.remove_file(&file_path(&self.dir, offset, SNAPSHOT))?;
         }
         Ok(Deletable { segments: gone })
     }
@@ -813,7 +814,7 @@ impl Log {
         self.high_watermark = self.high_watermark.min(self.end);
         let end = self.end;
         for offset in self.snapshots.extract_if(.., |offset| *offset > end) {
-            self.shared.disk.remove_file(&self.dir.join(file_name(offset, SNAPSHOT)))?;
+            self.shared.disk.remove_file(&file_path(&self.dir, offset, SNAPSHOT))?;
         }
         let now = self.last_flush;
         self.reload_producers(now, &BTreeMap::new())?;
@@ -853,7 +854,7 @@ impl Log {
         let snapshot = self.write_snapshot_unsynced()?;
         let keep = self.snapshots_to_keep();
         for offset in self.snapshots.extract_if(.., |offset| !keep.contains(offset)) {
-            self.shared.disk.remove_file(&self.dir.join(file_name(offset, SNAPSHOT)))?;
+            self.shared.disk.remove_file(&file_path(&self.dir, offset, SNAPSHOT))?;
         }
         let job = self.begin_flush(FlushKind::RecoveryPoint);
         Ok(job.map(|job| FlushJob { snapshot, ..job }))
@@ -874,11 +875,6 @@ impl Log {
             }
         }
         self.dir = dir;
-    }
-
-    /// Offsets of the snapshot files in a directory listing.
-    pub(super) fn snapshot_offsets(names: &[String]) -> Vec<Offset> {
-        names.iter().filter_map(|name| offset_of(name, SNAPSHOT)).collect()
     }
 }
 

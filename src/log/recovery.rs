@@ -23,10 +23,11 @@ use super::config::LogConfig;
 use super::epochs::Epochs;
 use super::error::OpenError;
 use super::files::{
-    CLEANED, DELETED, INDEX, LOG, SNAPSHOT, SWAP, TIME_INDEX, TXN_INDEX, file_name, offset_of,
+    CLEANED, DELETED, INDEX, LOG, SNAPSHOT, SWAP, TIME_INDEX, TXN_INDEX, file_path, offset_of,
 };
 use super::flush::FlushKind;
 use super::index::{OffsetEntry, TimeEntry};
+use super::listing::Listing;
 use super::log::{EPOCHS_FILE, Log, LogShared};
 use super::producers::Producers;
 use super::producers_file;
@@ -89,15 +90,31 @@ impl Log {
         config: Arc<LogConfig>,
         context: &OpenContext,
     ) -> Result<(Self, RecoveryReport), OpenError> {
-        let disk = Arc::clone(&shared.disk);
-        let names = match tidy_up(&shared, dir) {
+        let listing = match Listing::read(&*shared.disk, dir) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                disk.create_dir_all(dir).map_err(OpenError::io(dir))?;
-                Vec::new()
+                shared.disk.create_dir_all(dir).map_err(OpenError::io(dir))?;
+                Listing::default()
             }
-            names => names.map_err(OpenError::io(dir))?,
+            listing => listing.map_err(OpenError::io(dir))?,
         };
-        let (epochs, epochs_damaged) = read_epochs(&shared, dir, &names)?;
+        Self::open_listed(shared, dir, listing, config, context)
+    }
+
+    /// As [`Log::open`], where the directory is there and has been looked at: nothing in it has
+    /// changed since.
+    pub fn open_listed(
+        shared: LogShared,
+        dir: &Path,
+        mut listing: Listing,
+        config: Arc<LogConfig>,
+        context: &OpenContext,
+    ) -> Result<(Self, RecoveryReport), OpenError> {
+        let disk = Arc::clone(&shared.disk);
+        if listing.is_untidy {
+            tidy_up(&shared, dir).map_err(OpenError::io(dir))?;
+            listing = Listing::read(&*disk, dir).map_err(OpenError::io(dir))?;
+        }
+        let (epochs, epochs_damaged) = read_epochs(&shared, dir, &listing)?;
         let mut opening = Opening {
             context: *context,
             dir: dir.to_owned(),
@@ -110,14 +127,13 @@ impl Log {
             below: Vec::new(),
             gap: None,
         };
-        let mut segments = opening.segments(&names)?;
+        let mut segments = opening.segments(&listing)?;
         // A log without records has no epoch yet.
-        let lacks_epochs = !names.iter().any(|name| name == EPOCHS_FILE)
-            && segments.iter().any(|segment| segment.size() > 0);
+        let lacks_epochs = !listing.has_epochs && segments.iter().any(|segment| segment.size() > 0);
         if lacks_epochs {
             tracing::warn!(log = %dir.display(), "no leader epochs, taken from the log");
         }
-        let mut snapshots = Log::snapshot_offsets(&names);
+        let mut snapshots = listing.snapshots;
         if opening.end < context.log_start_offset {
             if context.clean && !segments.is_empty() {
                 // A clean stop leaves no log like that: the records are not given up for a number.
@@ -139,7 +155,7 @@ impl Log {
         }
         let told_by_all = opening.gap.unwrap_or(opening.end).min(opening.end);
         for offset in snapshots.extract_if(.., |offset| *offset > told_by_all) {
-            let path = dir.join(file_name(offset, SNAPSHOT));
+            let path = file_path(dir, offset, SNAPSHOT);
             disk.remove_file(&path).map_err(OpenError::io(path))?;
         }
         let Opening { shared, epochs, report, end, unindexed, below, .. } = opening;
@@ -217,7 +233,9 @@ impl Log {
             self.finish_flush(&job, Ok(()), context.now);
         }
         self.producers.on_high_watermark(self.high_watermark);
-        self.publish();
+        // Nobody has seen the one before.
+        let view = self.make_view(self.segments.as_slice().into());
+        self.views = Arc::new(ArcSwap::from_pointee(view));
         Ok(())
     }
 
@@ -324,7 +342,10 @@ impl Log {
         let candidates: Vec<Offset> =
             self.snapshots.iter().rev().filter(is_of_use).copied().collect();
         for offset in candidates {
-            let path = self.dir.join(file_name(offset, SNAPSHOT));
+            if offset == 0 {
+                return Ok(self.log_start_offset); // Nobody produced before the first record.
+            }
+            let path = file_path(&self.dir, offset, SNAPSHOT);
             let bytes = disk.read_file(&path)?.unwrap_or_default();
             if producers_file::entries(&bytes).is_some_and(|entries| entries.is_empty()) {
                 return Ok(offset.max(self.log_start_offset));
@@ -359,12 +380,12 @@ pub(super) fn marker(bytes: &[u8]) -> Option<(bool, i32)> {
 fn read_epochs(
     shared: &LogShared,
     dir: &Path,
-    names: &[String],
+    listing: &Listing,
 ) -> Result<(Epochs, bool), OpenError> {
-    let path = dir.join(EPOCHS_FILE);
-    if !names.iter().any(|name| name == EPOCHS_FILE) {
+    if !listing.has_epochs {
         return Ok((Epochs::default(), false));
     }
+    let path = dir.join(EPOCHS_FILE);
     let bytes = shared.disk.read_file(&path).map_err(OpenError::io(&path))?;
     let Some(bytes) = bytes else { return Ok((Epochs::default(), false)) };
     match std::str::from_utf8(&bytes).ok().and_then(Epochs::from_text) {
@@ -377,17 +398,13 @@ fn read_epochs(
 }
 
 /// Finishes or undoes what a crash interrupted: removes what was being deleted or cleaned, and
-/// completes a swap of cleaned segments. Returns the names that are left.
-fn tidy_up(shared: &LogShared, dir: &Path) -> io::Result<Vec<String>> {
+/// completes a swap of cleaned segments.
+fn tidy_up(shared: &LogShared, dir: &Path) -> io::Result<()> {
     let disk = &shared.disk;
     let list = || -> io::Result<Vec<String>> {
         Ok(disk.list(dir)?.into_iter().filter(|e| !e.is_dir).map(|e| e.name).collect())
     };
     let names = list()?;
-    let any = |suffix| names.iter().any(|name: &String| name.ends_with(suffix));
-    if !any(DELETED) && !any(CLEANED) && !any(SWAP) && !any(".tmp") {
-        return Ok(names);
-    }
     let offset_with = |name: &str, suffix: &str| {
         let name = name.strip_suffix(suffix)?;
         [LOG, INDEX, TIME_INDEX, TXN_INDEX, SNAPSHOT].iter().find_map(|kind| offset_of(name, kind))
@@ -441,8 +458,7 @@ fn tidy_up(shared: &LogShared, dir: &Path) -> io::Result<Vec<String>> {
             disk.rename(&dir.join(&name), &dir.join(whole))?;
         }
     }
-    disk.sync_dir(dir)?;
-    list()
+    disk.sync_dir(dir)
 }
 
 /// The offset behind the last batch of a swap file.
@@ -483,24 +499,16 @@ struct Opening {
 }
 
 impl Opening {
-    fn segments(&mut self, names: &[String]) -> Result<Vec<Arc<Segment>>, OpenError> {
-        let disk = Arc::clone(&self.shared.disk);
-        let bases: Vec<Offset> = names.iter().filter_map(|name| offset_of(name, LOG)).collect();
-        for name in names {
-            for kind in [INDEX, TIME_INDEX, TXN_INDEX] {
-                if offset_of(name, kind).is_some_and(|offset| !bases.contains(&offset)) {
-                    let path = self.dir.join(name);
-                    tracing::warn!(file = %path.display(), "an index without a segment, removed");
-                    disk.remove_file(&path).map_err(OpenError::io(&path))?;
-                }
-            }
+    fn segments(&mut self, listing: &Listing) -> Result<Vec<Arc<Segment>>, OpenError> {
+        for name in &listing.orphans {
+            let path = self.dir.join(name);
+            tracing::warn!(file = %path.display(), "an index without a segment, removed");
+            self.shared.disk.remove_file(&path).map_err(OpenError::io(&path))?;
         }
-        let mut segments: Vec<Arc<Segment>> = Vec::new();
-        for (at, base) in bases.iter().enumerate() {
-            let next = bases.get(at + 1).copied();
-            let path = self.dir.join(file_name(*base, LOG));
-            let info = disk.info(&path).map_err(OpenError::io(&path))?;
-            let size = info.map_or(0, |info| u32::try_from(info.len).unwrap_or(u32::MAX));
+        let mut segments: Vec<Arc<Segment>> = Vec::with_capacity(listing.segments.len());
+        for (at, (base, len)) in listing.segments.iter().enumerate() {
+            let next = listing.segments.get(at + 1).map(|(base, _)| *base);
+            let size = u32::try_from(*len).unwrap_or(u32::MAX);
             let (disk, files) = (&self.shared.disk, &self.shared.files);
             let (segment, sound) = if size == 0 && self.context.clean {
                 (Segment::over_empty(disk, files, &self.dir, *base), true)
@@ -513,7 +521,7 @@ impl Opening {
             self.check_seam(&segment, named, next)?;
             segments.push(Arc::new(segment));
             if self.report.cut.is_some() {
-                self.drop_rest(&bases[at + 1..])?;
+                self.drop_rest(&listing.segments[at + 1..])?;
                 break;
             }
         }
@@ -729,17 +737,15 @@ impl Opening {
     }
 
     /// Removes the segments behind a cut.
-    fn drop_rest(&mut self, bases: &[Offset]) -> Result<(), OpenError> {
-        for base in bases {
+    fn drop_rest(&mut self, segments: &[(Offset, u64)]) -> Result<(), OpenError> {
+        for (base, len) in segments {
             let (segment, _) =
                 Segment::over(&self.shared.disk, &self.shared.files, &self.dir, *base)
                     .map_err(OpenError::io(&self.dir))?;
             let path = segment.path();
-            let disk = &self.shared.disk;
-            let len = disk.info(&path).map_err(OpenError::io(&path))?.map_or(0, |info| info.len);
             if let Some(cut) = &mut self.report.cut {
                 cut.bytes += len;
-                let len = u32::try_from(len).unwrap_or(u32::MAX);
+                let len = u32::try_from(*len).unwrap_or(u32::MAX);
                 let file = segment.file().map_err(OpenError::io(&path))?;
                 cut.whole_batches += whole_batches_behind(&mut BatchReader::new(&*file, len), 0);
             }

@@ -8,7 +8,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 
-use super::files::{CLEANED, INDEX, LOG, LazyFile, OpenFiles, TIME_INDEX, TXN_INDEX, file_name};
+use super::files::{
+    CLEANED, INDEX, LOG, LazyFile, OpenFiles, TIME_INDEX, TXN_INDEX, file_name, file_path,
+};
 use super::index::{Among, Index, OffsetEntry, TimeEntry};
 use super::txn_index::TxnIndex;
 use crate::env::{Disk, File};
@@ -69,7 +71,7 @@ impl Segment {
         base_offset: Offset,
     ) -> io::Result<(Self, bool)> {
         let file = |suffix| {
-            let path = dir.join(file_name(base_offset, suffix));
+            let path = file_path(dir, base_offset, suffix);
             LazyFile::new(Arc::clone(disk), Arc::clone(files), path)
         };
         let mut sound = true;
@@ -93,7 +95,7 @@ impl Segment {
         base_offset: Offset,
     ) -> Self {
         let file = |suffix| {
-            let path = dir.join(file_name(base_offset, suffix));
+            let path = file_path(dir, base_offset, suffix);
             LazyFile::new(Arc::clone(disk), Arc::clone(files), path)
         };
         Self::new(

@@ -90,12 +90,15 @@ impl Cleaner {
             let path = dir.join(CLEANER_OFFSETS);
             let offsets = read_offsets(&*env.disk, &path).unwrap_or_else(|error| {
                 tracing::warn!(file = %path.display(), %error, "logs are cleaned from their start");
-                Offsets::new()
+                Offsets::default()
             });
+            if offsets.is_empty() {
+                continue;
+            }
             for partition in partitions.all() {
-                let key = (partition.topic.to_string(), partition.id.partition);
-                if let Some(offset) = offsets.get(&key).filter(|_| partition.log_dir() == *dir) {
-                    state.cleaned_to.insert(partition.id, *offset);
+                let offset = offsets.get(&partition.topic, partition.id.partition);
+                if let Some(offset) = offset.filter(|_| partition.log_dir() == *dir) {
+                    state.cleaned_to.insert(partition.id, offset);
                 }
             }
         }
@@ -311,11 +314,11 @@ impl Cleaner {
         }
         let _one = self.writing.lock();
         let cleaned = self.state.lock().cleaned_to.clone();
-        let mut offsets = Offsets::new();
+        let mut offsets = Offsets::default();
         for partition in self.partitions.all() {
             if let Some(offset) = cleaned.get(&partition.id).filter(|_| partition.log_dir() == dir)
             {
-                offsets.insert((partition.topic.to_string(), partition.id.partition), *offset);
+                offsets.set(&partition.topic, partition.id.partition, *offset);
             }
         }
         write_offsets(&*self.env.disk, &dir.join(CLEANER_OFFSETS), &offsets)

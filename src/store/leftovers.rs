@@ -6,61 +6,114 @@
 //! whose partition has no directory takes its name, if the metadata names the copy's directory: the
 //! change of places was interrupted. All else is of nobody, and set aside.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::in_parallel::in_parallel;
 use super::log_dirs::LogDir;
 use super::moves::Unfinished;
-use super::placement::{futures_in_order, split};
 use crate::env::{Disk, Env};
 use crate::log::checkpoint::{PARTITION_METADATA, topic_id_of};
-use crate::log::dirs;
+use crate::log::{Listing, dirs};
 use crate::metadata::{MetadataImage, Partition, Topic};
 use crate::types::{BrokerId, PartitionIndex, TopicPartition, Uuid};
 
-/// The topic ids that lie beside the partitions of each log directory, in its order.
-pub(super) type Found = Vec<BTreeMap<(String, PartitionIndex), Option<Uuid>>>;
+/// What was seen of the partitions in each log directory, before anything was changed there.
+pub struct Found {
+    /// In the order of the log directories; each by topic and partition.
+    dirs: Vec<Vec<Seen>>,
+}
 
-/// Reads the topic ids that lie beside partitions, several at once.
-pub(super) async fn find(env: &Env, log_dirs: &[Arc<LogDir>]) -> Found {
-    let mut found = Vec::new();
-    for dir in log_dirs {
-        let mut running = Vec::new();
-        for chunk in split(dir.held(), env.threads.blocking_parallelism()) {
-            let (disk, dir) = (Arc::clone(&env.disk), Arc::clone(dir));
-            running.push(env.threads.run_blocking(move || {
-                let read = |(topic, index): (String, PartitionIndex)| {
-                    let id = topic_id(&*disk, &dir.path.join(dirs::live_name(&topic, index)));
-                    ((topic, index), id)
-                };
-                chunk.into_iter().map(read).collect::<Vec<_>>()
-            }));
+/// What lies in the directory of a partition.
+struct Seen {
+    topic: Arc<str>,
+    index: PartitionIndex,
+    at_hand: AtHand,
+}
+
+/// What is known of a partition's directory before its log is opened.
+#[derive(Default)]
+pub(super) struct AtHand {
+    /// The topic id beside the log, if one can be read.
+    pub(super) topic_id: Option<Uuid>,
+    /// The files of the log, if they could be listed.
+    pub(super) listing: Option<Listing>,
+}
+
+impl Found {
+    /// What was seen of the partitions of a topic, in each log directory.
+    pub(super) fn of_topic(&mut self, topic: &str) -> FoundOfTopic<'_> {
+        fn of_dir<'a>(seen: &'a mut [Seen], topic: &str) -> &'a mut [Seen] {
+            let from = seen.partition_point(|seen| &*seen.topic < topic);
+            let len = seen[from..].partition_point(|seen| &*seen.topic == topic);
+            &mut seen[from..from + len]
         }
-        found.push(futures_in_order(running).await.into_iter().flatten().collect());
+        FoundOfTopic { dirs: self.dirs.iter_mut().map(|seen| of_dir(seen, topic)).collect() }
+    }
+}
+
+/// What was seen of the partitions of one topic.
+pub(super) struct FoundOfTopic<'a> {
+    dirs: Vec<&'a mut [Seen]>,
+}
+
+impl FoundOfTopic<'_> {
+    /// Gives what was seen of a partition in the log directory number `dir`, once.
+    pub(super) fn take(&mut self, dir: usize, index: PartitionIndex) -> AtHand {
+        let seen = &mut self.dirs[dir];
+        let at = seen.binary_search_by_key(&index, |seen| seen.index);
+        at.map(|at| std::mem::take(&mut seen[at].at_hand)).unwrap_or_default()
+    }
+}
+
+/// Looks into the directories of all partitions, several at once.
+pub async fn find(env: &Env, log_dirs: &[Arc<LogDir>]) -> Found {
+    let mut found = Found { dirs: Vec::new() };
+    for dir in log_dirs {
+        let (disk, path) = (Arc::clone(&env.disk), dir.path.clone());
+        let look = move |(topic, index): (Arc<str>, PartitionIndex)| {
+            let at_hand = look_into(&*disk, &path.join(dirs::live_name(&topic, index)));
+            Seen { topic, index, at_hand }
+        };
+        found.dirs.push(in_parallel(env, dir.held(), look).await);
     }
     found
 }
 
-fn topic_id(disk: &dyn Disk, dir: &Path) -> Option<Uuid> {
-    let bytes = disk.read_file(&dir.join(PARTITION_METADATA)).ok().flatten()?;
-    topic_id_of(std::str::from_utf8(&bytes).ok()?)
+/// What cannot be read now is met again when the log is opened.
+fn look_into(disk: &dyn Disk, path: &Path) -> AtHand {
+    let Ok((entries, dir)) = disk.open_dir(path) else { return AtHand::default() };
+    let has_id = entries.iter().any(|entry| entry.name == PARTITION_METADATA);
+    let bytes = if has_id { dir.read_file(PARTITION_METADATA).ok().flatten() } else { None };
+    AtHand {
+        topic_id: bytes.and_then(|bytes| id_in(&bytes)),
+        listing: Listing::of(&entries, &*dir).ok(),
+    }
 }
 
-/// Sets the log directories in order; the moves that go on, and the partitions whose topic id was
-/// found beside them.
+fn topic_id(disk: &dyn Disk, dir: &Path) -> Option<Uuid> {
+    id_in(&disk.read_file(&dir.join(PARTITION_METADATA)).ok().flatten()?)
+}
+
+fn id_in(bytes: &[u8]) -> Option<Uuid> {
+    topic_id_of(std::str::from_utf8(bytes).ok()?)
+}
+
+/// Sets the log directories in order; the moves that go on. What was found of a partition that is
+/// set aside is forgotten.
 pub(super) fn settle(
     env: &Env,
     this_broker: BrokerId,
     log_dirs: &[Arc<LogDir>],
-    found: Found,
+    found: &mut Found,
     image: &MetadataImage,
-) -> (Vec<Unfinished>, BTreeSet<TopicPartition>) {
+) -> Vec<Unfinished> {
     let settling = Settling { env, this_broker, log_dirs, image };
-    let identified = settling.set_strays_aside(&found);
-    settling.leave_one_of_two();
-    (settling.futures(), identified)
+    settling.set_strays_aside(found);
+    settling.leave_one_of_two(found);
+    settling.futures()
 }
 
 struct Settling<'a> {
@@ -79,9 +132,19 @@ impl Settling<'_> {
         index: PartitionIndex,
     ) -> Option<(&Topic, &Partition)> {
         let known = self.image.topics.by_name(topic)?;
+        self.placed_of(known, id, index).map(|partition| (&**known, partition))
+    }
+
+    /// As [`Self::placed`], where the topic of that name is known.
+    fn placed_of<'t>(
+        &self,
+        known: &'t Topic,
+        id: Option<Uuid>,
+        index: PartitionIndex,
+    ) -> Option<&'t Partition> {
         let partition = known.partition(index)?;
         let is_it = id.is_none_or(|id| id == known.id);
-        (partition.replicas.contains(&self.this_broker) && is_it).then_some((known, partition))
+        (partition.replicas.contains(&self.this_broker) && is_it).then_some(&**partition)
     }
 
     fn rename(&self, dir: &LogDir, from: &str, to: &str) -> io::Result<()> {
@@ -100,46 +163,51 @@ impl Settling<'_> {
 
     /// Partitions that the metadata does not place here belong to nobody: they are renamed, and
     /// kept for a person to look at (Kafka 4.4 `LogManager`, KAFKA-14616).
-    fn set_strays_aside(&self, found: &Found) -> BTreeSet<TopicPartition> {
-        let (mut identified, mut twice) = (BTreeSet::new(), BTreeSet::new());
-        for (dir, found) in self.log_dirs.iter().zip(found) {
-            for ((topic, index), id) in found {
-                match self.placed(*id, topic, *index) {
-                    None => {
-                        self.set_aside(dir, &dirs::live_name(topic, *index), topic, *index);
-                        dir.forget(topic, *index);
+    fn set_strays_aside(&self, found: &mut Found) {
+        for (dir, found) in self.log_dirs.iter().zip(&mut found.dirs) {
+            let mut last: Option<(Arc<str>, Option<&Arc<Topic>>)> = None;
+            found.retain(|Seen { topic, index, at_hand }| {
+                let known = match &last {
+                    Some((name, known)) if Arc::ptr_eq(name, topic) => *known,
+                    _ => {
+                        let known = self.image.topics.by_name(topic);
+                        last = Some((Arc::clone(topic), known));
+                        known
                     }
-                    Some((known, _)) => {
-                        let partition = TopicPartition { topic: known.id, partition: *index };
-                        if id.is_none() || !identified.insert(partition) {
-                            twice.insert(partition);
-                        }
-                    }
+                };
+                let placed = known.map(|known| self.placed_of(known, at_hand.topic_id, *index));
+                let is_placed = placed.flatten().is_some();
+                if !is_placed {
+                    self.set_aside(dir, &dirs::live_name(topic, *index), topic, *index);
+                    dir.forget(topic, *index);
                 }
-            }
+                is_placed
+            });
         }
-        // Of two directories one will be left, and which of them has the id is not told here.
-        identified.retain(|partition| !twice.contains(partition));
-        identified
     }
 
     /// Apache Kafka changes places so that a crash leaves two whole directories, which it refuses
     /// afterwards. The one that the metadata names is kept.
-    fn leave_one_of_two(&self) {
-        let mut seen: BTreeSet<(String, PartitionIndex)> = BTreeSet::new();
+    fn leave_one_of_two(&self, found: &mut Found) {
+        if self.log_dirs.len() < 2 {
+            return;
+        }
+        let mut seen: BTreeSet<(Arc<str>, PartitionIndex)> = BTreeSet::new();
         for dir in self.log_dirs {
             for (topic, index) in dir.held() {
-                if seen.insert((topic.clone(), index)) {
+                if seen.insert((Arc::clone(&topic), index)) {
                     continue;
                 }
                 let named = self.named(&topic, index);
-                let both = self.log_dirs.iter().filter(|dir| dir.holds(&topic, index));
-                let both: Vec<&Arc<LogDir>> = both.collect();
-                let kept = both.iter().find(|dir| Some(dir.id) == named).or(both.first());
-                let Some(kept) = kept.map(|dir| dir.path.clone()) else { continue };
-                for other in both.iter().filter(|dir| dir.path != kept) {
+                let both = self.log_dirs.iter().enumerate();
+                let both: Vec<(usize, &Arc<LogDir>)> =
+                    both.filter(|(_, dir)| dir.holds(&topic, index)).collect();
+                let kept = both.iter().find(|(_, dir)| Some(dir.id) == named).or(both.first());
+                let Some(kept) = kept.map(|(at, _)| *at) else { continue };
+                for (at, other) in both.into_iter().filter(|(at, _)| *at != kept) {
                     self.set_aside(other, &dirs::live_name(&topic, index), &topic, index);
                     other.forget(&topic, index);
+                    found.of_topic(&topic).take(at, index);
                 }
             }
         }

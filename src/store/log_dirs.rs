@@ -19,6 +19,9 @@ use super::partitions::Partitions;
 /// The lock file of a log directory.
 const LOCK: &str = ".lock";
 
+/// Partitions by topic.
+type Held = BTreeMap<Arc<str>, BTreeSet<PartitionIndex>>;
+
 /// One log directory, locked by this broker.
 pub struct LogDir {
     /// Where it is.
@@ -33,7 +36,7 @@ pub struct LogDir {
     /// partition, name of the directory.
     pub futures: Vec<(String, PartitionIndex, String)>,
     /// The partitions that were in it at the start, and are known to be gone from nowhere.
-    held: Mutex<BTreeSet<(String, PartitionIndex)>>,
+    held: Mutex<Held>,
     /// Why it is used no more.
     failure: Mutex<Option<String>>,
     recovery_points: Offsets,
@@ -64,6 +67,13 @@ pub fn lock(disk: &dyn Disk, path: &Path) -> Result<Box<dyn Lock>, LogDirError> 
     disk.try_lock(&path.join(LOCK)).map_err(io)?.ok_or_else(|| LogDirError::Locked(path.to_owned()))
 }
 
+fn note(held: &mut Held, topic: &str, partition: PartitionIndex) {
+    match held.get_mut(topic) {
+        Some(partitions) => _ = partitions.insert(partition),
+        None => _ = held.insert(topic.into(), BTreeSet::from([partition])),
+    }
+}
+
 impl LogDir {
     /// Opens a locked log directory: reads the mark of a clean stop and the checkpoints, and lists the
     /// partitions. Nothing is changed before [`Self::begin`].
@@ -76,14 +86,14 @@ impl LogDir {
         let io = |source| LogDirError::Io { path: path.to_owned(), source };
         let clean_shutdown = checkpoint::read_clean_shutdown(disk, path).map_err(io)?;
         let read = |name| read_offsets(disk, &path.join(name)).map_err(io);
-        let (mut held, mut futures, mut deleting) = (BTreeSet::new(), Vec::new(), Vec::new());
+        let (mut held, mut futures, mut deleting) = (Held::new(), Vec::new(), Vec::new());
         for entry in disk.list(path).map_err(io)? {
             if !entry.is_dir || entry.name == "__cluster_metadata-0" {
                 continue;
             }
             match dirs::parse(&entry.name) {
                 Some(PartitionDir::Live { topic, partition }) => {
-                    held.insert((topic, partition));
+                    note(&mut held, &topic, partition);
                 }
                 Some(PartitionDir::Deleting) => deleting.push(entry.name),
                 Some(PartitionDir::Future { topic, partition }) => {
@@ -122,29 +132,37 @@ impl LogDir {
 
     /// What the checkpoints say of a partition: recovery point, high watermark, log start.
     pub fn checkpointed(&self, topic: &str, partition: PartitionIndex) -> (i64, i64, i64) {
-        let key = (topic.to_owned(), partition);
-        let of = |offsets: &Offsets| offsets.get(&key).copied().unwrap_or(0);
+        let of = |offsets: &Offsets| offsets.get(topic, partition).unwrap_or(0);
         (of(&self.recovery_points), of(&self.high_watermarks), of(&self.log_start_offsets))
     }
 
-    /// The partitions that lay here at the start, and still do as far as is known.
-    pub fn held(&self) -> Vec<(String, PartitionIndex)> {
-        self.held.lock().iter().cloned().collect()
+    /// The partitions that lay here at the start, and still do as far as is known, in order.
+    pub fn held(&self) -> Vec<(Arc<str>, PartitionIndex)> {
+        let mut all = Vec::new();
+        for (topic, partitions) in &*self.held.lock() {
+            all.extend(partitions.iter().map(|partition| (Arc::clone(topic), *partition)));
+        }
+        all
     }
 
     /// Whether `topic`-`partition` is one of them.
     pub fn holds(&self, topic: &str, partition: PartitionIndex) -> bool {
-        self.held.lock().contains(&(topic.to_owned(), partition))
+        self.held.lock().get(topic).is_some_and(|partitions| partitions.contains(&partition))
     }
 
     /// It is one of them after all.
     pub(super) fn hold(&self, topic: &str, partition: PartitionIndex) {
-        self.held.lock().insert((topic.to_owned(), partition));
+        note(&mut self.held.lock(), topic, partition);
     }
 
     /// It is none of them any more: one of the same name would be new.
     pub(super) fn forget(&self, topic: &str, partition: PartitionIndex) {
-        self.held.lock().remove(&(topic.to_owned(), partition));
+        let mut held = self.held.lock();
+        let Some(partitions) = held.get_mut(topic) else { return };
+        partitions.remove(&partition);
+        if partitions.is_empty() {
+            held.remove(topic);
+        }
     }
 
     /// Why it is used no more, if so.
@@ -196,12 +214,12 @@ impl Checkpoints {
             self.log_dirs.iter().map(|dir| (dir.as_path(), Files::default())).collect();
         for partition in partitions.all() {
             let Some(files) = by_dir.get_mut(partition.log_dir().as_path()) else { continue };
-            let key = (partition.topic.to_string(), partition.id.partition);
+            let (topic, index) = (&*partition.topic, partition.id.partition);
             let known = partition.checkpoint();
-            files.recovery_points.insert(key.clone(), known.recovery_point);
-            files.high_watermarks.insert(key.clone(), known.high_watermark);
+            files.recovery_points.set(topic, index, known.recovery_point);
+            files.high_watermarks.set(topic, index, known.high_watermark);
             if let Some(log_start_offset) = known.log_start_offset {
-                files.log_start_offsets.insert(key, log_start_offset);
+                files.log_start_offsets.set(topic, index, log_start_offset);
             }
         }
         let disk = &*self.disk;

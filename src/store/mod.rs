@@ -7,7 +7,7 @@
 //! `flusher.rs` (group commit), `fetch_watch.rs` (long polls), `placement.rs` (what a new
 //! metadata image changes), `log_dirs.rs` (what lies where), `moves.rs` (from one log directory to
 //! another), `leftovers.rs` (what a crash left of that),
-//! `failures.rs` (a log directory that fails) and `housekeeping.rs` (what runs by
+//! `failures.rs` (a log directory that fails), `in_parallel.rs` (work shared out to threads) and `housekeeping.rs` (what runs by
 //! the clock).
 
 pub mod cleaner;
@@ -17,7 +17,8 @@ pub mod failures;
 pub mod fetch_watch;
 pub mod flusher;
 pub mod housekeeping;
-mod leftovers;
+mod in_parallel;
+pub mod leftovers;
 pub mod log_dirs;
 pub mod moves;
 pub mod partition;

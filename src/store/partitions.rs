@@ -11,6 +11,19 @@ use parking_lot::Mutex;
 use super::partition::Partition;
 use crate::types::{PartitionIndex, TopicId, TopicPartition};
 
+/// The partitions of a topic by number, `None` where one is not here.
+type ByNumber = Arc<Vec<Option<Arc<Partition>>>>;
+
+/// The partitions of one topic, as they were when they were looked up.
+pub struct OfTopic(Option<ByNumber>);
+
+impl OfTopic {
+    /// One partition.
+    pub fn get(&self, partition: PartitionIndex) -> Option<&Arc<Partition>> {
+        self.0.as_ref()?.get(usize::try_from(partition).ok()?)?.as_ref()
+    }
+}
+
 /// Every partition of this broker.
 #[derive(Default)]
 pub struct Partitions {
@@ -21,7 +34,7 @@ pub struct Partitions {
 
 #[derive(Clone, Default)]
 struct Table {
-    topics: IndexMap<TopicId, Arc<Vec<Option<Arc<Partition>>>>>,
+    topics: IndexMap<TopicId, ByNumber>,
 }
 
 impl Partitions {
@@ -30,6 +43,11 @@ impl Partitions {
         let table = self.table.load();
         let partitions = table.topics.get(&id.topic)?;
         partitions.get(usize::try_from(id.partition).ok()?)?.clone()
+    }
+
+    /// Those of one topic, for whoever wants several.
+    pub fn looked_up(&self, id: TopicId) -> OfTopic {
+        OfTopic(self.table.load().topics.get(&id).cloned())
     }
 
     /// All partitions.

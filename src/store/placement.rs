@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::leftovers;
+use super::in_parallel::in_parallel;
+use super::leftovers::{self, AtHand, Found};
 use super::log_dirs::LogDir;
 use super::moves::Unfinished;
 use super::partition::Partition;
@@ -17,7 +18,7 @@ use crate::log::{Log, LogConfig, LogShared, OpenContext, OpenError, RecoveryRepo
 use crate::metadata::configs::ResourceType;
 use crate::metadata::image::Changes;
 use crate::metadata::{MetadataImage, Topic};
-use crate::types::{BrokerId, PartitionIndex, TopicPartition, Uuid};
+use crate::types::{BrokerId, PartitionIndex, Timestamp, TopicPartition, Uuid};
 
 /// Makes the settings of a topic's logs from an image.
 pub type LogConfigOf = Arc<dyn Fn(&MetadataImage, &str) -> LogConfig + Send + Sync>;
@@ -43,9 +44,12 @@ struct Wanted {
     dir: Arc<LogDir>,
     config: Arc<LogConfig>,
     is_new: bool,
-    /// The topic id beside it was read, and is the topic's.
-    is_identified: bool,
+    /// What is known of its directory; an id that was read is the topic's.
+    at_hand: AtHand,
 }
+
+/// What became of a partition: why it is offline, if it is.
+type Opened = (RecoveryTotals, Result<Arc<Partition>, (TopicPartition, String)>);
 
 impl Placement {
     /// Over opened log directories; no partition is opened yet.
@@ -81,24 +85,28 @@ impl Placement {
         self.offline.lock().iter().any(|(offline, _)| *offline == id)
     }
 
-    /// Opens all partitions that `image` places here. Called once, before anything is served;
-    /// roles come with [`Placement::apply`].
-    pub async fn open_all(&self, image: &MetadataImage) -> RecoveryTotals {
-        let found = leftovers::find(&self.env, &self.log_dirs).await;
-        let (unfinished, identified) =
-            leftovers::settle(&self.env, self.this_broker, &self.log_dirs, found, image);
+    /// Opens all partitions that `image` places here, in the directories where they were found.
+    /// Called once, before anything is served; the broker leads what [`Placement::apply`] says.
+    pub async fn open_all(&self, image: &MetadataImage, mut found: Found) -> RecoveryTotals {
+        let unfinished =
+            leftovers::settle(&self.env, self.this_broker, &self.log_dirs, &mut found, image);
         *self.unfinished.lock() = unfinished;
         let mut counts = self.counts();
         let mut wanted = Vec::new();
         for topic in image.topics.iter() {
             let config = Arc::new((self.config_of)(image, &topic.name));
+            let mut found = found.of_topic(&topic.name);
+            wanted.reserve(topic.partitions.len());
             for index in 0..topic.partitions.len() as PartitionIndex {
-                wanted.extend(self.wanted(topic, index, &config, &mut counts));
+                let Some(mut one) = self.wanted(topic, index, &config, &mut counts) else {
+                    continue;
+                };
+                let dir = self.log_dirs.iter().position(|dir| Arc::ptr_eq(dir, &one.dir));
+                one.at_hand = dir.map(|dir| found.take(dir, index)).unwrap_or_default();
+                wanted.push(one);
             }
         }
-        for wanted in &mut wanted {
-            wanted.is_identified = identified.contains(&wanted.id);
-        }
+        drop(found);
         self.open(wanted).await
     }
 
@@ -127,32 +135,36 @@ impl Placement {
         for topic in &changes.topics_deleted {
             self.delete(topic);
         }
+        let ids: Vec<TopicPartition> = changes.partitions.iter().copied().collect();
+        let by_topic = || {
+            let of_topics = ids.chunk_by(|a, b| a.topic == b.topic);
+            of_topics.filter_map(|ids| Some((image.topics.by_id(ids[0].topic)?, ids)))
+        };
         let mut wanted = Vec::new();
-        let mut config: Option<(Uuid, Arc<LogConfig>)> = None;
         let mut counts: Option<Vec<(Arc<LogDir>, usize)>> = None;
-        for id in &changes.partitions {
-            let Some(topic) = image.topics.by_id(id.topic) else { continue };
-            if self.partitions.get(*id).is_some() || self.is_offline(*id) {
-                continue;
-            }
-            let config = match &config {
-                Some((of, config)) if *of == topic.id => Arc::clone(config),
-                _ => {
-                    let made = Arc::new((self.config_of)(image, &topic.name));
-                    config = Some((topic.id, Arc::clone(&made)));
-                    made
+        for (topic, ids) in by_topic() {
+            let here = self.partitions.looked_up(topic.id);
+            let mut config = None;
+            for id in ids {
+                if here.get(id.partition).is_some() || self.is_offline(*id) {
+                    continue;
                 }
-            };
-            let counts = counts.get_or_insert_with(|| self.counts());
-            wanted.extend(self.wanted(topic, id.partition, &config, counts));
+                let make = || Arc::new((self.config_of)(image, &topic.name));
+                let config = config.get_or_insert_with(make);
+                let counts = counts.get_or_insert_with(|| self.counts());
+                wanted.extend(self.wanted(topic, id.partition, config, counts));
+            }
         }
         self.open(wanted).await;
         self.apply_configs(image, changes);
-        for id in &changes.partitions {
-            if let (Some(partition), Some(registration)) =
-                (self.partitions.get(*id), image.topics.partition(*id))
-            {
-                partition.set_role(self.this_broker, registration);
+        for (topic, ids) in by_topic() {
+            let here = self.partitions.looked_up(topic.id);
+            for id in ids {
+                if let (Some(partition), Some(registration)) =
+                    (here.get(id.partition), topic.partition(id.partition))
+                {
+                    partition.set_role(self.this_broker, registration);
+                }
             }
         }
     }
@@ -191,7 +203,7 @@ impl Placement {
         let by_name = || self.log_dirs.iter().find(|dir| dir.id == named);
         let fewest = || counts.iter().min_by_key(|(_, count)| *count).map(|(dir, _)| dir);
         let dir = Arc::clone(lies_in.or_else(by_name).or_else(fewest)?);
-        if let Some((_, count)) = counts.iter_mut().find(|(known, _)| known.path == dir.path) {
+        if let Some((_, count)) = counts.iter_mut().find(|(known, _)| Arc::ptr_eq(known, &dir)) {
             *count += 1;
         }
         Some(Wanted {
@@ -200,7 +212,7 @@ impl Placement {
             dir,
             config: Arc::clone(config),
             is_new: lies_in.is_none(),
-            is_identified: false,
+            at_hand: AtHand::default(),
         })
     }
 
@@ -216,41 +228,18 @@ impl Placement {
             .filter(|wanted| wanted.is_new)
             .map(|wanted| wanted.dir.path.clone())
             .collect();
-        let chunks = split(wanted, self.env.threads.blocking_parallelism());
-        let mut running = Vec::new();
-        for chunk in chunks {
-            let shared = self.shared.clone();
-            running.push(self.env.threads.run_blocking(move || {
-                chunk
-                    .into_iter()
-                    .map(|wanted| {
-                        let opened = open_one(&shared, &wanted, now);
-                        (wanted, opened)
-                    })
-                    .collect::<Vec<_>>()
-            }));
-        }
-        let mut totals = RecoveryTotals::default();
-        let mut opened = Vec::new();
-        for chunk in futures_in_order(running).await {
-            for (wanted, result) in chunk {
-                match result {
-                    Ok((log, report)) => {
-                        totals.add(&wanted, &report);
-                        opened.push(Arc::new(Partition::new(wanted.id, wanted.topic, log)));
-                    }
-                    Err(error) => {
-                        tracing::error!(
-                            topic = %wanted.topic, partition = wanted.id.partition, %error,
-                            "the partition is offline; to accept the loss, stop the broker and \
-                             remove or truncate the damaged file"
-                        );
-                        self.offline.lock().push((wanted.id, error.to_string()));
-                    }
-                }
+        let shared = self.shared.clone();
+        let opened =
+            in_parallel(&self.env, wanted, move |wanted| open_one(&shared, wanted, now)).await;
+        let (mut totals, mut partitions) = (RecoveryTotals::default(), Vec::new());
+        for (of_one, result) in opened {
+            totals.merge(of_one);
+            match result {
+                Ok(partition) => partitions.push(partition),
+                Err(offline) => self.offline.lock().push(offline),
             }
         }
-        self.partitions.insert(opened);
+        self.partitions.insert(partitions);
         let created: std::collections::BTreeSet<PathBuf> = created.into_iter().collect();
         for dir in created {
             let disk = Arc::clone(&self.env.disk);
@@ -326,6 +315,12 @@ impl RecoveryTotals {
         }
     }
 
+    fn merge(&mut self, other: Self) {
+        self.logs += other.logs;
+        self.checked_bytes += other.checked_bytes;
+        self.cut += other.cut;
+    }
+
     fn add(&mut self, wanted: &Wanted, report: &RecoveryReport) {
         self.logs += 1;
         self.checked_bytes += report.checked_bytes;
@@ -341,10 +336,31 @@ impl RecoveryTotals {
     }
 }
 
-fn open_one(
+/// Opens a partition; what there is to tell of it, is told.
+fn open_one(shared: &LogShared, mut wanted: Wanted, now: Timestamp) -> Opened {
+    let at_hand = std::mem::take(&mut wanted.at_hand);
+    let mut totals = RecoveryTotals::default();
+    match open_log(shared, &wanted, at_hand, now) {
+        Ok((log, report)) => {
+            totals.add(&wanted, &report);
+            (totals, Ok(Arc::new(Partition::new(wanted.id, wanted.topic, log))))
+        }
+        Err(error) => {
+            tracing::error!(
+                topic = %wanted.topic, partition = wanted.id.partition, %error,
+                "the partition is offline; to accept the loss, stop the broker and \
+                 remove or truncate the damaged file"
+            );
+            (totals, Err((wanted.id, error.to_string())))
+        }
+    }
+}
+
+fn open_log(
     shared: &LogShared,
     wanted: &Wanted,
-    now: crate::types::Timestamp,
+    at_hand: AtHand,
+    now: Timestamp,
 ) -> Result<(Log, RecoveryReport), OpenError> {
     let dir = wanted.dir.path.join(dirs::live_name(&wanted.topic, wanted.id.partition));
     let (recovery_point, high_watermark, log_start_offset) =
@@ -355,8 +371,12 @@ fn open_one(
         let clean = wanted.dir.clean_shutdown.is_some();
         OpenContext { clean, recovery_point, log_start_offset, high_watermark, now }
     };
-    let opened = Log::open(shared.clone(), &dir, Arc::clone(&wanted.config), &context)?;
-    if !wanted.is_identified {
+    let (shared_too, config) = (shared.clone(), Arc::clone(&wanted.config));
+    let opened = match at_hand.listing {
+        Some(listing) => Log::open_listed(shared_too, &dir, listing, config, &context)?,
+        None => Log::open(shared_too, &dir, config, &context)?,
+    };
+    if at_hand.topic_id.is_none() {
         write_topic_id(shared, &dir, wanted.id.topic).map_err(OpenError::io(dir))?;
     }
     Ok(opened)
@@ -371,34 +391,4 @@ fn write_topic_id(shared: &LogShared, dir: &std::path::Path, topic: Uuid) -> io:
     }
     let file = shared.disk.open(&path, OpenMode::CreateEmpty)?;
     file.write_at(&[IoSlice::new(text.as_bytes())], 0)
-}
-
-pub(super) fn split<T>(items: Vec<T>, parts: usize) -> Vec<Vec<T>> {
-    let each = items.len().div_ceil(parts.max(1)).max(1);
-    let mut chunks = Vec::new();
-    let mut items = items.into_iter().peekable();
-    while items.peek().is_some() {
-        chunks.push(items.by_ref().take(each).collect());
-    }
-    chunks
-}
-
-/// Runs all, and gives the results in order.
-pub(super) async fn futures_in_order<T, F: Future<Output = T>>(futures: Vec<F>) -> Vec<T> {
-    let mut futures: Vec<_> = futures.into_iter().map(Box::pin).collect();
-    let mut results: Vec<Option<T>> = futures.iter().map(|_| None).collect();
-    std::future::poll_fn(|cx| {
-        let mut pending = false;
-        for (future, result) in futures.iter_mut().zip(&mut results) {
-            if result.is_none() {
-                match future.as_mut().poll(cx) {
-                    std::task::Poll::Ready(value) => *result = Some(value),
-                    std::task::Poll::Pending => pending = true,
-                }
-            }
-        }
-        if pending { std::task::Poll::Pending } else { std::task::Poll::Ready(()) }
-    })
-    .await;
-    results.into_iter().flatten().collect()
 }

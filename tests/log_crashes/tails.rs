@@ -106,7 +106,7 @@ fn whatever_stands_behind_the_last_whole_batch_is_cut_off() {
 fn a_bad_batch_below_the_recovery_point_is_damage_and_not_a_torn_tail() {
     let (disk, known, ends) = stopped(8);
     let points = |disk: &SimDisk, offset: Offset| {
-        let points = Offsets::from([(("t".to_owned(), 0), offset)]);
+        let points = Offsets::from([("t", 0, offset)]);
         checkpoint::write_offsets(disk, &Path::new(ROOT).join(RECOVERY_POINTS), &points).unwrap();
     };
     points(&disk, known.end);

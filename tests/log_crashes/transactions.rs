@@ -141,7 +141,7 @@ fn work(
             1 => {
                 flush(log, disk, FlushKind::RecoveryPoint).map_err(|error| error.to_string())?;
                 history.durable = log.flushed();
-                let points = Offsets::from([(("t".to_owned(), 0), log.recovery_point())]);
+                let points = Offsets::from([("t", 0, log.recovery_point())]);
                 checkpoint::write_offsets(disk, &Path::new(ROOT).join(RECOVERY_POINTS), &points)
                     .map_err(|error| error.to_string())?;
             }

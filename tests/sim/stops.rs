@@ -67,7 +67,10 @@ fn a_start_that_crashes_while_it_loads_is_followed_by_one_that_trusts_nothing() 
             assert!(is_marked(&broker.machine().disk()));
             was_taken
         });
-        assert!(was_taken || first.is_none(), "it came back after change {cut}");
+        // Before its directory is synced the power may bring it back, and nothing is changed before
+        // that. What is opened to be read meanwhile counts too, and comes sooner or later by the seed.
+        let may_come_back = first.is_none_or(|first| cut <= first + 2);
+        assert!(was_taken || may_come_back, "it came back after change {cut}");
         first = first.or(was_taken.then_some(cut));
     }
     assert!(

@@ -158,7 +158,7 @@ impl LogDirState {
     fn known(&self, partition: Option<(&str, PartitionIndex)>) -> Known {
         let of = |offsets: &Offsets| {
             let (topic, partition) = partition?;
-            offsets.get(&(topic.to_owned(), partition)).copied()
+            offsets.get(topic, partition)
         };
         let trusted_to = if self.is_alone || self.is_clean {
             Offset::MAX
@@ -170,22 +170,21 @@ impl LogDirState {
 
     /// Compares the lines of a partition in the checkpoints with each other and with its log's end.
     fn compare(&self, check: &mut Check<'_>, topic: &str, partition: PartitionIndex, end: Offset) {
-        let key = (topic.to_owned(), partition);
         for (name, offsets) in [
             (RECOVERY_POINTS, &self.recovery_points),
             (HIGH_WATERMARKS, &self.high_watermarks),
             (LOG_START_OFFSETS, &self.log_start_offsets),
             (CLEANER_OFFSETS, &self.cleaner_offsets),
         ] {
-            let Some(offset) = offsets.get(&key).copied() else { continue };
+            let Some(offset) = offsets.get(topic, partition) else { continue };
             // After a power loss a log may be shorter than what was known of it.
             if offset < 0 || (offset > end && self.is_clean) {
                 let what = format!("{topic} {partition} {offset}: the log ends at offset {end}");
                 check.report(&self.dir.join(name), At::File, &what, Advice::RemoveCheckpoint);
             }
         }
-        if let (Some(start), Some(mark)) =
-            (self.log_start_offsets.get(&key), self.high_watermarks.get(&key))
+        let of = |offsets: &Offsets| offsets.get(topic, partition);
+        if let (Some(start), Some(mark)) = (of(&self.log_start_offsets), of(&self.high_watermarks))
             && start > mark
             && self.is_clean
         {
@@ -199,7 +198,7 @@ impl LogDirState {
 }
 
 fn read_offsets(check: &mut Check<'_>, path: &Path) -> Offsets {
-    let Some(bytes) = check.read(path) else { return Offsets::new() };
+    let Some(bytes) = check.read(path) else { return Offsets::default() };
     let text = std::str::from_utf8(&bytes);
     if let Some(offsets) = text.ok().and_then(offsets_from_text) {
         return offsets;
@@ -215,5 +214,5 @@ fn read_offsets(check: &mut Check<'_>, path: &Path) -> Offsets {
     let at = lines.find(|(_, line)| !is_offset(line)).map_or(At::File, |(n, _)| At::Line(n + 1));
     let what = "it does not hold as many lines of topic, partition and offset as it says";
     check.report(path, at, what, Advice::RemoveCheckpoint);
-    Offsets::new()
+    Offsets::default()
 }

@@ -65,7 +65,7 @@ fn stopped(disk: &SimDisk) -> Offset {
     }
     log.close().unwrap();
     let end = log.end();
-    let offsets = Offsets::from([(("t".to_owned(), 0), end)]);
+    let offsets = Offsets::from([("t", 0, end)]);
     for name in [RECOVERY_POINTS, HIGH_WATERMARKS] {
         write_offsets(disk, &Path::new(ROOT).join(name), &offsets).unwrap();
     }
@@ -148,7 +148,7 @@ fn what_a_killed_broker_leaves_is_no_damage() {
         disk.open(paths.last().unwrap(), OpenMode::Write).unwrap().set_len(len).unwrap();
     }
     disk.remove_file(&Path::new(ROOT).join(".kafka_cleanshutdown")).unwrap();
-    let offsets = Offsets::from([(("t".to_owned(), 0), 20)]);
+    let offsets = Offsets::from([("t", 0, 20)]);
     write_offsets(&disk, &Path::new(ROOT).join(RECOVERY_POINTS), &offsets).unwrap();
     disk.remove_file(&index[2]).unwrap();
     assert_eq!(check(&disk, ROOT).0[..1], check(&disk, ROOT).0, "nothing but the last line");

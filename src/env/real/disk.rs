@@ -3,19 +3,28 @@
 use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
 use std::io::{self, IoSlice, IoSliceMut};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use rustix::fs::{FlockOperation, fcntl_lock, fdatasync, fsync, statvfs, syncfs};
-use rustix::io::{Errno, ReadWriteFlags, preadv2, pwritev};
+use rustix::fs::{
+    AtFlags, FileType, FlockOperation, Mode, OFlags, RawDir, Stat, fcntl_lock, fdatasync, fsync,
+    openat, statat, statvfs, syncfs,
+};
+use rustix::io::{Errno, ReadWriteFlags, pread, preadv2, pwritev, retry_on_intr};
 
-use crate::env::disk::{DirEntry, Disk, File, FileInfo, Lock, OpenMode};
+use crate::env::disk::{DirEntry, Directory, Disk, File, FileInfo, Lock, OpenMode};
 
 /// The kernel takes no more parts in one call.
 const PARTS_MAX: usize = 1024;
+
+/// How many bytes of a directory, or of a small file in one, are read at a time. A name takes 280
+/// at most.
+const DIR_READ_LEN: usize = 8192;
+const SMALL_READ_LEN: usize = 512;
 
 #[derive(Default)]
 pub(super) struct OsDisk {
@@ -28,6 +37,8 @@ pub(super) struct OsDisk {
 type FileId = (u64, u64);
 
 struct OsFile(fs::File);
+
+struct OsDirectory(OwnedFd);
 
 struct OsLock {
     id: FileId,
@@ -66,17 +77,12 @@ impl Disk for OsDisk {
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<DirEntry>> {
-        let mut entries = Vec::new();
-        for entry in fs::read_dir(dir)? {
-            let entry = entry?;
-            // A name that is not UTF-8 is none of ours.
-            let Ok(name) = entry.file_name().into_string() else { continue };
-            let kind = entry.file_type()?;
-            let is_dir = if kind.is_symlink() { entry.path().is_dir() } else { kind.is_dir() };
-            entries.push(DirEntry { name, is_dir });
-        }
-        entries.sort();
-        Ok(entries)
+        OsDirectory::open(dir)?.list()
+    }
+
+    fn open_dir(&self, dir: &Path) -> io::Result<(Vec<DirEntry>, Box<dyn Directory + '_>)> {
+        let dir = OsDirectory::open(dir)?;
+        Ok((dir.list()?, Box::new(dir)))
     }
 
     fn info(&self, path: &Path) -> io::Result<Option<FileInfo>> {
@@ -140,6 +146,79 @@ impl Disk for OsDisk {
 
     fn absolute(&self, path: &Path) -> io::Result<PathBuf> {
         std::path::absolute(path)
+    }
+}
+
+impl OsDirectory {
+    fn open(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let open = || openat(rustix::fs::CWD, path, flags, Mode::empty());
+        Ok(Self(retry_on_intr(open)?))
+    }
+
+    /// All names; called once.
+    fn list(&self) -> io::Result<Vec<DirEntry>> {
+        let mut buffer = [MaybeUninit::uninit(); DIR_READ_LEN];
+        let mut names = RawDir::new(&self.0, &mut buffer);
+        let mut entries = Vec::with_capacity(8); // As many as a partition has, mostly.
+        while let Some(entry) = names.next() {
+            let entry = entry?;
+            // A name that is not UTF-8 is none of ours.
+            let Ok(name) = entry.file_name().to_str() else { continue };
+            if matches!(name, "." | "..") {
+                continue;
+            }
+            let is_dir = match entry.file_type() {
+                FileType::Symlink | FileType::Unknown => {
+                    self.stat(name).ok().flatten().is_some_and(|found| is_dir(&found))
+                }
+                kind => kind.is_dir(),
+            };
+            entries.push(DirEntry { name: name.to_owned(), is_dir });
+        }
+        entries.sort_unstable(); // No two are alike.
+        Ok(entries)
+    }
+
+    fn stat(&self, name: &str) -> io::Result<Option<Stat>> {
+        match statat(&self.0, name, AtFlags::empty()) {
+            Ok(found) => Ok(Some(found)),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn is_dir(found: &Stat) -> bool {
+    FileType::from_raw_mode(found.st_mode).is_dir()
+}
+
+impl Directory for OsDirectory {
+    fn info(&self, name: &str) -> io::Result<Option<FileInfo>> {
+        Ok(self.stat(name)?.map(|found| FileInfo {
+            len: found.st_size as u64,
+            is_dir: is_dir(&found),
+            modified_ms: found.st_mtime * 1000 + found.st_mtime_nsec as i64 / 1_000_000,
+        }))
+    }
+
+    fn read_file(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let file = match retry_on_intr(|| openat(&self.0, name, flags, Mode::empty())) {
+            Ok(file) => file,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let mut bytes = Vec::new();
+        let mut part = [0; SMALL_READ_LEN];
+        loop {
+            let got = retry_on_intr(|| pread(&file, &mut part, bytes.len() as u64))?;
+            bytes.extend_from_slice(&part[..got]);
+            // A part lies within a page, which is read whole or not at all: less is the end.
+            if got < part.len() {
+                return Ok(Some(bytes));
+            }
+        }
     }
 }
 
@@ -244,6 +323,52 @@ mod tests {
         assert_eq!(disk.read_file(&dir.join("f")).unwrap().unwrap(), b"two");
         assert_eq!(disk.read_file(&dir.join("g")).unwrap(), None);
         assert_eq!(disk.list(&dir).unwrap().len(), 1);
+        let _ = fs::remove_dir_all(dir);
+    }
+
+    #[test]
+    fn an_open_directory_tells_of_its_names_what_the_disk_does() {
+        let dir = scratch("directory");
+        let disk = OsDisk::default();
+        let long = [b'x'; SMALL_READ_LEN + 1];
+        for (name, bytes) in [("b", &long[..]), ("a", b"")] {
+            let file = disk.open(&dir.join(name), OpenMode::CreateNew).unwrap();
+            file.write_at(&[IoSlice::new(bytes)], 0).unwrap();
+        }
+        disk.create_dir_all(&dir.join("d")).unwrap();
+        for (to, name) in [("d", "to-dir"), ("b", "to-file"), ("nowhere", "to-nothing")] {
+            std::os::unix::fs::symlink(dir.join(to), dir.join(name)).unwrap();
+        }
+        let (entries, open) = disk.open_dir(&dir).unwrap();
+        let found: Vec<_> = entries.iter().map(|e| (e.name.as_str(), e.is_dir)).collect();
+        let (names, links) = (
+            [("a", false), ("b", false), ("d", true)],
+            [("to-dir", true), ("to-file", false), ("to-nothing", false)],
+        );
+        assert_eq!(found, [names, links].concat());
+        for (name, _) in found {
+            assert_eq!(open.info(name).unwrap(), disk.info(&dir.join(name)).unwrap(), "{name}");
+        }
+        assert_eq!(open.read_file("b").unwrap().unwrap(), long);
+        assert_eq!(open.read_file("a").unwrap().unwrap(), b"");
+        assert_eq!(open.read_file("c").unwrap(), None);
+        assert_eq!(
+            disk.open_dir(&dir.join("b")).err().unwrap().kind(),
+            io::ErrorKind::NotADirectory
+        );
+        assert_eq!(disk.list(&dir.join("c")).err().unwrap().kind(), io::ErrorKind::NotFound);
+        let _ = fs::remove_dir_all(dir);
+    }
+
+    #[test]
+    fn a_directory_of_many_names_is_listed_in_order() {
+        let dir = scratch("many");
+        for number in 0..1000 {
+            fs::write(dir.join(format!("a-name-that-takes-its-room-{number:04}")), b"").unwrap();
+        }
+        let names = OsDisk::default().list(&dir).unwrap();
+        assert_eq!(names.len(), 1000);
+        assert!(names.is_sorted());
         let _ = fs::remove_dir_all(dir);
     }
 

@@ -12,6 +12,13 @@ pub fn raise_open_files_limit() -> u64 {
     in_force.unwrap_or(u64::MAX)
 }
 
+/// Lets the kernel give this process its memory in pages of 4 KiB instead of 2 MiB. The allocator
+/// asks for large ones, and keeps what each thread uses apart: with 10,000 partitions, 80 MB were
+/// resident of which 55 were in use. A kernel that does not know the call has no large pages to give.
+pub fn use_small_pages() {
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
+}
+
 /// Ready when the process is asked to stop: SIGTERM or SIGINT. Its name comes back.
 pub async fn stop_signal() -> std::io::Result<&'static str> {
     let mut terminate = signal(SignalKind::terminate())?;

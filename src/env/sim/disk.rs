@@ -15,7 +15,9 @@ use super::inode::Survival;
 use super::rng::Rng;
 use super::trace::Trace;
 use super::tree::{Node, NodeId, Tree, components};
-use crate::env::disk::{DirEntry, Disk, File, FileInfo, Lock, OpenMode};
+use crate::env::disk::{
+    DirEntry, Directory, DirectoryByPath, Disk, File, FileInfo, Lock, OpenMode,
+};
 use crate::types::{Mono, Timestamp};
 
 /// How a machine, or the process on it, dies.
@@ -344,6 +346,11 @@ impl Disk for SimDisk {
             let count = entries.len() as u64;
             Ok((entries, Effect::Number(count)))
         })
+    }
+
+    fn open_dir(&self, dir: &Path) -> io::Result<(Vec<DirEntry>, Box<dyn Directory + '_>)> {
+        let entries = self.list(dir)?;
+        Ok((entries, Box::new(DirectoryByPath { disk: self, path: dir.to_owned() })))
     }
 
     fn info(&self, path: &Path) -> io::Result<Option<FileInfo>> {
