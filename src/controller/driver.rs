@@ -34,6 +34,8 @@ use crate::types::{BrokerId, ErrorCode, LeaderEpoch, Mono, Offset, Timestamp};
 const QUEUE_LEN: usize = 1024;
 /// How many commands share one sync.
 const GROUP_LEN: usize = 256;
+/// A stop makes a snapshot behind so small a part of what makes one otherwise: 320 KB by default.
+const STOP_SNAPSHOT_PART: u64 = 64;
 /// How often old snapshots are looked for (Kafka 4.4 `RaftMetadataLogCleanerManager`).
 const CLEAN_INTERVAL: Duration = Duration::from_mins(1);
 /// Whoever acts on new images: the broker, which has a partition's log before its creation is
@@ -411,15 +413,22 @@ impl Driver {
     /// last one (Kafka 4.4 `SnapshotGenerator`).
     fn maybe_snapshot(&mut self) {
         let Some(log) = &self.log else { return };
-        let now = self.env.clock.now();
+        let since = self.env.clock.now().since(self.last_snapshot);
         let config = log.config();
         let is_due = self.bytes_since_snapshot >= config.snapshot_after_bytes
-            || config
-                .snapshot_after_ms
-                .is_some_and(|ms| now.since(self.last_snapshot) >= Duration::from_millis(ms));
-        if !is_due || self.snapshot.is_some() || self.machine.in_transaction() {
+            || config.snapshot_after_ms.is_some_and(|ms| since >= Duration::from_millis(ms));
+        if is_due {
+            self.begin_snapshot();
+        }
+    }
+
+    /// Begins a snapshot of the image, unless one is under way.
+    fn begin_snapshot(&mut self) {
+        let Some(log) = &self.log else { return };
+        if self.snapshot.is_some() || self.machine.in_transaction() {
             return;
         }
+        let now = self.env.clock.now();
         let image = self.machine.image().clone();
         let id = SnapshotId { offset: image.offset + 1, epoch: image.epoch };
         let Some(path) = log.snapshot_path(id) else { return };
@@ -463,7 +472,13 @@ impl Driver {
         }
     }
 
+    /// Closes the log, behind a snapshot if the next start would have much to read: each stop and start
+    /// of a broker changes every partition that it leads.
     async fn close(&mut self) -> Result<(), MetadataLogError> {
+        let after = self.log.as_ref().map_or(u64::MAX, |log| log.config().snapshot_after_bytes);
+        if self.bytes_since_snapshot > after / STOP_SNAPSHOT_PART {
+            self.begin_snapshot();
+        }
         if let Some(written) = self.snapshot.take() {
             self.finish_snapshot(written.await).await?;
         }

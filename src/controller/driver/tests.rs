@@ -451,6 +451,33 @@ async fn snapshots_replace_the_beginning_of_the_log_and_bring_all_of_it_back() {
     assert_eq!(handle.quorum().voters.len(), 1, "the voters come from the snapshot");
 }
 
+#[tokio::test]
+async fn a_stop_leaves_a_snapshot_where_the_next_start_would_have_much_to_read() {
+    let (disk, id) = formatted(5, None);
+    let live = async |topics: std::ops::Range<u32>| {
+        let env = env(&disk);
+        let config = MetadataLogConfig { snapshot_after_bytes: 128_000, ..Default::default() };
+        let (driver, handle) = open(&env, start(&env, id, config)).unwrap();
+        let before = handle.image().topics.len();
+        let ask = async {
+            begin(&handle, 1).await.unwrap();
+            for number in topics {
+                create(&handle, &format!("t{number}")).await.unwrap();
+            }
+        };
+        with(driver, &handle, ask).await.1.unwrap();
+        before
+    };
+    live(0..1).await;
+    assert_eq!(snapshots(&disk), [SnapshotId::BOOTSTRAP.file_name()], "there is little");
+    assert_eq!(live(1..40).await, 1);
+    let kept = snapshots(&disk);
+    assert_eq!(kept.len(), 2, "{kept:?}");
+    assert_eq!(live(40..41).await, 40);
+    assert_eq!(snapshots(&disk), kept, "little was added to it");
+    assert_eq!(live(0..0).await, 41);
+}
+
 /// R15.
 #[tokio::test]
 async fn a_torn_snapshot_is_passed_over_for_an_older_one() {
