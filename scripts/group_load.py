@@ -330,15 +330,13 @@ async def member(port, group, topics, rest, stop, leaves):
 
 
 async def one_more(port, group, topics):
-    """A member joins a group at rest, until it was told which part will be its own, or that it is still another's:
-    the group has an assignment with it in it."""
+    """A member joins a group at rest, and is answered: the group has an assignment with it in it."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(heartbeat_request(group, str(uuid.uuid4()), 0, topics, {}))
     [size] = struct.unpack(">i", await reader.readexactly(4))
     error, *_ = heartbeat_reply(await reader.readexactly(size))
     if error:
         raise RuntimeError(f"error {error}")
-    await asyncio.sleep(0.5)  # Where the answer leaves before the assignment is committed.
     writer.close()
 
 
