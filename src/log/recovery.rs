@@ -239,8 +239,9 @@ impl Log {
         Ok(())
     }
 
-    /// Makes the indexes of segments below the recovery point durable, which no later flush would
-    /// do. Those of aborted transactions are made first: once the others are whole, all are believed.
+    /// Makes the indexes of segments below the recovery point, or before a gap, durable, which no later
+    /// flush would do. Those of aborted transactions are made first: once the others are whole, all are
+    /// believed.
     fn finish_indexes(&mut self, below: &[Offset]) -> io::Result<()> {
         let is_below = |segment: &&Arc<Segment>| below.contains(&segment.base_offset);
         let segments: Vec<_> = self.segments.iter().filter(is_below).cloned().collect();
@@ -491,7 +492,8 @@ struct Opening {
     /// By the base offset of a segment: from this offset on, the index of its aborted transactions
     /// is to be made anew.
     unindexed: BTreeMap<Offset, Offset>,
-    /// The base offsets of the segments among these that lie below the recovery point.
+    /// The base offsets of the segments among these that lie below the recovery point or before a
+    /// gap: their indexes are made durable at once.
     below: Vec<Offset>,
     /// Where records may have been torn off at the end of a file: a snapshot from behind may tell of
     /// them, and what it tells may be neither repeated nor ended by what is left.
@@ -547,6 +549,9 @@ impl Opening {
         }
         if named.is_none_or(|named| !(self.end..next).contains(&named)) {
             self.gap = self.gap.or(Some(self.end));
+            // What its index does not name now it must not name after a power loss either: what is
+            // flushed behind the gap would be cut.
+            self.below.push(segment.base_offset);
             return Ok(());
         }
         let (path, position) = (segment.path(), u64::from(segment.size()));

@@ -296,7 +296,10 @@ fn every_marker_survives_a_kill_after_every_call() {
 
 #[test]
 fn transactions_are_found_again_when_the_power_goes_during_their_recovery_too() {
-    for seed in seeds(4) {
+    // 190: an index that lost its lines by a recovery had them back after the next power loss.
+    let usual = seeds(4);
+    let met = [190].into_iter().filter(|seed| !usual.contains(seed) && usual.len() > 1);
+    for seed in usual.clone().into_iter().chain(met) {
         let mut rng = Rng::new(seed).fork("cuts");
         for _ in 0..30 {
             let cut = 1 + rng.below(150);
