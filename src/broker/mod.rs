@@ -456,8 +456,6 @@ impl Storage {
         image: &MetadataImage,
         settings: &BrokerSettings,
     ) -> Result<(), BrokerError> {
-        let holds = |dir: &&Arc<LogDir>| !dir.held().is_empty();
-        let Some(dir) = self.log_dirs.iter().find(holds) else { return Ok(()) };
         let node_id = settings.node_id;
         let mut partitions = image.topics.iter().flat_map(|topic| topic.partitions.iter());
         if image.cluster.brokers.contains_key(&node_id)
@@ -465,9 +463,11 @@ impl Storage {
         {
             return Ok(());
         }
+        let mut holding = self.log_dirs.iter().filter(|dir| dir.held_count() > 0);
+        let Some(dir) = holding.next() else { return Ok(()) };
         Err(BrokerError::OfAnotherController {
             dir: dir.path.clone(),
-            partitions: dir.held().len(),
+            partitions: dir.held_count(),
             metadata_dir: settings.metadata_dir.clone(),
             node_id,
         })

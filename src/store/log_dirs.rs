@@ -145,6 +145,11 @@ impl LogDir {
         all
     }
 
+    /// How many there are.
+    pub fn held_count(&self) -> usize {
+        self.held.lock().values().map(BTreeSet::len).sum()
+    }
+
     /// Whether `topic`-`partition` is one of them.
     pub fn holds(&self, topic: &str, partition: PartitionIndex) -> bool {
         self.held.lock().get(topic).is_some_and(|partitions| partitions.contains(&partition))

@@ -6,8 +6,8 @@
 //! Read `partition.rs` first (one partition as a monitor), then `partitions.rs` (all of them),
 //! `flusher.rs` (group commit), `fetch_watch.rs` (long polls), `placement.rs` (what a new
 //! metadata image changes), `log_dirs.rs` (what lies where), `moves.rs` (from one log directory to
-//! another), `leftovers.rs` (what a crash left of that),
-//! `failures.rs` (a log directory that fails), `in_parallel.rs` (work shared out to threads) and `housekeeping.rs` (what runs by
+//! another), `leftovers.rs` (what a crash left of that), `failures.rs` (a log directory that fails),
+//! `in_parallel.rs` (work shared out to threads) and `housekeeping.rs` (what runs by
 //! the clock).
 
 pub mod cleaner;
