@@ -124,7 +124,7 @@ impl Log {
             report: RecoveryReport::default(),
             end: context.log_start_offset,
             unindexed: BTreeMap::new(),
-            below: Vec::new(),
+            indexes_to_sync: Vec::new(),
             gap: None,
         };
         let mut segments = opening.segments(&listing)?;
@@ -158,7 +158,7 @@ impl Log {
             let path = file_path(dir, offset, SNAPSHOT);
             disk.remove_file(&path).map_err(OpenError::io(path))?;
         }
-        let Opening { shared, epochs, report, end, unindexed, below, .. } = opening;
+        let Opening { shared, epochs, report, end, unindexed, indexes_to_sync, .. } = opening;
         let first = segments.first().map_or(end, |segment| segment.base_offset);
         let log_start_offset = context.log_start_offset.max(first).min(end);
         let bytes_since_index = segments.last().map_or(0, |segment| {
@@ -199,7 +199,7 @@ impl Log {
         };
         log.finish_open(context, epochs_damaged || lacks_epochs, &unindexed)
             .map_err(OpenError::io(dir))?;
-        log.finish_indexes(&below).map_err(OpenError::io(dir))?;
+        log.finish_indexes(&indexes_to_sync).map_err(OpenError::io(dir))?;
         Ok((log, report))
     }
 
@@ -242,9 +242,9 @@ impl Log {
     /// Makes the indexes of segments below the recovery point, or before a gap, durable, which no later
     /// flush would do. Those of aborted transactions are made first: once the others are whole, all are
     /// believed.
-    fn finish_indexes(&mut self, below: &[Offset]) -> io::Result<()> {
-        let is_below = |segment: &&Arc<Segment>| below.contains(&segment.base_offset);
-        let segments: Vec<_> = self.segments.iter().filter(is_below).cloned().collect();
+    fn finish_indexes(&mut self, bases: &[Offset]) -> io::Result<()> {
+        let is_one = |segment: &&Arc<Segment>| bases.contains(&segment.base_offset);
+        let segments: Vec<_> = self.segments.iter().filter(is_one).cloned().collect();
         if segments.is_empty() {
             return Ok(());
         }
@@ -494,7 +494,7 @@ struct Opening {
     unindexed: BTreeMap<Offset, Offset>,
     /// The base offsets of the segments among these that lie below the recovery point or before a
     /// gap: their indexes are made durable at once.
-    below: Vec<Offset>,
+    indexes_to_sync: Vec<Offset>,
     /// Where records may have been torn off at the end of a file: a snapshot from behind may tell of
     /// them, and what it tells may be neither repeated nor ended by what is left.
     gap: Option<Offset>,
@@ -551,7 +551,7 @@ impl Opening {
             self.gap = self.gap.or(Some(self.end));
             // What its index does not name now it must not name after a power loss either: what is
             // flushed behind the gap would be cut.
-            self.below.push(segment.base_offset);
+            self.indexes_to_sync.push(segment.base_offset);
             return Ok(());
         }
         let (path, position) = (segment.path(), u64::from(segment.size()));
@@ -583,7 +583,7 @@ impl Opening {
                 segment.index.close().map_err(io)?;
                 segment.time_index.close().map_err(io)?;
             } else {
-                self.below.push(segment.base_offset);
+                self.indexes_to_sync.push(segment.base_offset);
             }
             return Ok(());
         }
