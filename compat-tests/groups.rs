@@ -7,6 +7,7 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 
 use crate::harness::client::{Outgoing, create_topic, produce};
+use crate::harness::kafka::run_tool;
 use crate::harness::{Broker, PATIENCE, transcript};
 
 /// A member of group "g" that has subscribed to "t". It commits when it is told to.
@@ -184,4 +185,37 @@ fn what_a_group_committed_survives_a_clean_stop_and_a_kill() {
 #[test]
 fn kafka_consumer_groups_lists_describes_resets_and_deletes_as_on_kafka() {
     transcript::replay(&Broker::start("groups"), "groups");
+}
+
+#[test]
+fn commits_that_come_within_the_linger_of_their_coordinator_share_an_append() {
+    let broker = Broker::plan("linger")
+        .with("group.coordinator.append.linger.ms", 300)
+        .with("offsets.topic.num.partitions", 1)
+        .start();
+    create_topic(&broker, "t", 1, &[]);
+    std::thread::scope(|threads| {
+        for group in 0..10 {
+            let mut config = broker.client();
+            config.set("group.id", format!("g{group}")).set("enable.auto.commit", "false");
+            threads.spawn(move || {
+                let consumer: BaseConsumer = config.create().unwrap();
+                for offset in 1..=3 {
+                    let mut list = TopicPartitionList::new();
+                    list.add_partition_offset("t", 0, Offset::Offset(offset)).unwrap();
+                    consumer.commit(&list, CommitMode::Sync).unwrap();
+                }
+                assert_eq!(committed(&consumer, 1), [3]);
+            });
+        }
+    });
+    let stopped = broker.stop();
+    let log = stopped.home().data().join("__consumer_offsets-0/00000000000000000000.log");
+    let dumped = run_tool("kafka-dump-log", &["--files", log.to_str().unwrap()], "").ok();
+    let counts: Vec<usize> = dumped
+        .lines()
+        .filter_map(|line| line.split_once("count: ")?.1.split(' ').next()?.parse().ok())
+        .collect();
+    assert_eq!(counts.iter().sum::<usize>(), 30, "{dumped}");
+    assert!(counts.len() < 30, "{dumped}");
 }

@@ -90,6 +90,7 @@ impl Transactions {
                 around.clone(),
                 LogUse {
                     compression: CompressionType::None,
+                    linger: None,
                     commit_timeout: None,
                     load_bytes: config.transaction_state_log_load_buffer_size.max(1) as usize,
                 },

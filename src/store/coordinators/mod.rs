@@ -63,6 +63,9 @@ pub type OnEffect<S> = Box<dyn Fn(PartitionIndex, <S as Shard>::Effect) + Send +
 pub struct LogUse {
     /// Of the batches that they write.
     pub compression: CompressionType,
+    /// How long records wait for others to be appended with; `None`: for the end of their round.
+    /// Those of a transaction never do.
+    pub linger: Option<Duration>,
     /// Whoever waits longer for a commit is told that the coordinator is not available.
     pub commit_timeout: Option<Duration>,
     /// How much is read at once when a log is loaded; a larger batch is read all the same.

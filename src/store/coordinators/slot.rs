@@ -1,8 +1,9 @@
 //! One shard with its partition: a monitor that executes what was brought to it in rounds.
 //!
 //! In a round every waiting command is decided, its records are applied, and all records are
-//! appended together. What is to be answered leaves when the last record that was decided before
-//! it is committed; without a replica or a flush to wait for, that is at the end of the round.
+//! appended together; with a linger, those of the rounds of so long. What is to be answered leaves
+//! when the last record that was decided before it is committed; without a linger, a replica or a
+//! flush to wait for, that is at the end of the round.
 
 use std::collections::VecDeque;
 use std::slice;
@@ -15,7 +16,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
 use super::load::load;
-use super::{Shared, code_of};
+use super::{LogUse, Shared, code_of};
 use crate::coordinator::{Answer, Decision, Moment, Outcome, Producer, Shard, Ticket};
 use crate::log::AppendError;
 use crate::record::{BatchBuilder, BatchView, HEADER_LEN};
@@ -58,8 +59,14 @@ struct Active<S: Shard> {
     next_ticket: u64,
     /// Commands that are not answered yet.
     waiting: IndexMap<Ticket, Reply<S>>,
+    /// Records that are decided and applied, and not yet appended.
+    staged: Option<Staged>,
     /// What leaves once the log is committed, in order.
     uncommitted: VecDeque<Held<S>>,
+    /// Behind the last record that was appended and had to wait.
+    appended: Offset,
+    /// What needed the log to be committed up to here has left.
+    settled: Offset,
     /// So many of them, the first ones, have been answered that it took too long.
     overdue: usize,
     /// The deadline that the timer knows.
@@ -74,23 +81,43 @@ impl<S: Shard> Active<S> {
             shard,
             next_ticket: 0,
             waiting: IndexMap::new(),
+            staged: None,
             uncommitted: VecDeque::new(),
+            appended: 0,
+            settled: 0,
             overdue: 0,
             armed: None,
             wake: Arc::default(),
         }
     }
 
-    /// When the timer must wake: for the shard, or to answer whoever has waited for a commit for as
-    /// long as `timeout`.
-    fn deadline(&self, timeout: Option<Duration>) -> Option<Mono> {
+    /// When the timer must wake: for the shard, to append what has lingered, or to answer whoever
+    /// has waited too long for a commit.
+    fn deadline(&self, log_use: &LogUse) -> Option<Mono> {
         let held = self.uncommitted.get(self.overdue);
-        let overdue = held.zip(timeout).map(|(held, timeout)| held.since + timeout);
-        self.shard.deadline().into_iter().chain(overdue).min()
+        let overdue = held.zip(log_use.commit_timeout).map(|(held, timeout)| held.since + timeout);
+        let lingers = self.staged.as_ref().zip(log_use.linger);
+        let append = lingers.map(|(staged, linger)| staged.since + linger);
+        self.shard.deadline().into_iter().chain(overdue).chain(append).min()
+    }
+
+    /// Whether what is staged may wait for more.
+    fn lingers(&self, log_use: &LogUse, now: Mono) -> bool {
+        let staged = self.staged.as_ref().zip(log_use.linger);
+        staged.is_some_and(|(staged, linger)| {
+            staged.producer.is_none() && now < staged.since + linger
+        })
+    }
+
+    /// Up to where the log must be committed before anything that is decided now may leave.
+    fn relies_on(&self) -> Option<Offset> {
+        let appended = Some(self.appended).filter(|upto| *upto > self.settled);
+        self.staged.as_ref().map(|staged| staged.end).or(appended)
     }
 
     /// What may leave when the log is committed up to `upto`.
     fn settle(&mut self, upto: Offset) -> Release<S> {
+        self.settled = self.settled.max(upto);
         let mut release = Release::default();
         while self.uncommitted.front().is_some_and(|held| held.upto <= upto) {
             let Some(held) = self.uncommitted.pop_front() else { break };
@@ -113,6 +140,23 @@ impl<S: Shard> Active<S> {
         }
         release.fail(TOO_LATE);
         release
+    }
+}
+
+/// A batch that is being filled.
+struct Staged {
+    /// It is part of this producer's transaction.
+    producer: Option<Producer>,
+    batch: BatchBuilder,
+    since: Mono,
+    /// The offset of the next record.
+    end: Offset,
+}
+
+impl Staged {
+    /// The offset of its first record.
+    fn begin(&self) -> Offset {
+        self.end - Offset::from(self.batch.count())
     }
 }
 
@@ -154,14 +198,11 @@ impl<S: Shard> Release<S> {
     }
 }
 
-/// One round: what is decided, and not yet written.
+/// One round: what is decided in it.
 struct Round<S: Shard> {
     moment: Moment,
-    batch: Option<(Option<Producer>, BatchBuilder)>,
-    /// The offset of the next record.
-    next_offset: Offset,
-    /// The last append that is not committed yet.
-    wait: Option<(Offset, Acknowledged)>,
+    /// Behind the last record that was appended, and what that waits for to be committed.
+    appended: Option<(Offset, Option<Acknowledged>)>,
     release: Release<S>,
     failed: Option<ErrorCode>,
 }
@@ -321,7 +362,9 @@ impl<S: Shard> Slot<S> {
         let timeout = self.shared.log_use.commit_timeout;
         let mut state = self.state.lock();
         let State::Active(active) = &mut *state else { return };
-        let mut release = active.settle(self.partition.view().high_watermark);
+        // What is staged is not in the log, whoever else may have written there.
+        let begins = active.staged.as_ref().map_or(Offset::MAX, Staged::begin);
+        let mut release = active.settle(self.partition.view().high_watermark.min(begins));
         let mut round = self.begin();
         release.append(active.give_up_waiting(round.moment.now, timeout));
         self.handle_due(active, &mut round);
@@ -352,7 +395,7 @@ impl<S: Shard> Slot<S> {
                 if !Arc::ptr_eq(&active.wake, &wake) {
                     return; // It was loaded again, and has a timer of its own.
                 }
-                active.armed = active.deadline(self.shared.log_use.commit_timeout);
+                active.armed = active.deadline(&self.shared.log_use);
                 active.armed
             };
             let Some(deadline) = deadline else {
@@ -370,17 +413,42 @@ impl<S: Shard> Slot<S> {
     /// Appends a transaction marker between two rounds; see
     /// [`super::Coordinators::end_transaction`].
     pub(super) fn end_transaction(
-        &self,
+        self: &Arc<Self>,
         producer: Producer,
         outcome: Outcome,
         append: impl FnOnce(&Partition) -> Result<Accepted, StoreError>,
     ) -> Result<Accepted, ErrorCode> {
         let mut state = self.state.lock();
-        let active = match &mut *state {
-            State::Active(active) => active,
-            State::Loading => return Err(ErrorCode::CoordinatorLoadInProgress),
-            State::Failed | State::Closed => return Err(ErrorCode::NotCoordinator),
+        // What was decided before the marker lies before it.
+        let release = self.append_staged(&mut state);
+        let result = match &mut *state {
+            State::Active(active) => self.append_marker(active, producer, outcome, append),
+            State::Loading => Err(ErrorCode::CoordinatorLoadInProgress),
+            State::Failed | State::Closed => Err(ErrorCode::NotCoordinator),
         };
+        drop(state);
+        self.let_go(release);
+        result
+    }
+
+    fn append_staged(self: &Arc<Self>, state: &mut State<S>) -> Release<S> {
+        match state {
+            State::Active(active) if active.staged.is_some() => {
+                let mut round = self.begin();
+                self.write(active, &mut round);
+                self.end(state, round)
+            }
+            _ => Release::default(),
+        }
+    }
+
+    fn append_marker(
+        &self,
+        active: &mut Active<S>,
+        producer: Producer,
+        outcome: Outcome,
+        append: impl FnOnce(&Partition) -> Result<Accepted, StoreError>,
+    ) -> Result<Accepted, ErrorCode> {
         let accepted = append(&self.partition).map_err(|error| match error {
             StoreError::Append(AppendError::Producer(error)) => error.code(),
             error => code_of(&error),
@@ -395,9 +463,7 @@ impl<S: Shard> Slot<S> {
     fn begin(&self) -> Round<S> {
         Round {
             moment: self.shared.around.moment(),
-            batch: None,
-            next_offset: self.partition.view().log_end_offset,
-            wait: None,
+            appended: None,
             release: Release::default(),
             failed: None,
         }
@@ -471,28 +537,29 @@ impl<S: Shard> Slot<S> {
         records: Vec<S::Record>,
         encoded: &[(BytesMut, Option<BytesMut>)],
     ) {
-        let fits = round.batch.as_ref().is_some_and(|(of, batch)| {
+        let fits = active.staged.as_ref().is_some_and(|Staged { producer: of, batch, .. }| {
             *of == producer && HEADER_LEN + batch.len() + size_of(encoded) <= self.bytes_max()
         });
         if !fits {
-            self.write(round);
+            self.write(active, round);
             let mut batch = BatchBuilder::new(0).compression(self.shared.log_use.compression, None);
             if let Some(producer) = producer {
                 batch = batch.producer(producer.id, producer.epoch, NO_SEQUENCE).transactional();
             }
-            round.batch = Some((producer, batch));
+            let (since, end) = (round.moment.now, self.partition.view().log_end_offset);
+            active.staged = Some(Staged { producer, batch, since, end });
         }
-        let Some((_, batch)) = &mut round.batch else { return };
+        let Some(staged) = &mut active.staged else { return };
         for (record, (key, value)) in records.into_iter().zip(encoded) {
-            batch.push(round.moment.wall, Some(key), value.as_deref());
-            active.shard.apply(round.next_offset, producer, record);
-            round.next_offset += 1;
+            staged.batch.push(round.moment.wall, Some(key), value.as_deref());
+            active.shard.apply(staged.end, producer, record);
+            staged.end += 1;
         }
     }
 
-    /// Appends the batch of the round.
-    fn write(&self, round: &mut Round<S>) {
-        let Some((_, batch)) = round.batch.take() else { return };
+    /// Appends what is staged.
+    fn write(&self, active: &mut Active<S>, round: &mut Round<S>) {
+        let Some(Staged { batch, end, .. }) = active.staged.take() else { return };
         if round.failed.is_some() {
             return;
         }
@@ -507,7 +574,18 @@ impl<S: Shard> Slot<S> {
                     self.shared.around.flusher.request(&self.partition, kind);
                 }
                 let upto = accepted.appended.last_offset + 1;
-                round.wait = accepted.wait.map(|wait| (upto, wait));
+                round.appended = Some((upto, accepted.wait));
+                if upto != end {
+                    // Someone else wrote there, and the state lacks what he wrote.
+                    tracing::error!(
+                        topic,
+                        partition,
+                        upto,
+                        end,
+                        "records of a coordinator lie elsewhere than it took for granted"
+                    );
+                    round.failed = Some(ErrorCode::NotCoordinator);
+                }
             }
             Ok(Err(error)) => {
                 tracing::warn!(topic, partition, %error, "records of a coordinator are not written");
@@ -522,34 +600,38 @@ impl<S: Shard> Slot<S> {
 
     /// Ends a round: what may leave now.
     fn end(self: &Arc<Self>, state: &mut State<S>, mut round: Round<S>) -> Release<S> {
-        self.write(&mut round);
+        let State::Active(active) = state else { return round.release };
+        let log_use = &self.shared.log_use;
+        if !active.lingers(log_use, round.moment.now) {
+            self.write(active, &mut round);
+        }
         if let Some(code) = round.failed {
             round.release.fail(code);
             return self.start_over(state, round.release, code);
         }
-        let State::Active(active) = state else { return round.release };
-        let mut release = round.release;
-        let waits = round.wait.is_some();
-        let relies_on = match round.wait {
-            Some((upto, wait)) => {
-                let slot = Arc::clone(self);
+        let mut release = Release::default();
+        match round.appended {
+            Some((upto, Some(wait))) => {
+                let (slot, wake) = (Arc::clone(self), Arc::clone(&active.wake));
                 self.shared.around.env.threads.spawn(Box::pin(async move {
                     let result = wait.await.unwrap_or(Err(StoreError::NotLeader));
-                    slot.on_committed(upto, &result);
+                    slot.on_committed(&wake, upto, &result);
                 }));
-                Some(upto)
+                active.appended = upto;
             }
-            // What is not committed before it holds it up, for it was decided on that.
-            None => active.uncommitted.back().map(|before| before.upto),
-        };
-        if let Some(upto) = relies_on
-            && (waits || !release.is_empty())
-        {
-            let since = round.moment.now;
-            active.uncommitted.push_back(Held { upto, since, release });
-            release = Release::default();
+            Some((upto, None)) => release = active.settle(upto),
+            None => {}
         }
-        let deadline = active.deadline(self.shared.log_use.commit_timeout);
+        // What is not committed before it holds it up, for it was decided on that.
+        match active.relies_on() {
+            Some(upto) if !round.release.is_empty() => {
+                let since = round.moment.now;
+                active.uncommitted.push_back(Held { upto, since, release: round.release });
+            }
+            Some(_) => {}
+            None => release.append(round.release),
+        }
+        let deadline = active.deadline(log_use);
         if deadline.is_some_and(|next| active.armed.is_none_or(|armed| next < armed)) {
             active.armed = deadline;
             active.wake.notify_one();
@@ -557,11 +639,17 @@ impl<S: Shard> Slot<S> {
         release
     }
 
-    fn on_committed(self: &Arc<Self>, upto: Offset, result: &Result<(), StoreError>) {
+    /// The log of the shard that came with `wake` is committed up to `upto`, or will never be.
+    fn on_committed(
+        self: &Arc<Self>,
+        wake: &Arc<Notify>,
+        upto: Offset,
+        result: &Result<(), StoreError>,
+    ) {
         let mut state = self.state.lock();
         let State::Active(active) = &mut *state else { return };
-        if active.uncommitted.binary_search_by_key(&upto, |held| held.upto).is_err() {
-            return; // Of a shard that is gone, or released by a later commit.
+        if !Arc::ptr_eq(&active.wake, wake) || upto <= active.settled {
+            return; // Of a shard that is gone, or a later commit came first.
         }
         let release = match result {
             Ok(()) => active.settle(upto),

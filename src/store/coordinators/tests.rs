@@ -7,6 +7,7 @@ use std::sync::Weak;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::BytesMut;
+use tokio::sync::oneshot::error::TryRecvError;
 
 use super::*;
 use crate::codec::CodecError;
@@ -15,8 +16,10 @@ use crate::coordinator::{Decision, Ticket};
 use crate::env::Clock;
 use crate::env::clock::Sleep;
 use crate::env::sim::{Call, Fault, Machine, World};
-use crate::log::{FlushKind, Log, LogConfig, LogShared, OpenContext, OpenFiles};
+use crate::log::{FlushKind, Log, LogConfig, LogShared, OpenContext, OpenFiles, UpTo};
 use crate::metadata::record::{MetadataRecord, PartitionRecord, TopicRecord};
+use crate::record::batch::batches;
+use crate::record::{BatchBuilder, BatchView};
 use crate::types::{Mono, Offset, Timestamp, TopicId};
 
 const TOPIC: &str = "__registers";
@@ -24,6 +27,7 @@ const US: BrokerId = 1;
 const OTHERS: BrokerId = 2;
 const SESSION: Duration = Duration::from_secs(10);
 const TIMEOUT: Duration = Duration::from_secs(5);
+const LINGER: Duration = Duration::from_millis(5);
 const PARTITIONS: i32 = 2;
 /// How much is read at once.
 const LOAD_BYTES: usize = 1 << 20;
@@ -141,7 +145,7 @@ struct Node {
 impl Node {
     /// It leads nothing. What is set in one register is set in the other, less one, until nothing
     /// is left, where `chained`.
-    fn new(world: &World, config: LogConfig, chained: bool) -> Self {
+    fn new(world: &World, config: LogConfig, linger: Option<Duration>, chained: bool) -> Self {
         let machine = world.machine("node");
         let mut env = machine.start();
         let clock =
@@ -174,6 +178,7 @@ impl Node {
             let this = Weak::clone(this);
             let log_use = LogUse {
                 compression: CompressionType::None,
+                linger,
                 commit_timeout: Some(TIMEOUT),
                 load_bytes: LOAD_BYTES,
             };
@@ -231,6 +236,17 @@ impl Node {
         self.partition().view().log_end_offset
     }
 
+    /// The first and the last offset of each batch in the log.
+    fn batches(&self) -> Vec<(Offset, Offset)> {
+        let view = self.partition().view();
+        let plan = view.read(0, 16 << 20, UpTo::LogEnd, true).unwrap();
+        let mut bytes = vec![0; plan.len];
+        plan.file.unwrap().read_at(&mut bytes, plan.position).unwrap();
+        let span =
+            |batch: BatchView<'_>| (batch.header().base_offset, batch.header().last_offset());
+        batches(&bytes).map(|batch| span(batch.unwrap())).collect()
+    }
+
     fn flush(&self) {
         let partition = self.partition();
         let job = partition.begin_flush(FlushKind::Records).unwrap();
@@ -248,6 +264,19 @@ async fn pass(time: Duration) {
 }
 
 fn tell<F: Future<Output = ()>>(config: LogConfig, story: impl FnOnce(Node) -> F) {
+    tell_of(config, None, story);
+}
+
+/// Of a coordinator that waits for more before it appends.
+fn tell_of_lingering<F: Future<Output = ()>>(config: LogConfig, story: impl FnOnce(Node) -> F) {
+    tell_of(config, Some(LINGER), story);
+}
+
+fn tell_of<F: Future<Output = ()>>(
+    config: LogConfig,
+    linger: Option<Duration>,
+    story: impl FnOnce(Node) -> F,
+) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
@@ -256,7 +285,7 @@ fn tell<F: Future<Output = ()>>(config: LogConfig, story: impl FnOnce(Node) -> F
     runtime.block_on(async {
         let world = World::new(1);
         world.set_blocking_time(5);
-        story(Node::new(&world, config, false)).await;
+        story(Node::new(&world, config, linger, false)).await;
         assert_eq!(world.panics(), [""; 0]);
     });
 }
@@ -454,6 +483,115 @@ fn a_disk_that_fails_after_the_time_of_a_commit_is_over_costs_the_coordinator_it
     });
 }
 
+#[test]
+fn what_is_decided_within_the_linger_is_appended_and_answered_together() {
+    tell_of_lingering(usual(), async |mut node| {
+        node.elect(US);
+        let mut first = node.send(Command::Set(7));
+        pass(Duration::from_millis(4)).await;
+        let (mut second, mut get) = (node.send(Command::Set(8)), node.send(Command::Get));
+        for answer in [&mut first, &mut second, &mut get] {
+            assert_eq!(answer.try_recv(), Err(TryRecvError::Empty));
+        }
+        assert_eq!(node.log_end(), 0);
+        pass(Duration::from_millis(1)).await;
+        assert_eq!(first.await.unwrap(), Ok(7));
+        assert_eq!(second.await.unwrap(), Ok(8));
+        assert_eq!(get.await.unwrap(), Ok(8), "it was decided on what was not appended yet");
+        assert_eq!(node.batches(), [(0, 1)]);
+        let mut get = node.send(Command::Get);
+        assert_eq!(get.try_recv(), Ok(Ok(8)), "what writes nothing does not linger");
+    });
+}
+
+#[test]
+fn what_lingered_is_answered_when_it_is_committed_and_no_sooner() {
+    tell_of_lingering(flushed(), async |mut node| {
+        node.elect(US);
+        let (mut first, mut second) = (node.send(Command::Set(7)), node.send(Command::Set(8)));
+        pass(2 * LINGER).await;
+        assert_eq!(node.batches(), [(0, 1)]);
+        let mut third = node.send(Command::Set(9));
+        assert_eq!(first.try_recv(), Err(TryRecvError::Empty));
+        node.flush();
+        assert_eq!(first.await.unwrap(), Ok(7));
+        assert_eq!(second.try_recv(), Ok(Ok(8)));
+        assert_eq!(third.try_recv(), Err(TryRecvError::Empty), "it lingers");
+        pass(2 * LINGER).await;
+        node.flush();
+        assert_eq!(third.await.unwrap(), Ok(9));
+    });
+}
+
+#[test]
+fn a_full_batch_does_not_linger() {
+    let mut config = usual();
+    config.rules.max_message_bytes = 2 * LONG - 1;
+    tell_of_lingering(config, async |mut node| {
+        node.elect(US);
+        let mut first = node.send(Command::Set(-1));
+        let mut second = node.send(Command::Set(-2));
+        assert_eq!(first.try_recv(), Ok(Ok(-1)));
+        assert_eq!(second.try_recv(), Err(TryRecvError::Empty));
+        pass(2 * LINGER).await;
+        assert_eq!(second.await.unwrap(), Ok(-2));
+        assert_eq!(node.batches(), [(0, 0), (1, 1)]);
+    });
+}
+
+#[test]
+fn a_marker_lies_behind_what_lingered() {
+    tell_of_lingering(usual(), async |mut node| {
+        node.elect(US);
+        let mut set = node.send(Command::Set(7));
+        let ends = node.registers.end_transaction(
+            0,
+            Producer { id: 1, epoch: 0 },
+            Outcome::Aborted,
+            |partition| {
+                assert_eq!(partition.view().log_end_offset, 1);
+                Err(StoreError::NotLeader)
+            },
+        );
+        assert_eq!(ends.err(), Some(ErrorCode::NotCoordinator));
+        assert_eq!(set.try_recv(), Ok(Ok(7)));
+    });
+}
+
+#[test]
+fn a_coordinator_that_is_given_up_while_records_linger_never_appends_them() {
+    tell_of_lingering(usual(), async |mut node| {
+        node.elect(US);
+        let set = node.send(Command::Set(7));
+        node.elect(OTHERS);
+        assert!(set.await.is_err(), "whoever asked is told that this is not the coordinator");
+        pass(2 * LINGER).await;
+        node.elect(US);
+        pass(Duration::from_secs(1)).await;
+        assert_eq!(node.ask(Command::Get).await, Ok(0));
+        assert_eq!(node.log_end(), 0);
+    });
+}
+
+/// Kafka 4.4 `CoordinatorRuntime.flushCurrentBatch`: the state machine is out of sync with its log.
+#[test]
+fn a_coordinator_whose_log_someone_else_wrote_to_is_loaded_anew() {
+    tell_of_lingering(usual(), async |mut node| {
+        node.elect(US);
+        let set = node.send(Command::Set(7));
+        let mut foreign = BatchBuilder::new(0);
+        foreign.push(node.clock.wall(), Some(b"register"), Some(&8i64.to_be_bytes()));
+        let mut foreign = foreign.build().unwrap();
+        let header = *BatchView::first(&foreign).unwrap().header();
+        node.partition().append_as_coordinator(&mut foreign, &header, node.clock.wall()).unwrap();
+        pass(2 * LINGER).await;
+        assert_eq!(set.await.unwrap(), Err(ErrorCode::NotCoordinator));
+        pass(Duration::from_secs(1)).await;
+        assert_eq!(node.ask(Command::Get).await, Ok(7), "the last record in the log");
+        assert_eq!(node.log_end(), 2);
+    });
+}
+
 /// Operations of two groups that completed each other waited for each other (KAFKA-6042).
 #[test]
 fn coordinators_that_ask_each_other_from_many_threads_never_wait_for_one_another() {
@@ -464,7 +602,7 @@ fn coordinators_that_ask_each_other_from_many_threads_never_wait_for_one_another
         .unwrap();
     runtime.block_on(async {
         let world = World::new(1);
-        let mut node = Node::new(&world, usual(), true);
+        let mut node = Node::new(&world, usual(), None, true);
         node.elect(US);
         let everyone = (0..8).map(|number| {
             let registers = Arc::clone(&node.registers);
