@@ -71,6 +71,9 @@ fn kafka_dump_log_finds_nothing_wrong_with_any_file_of_ours() {
     assert_sound(&broker.stop().home().data());
 }
 
+/// What is planted, by whom, and what is said of it.
+type Plant<'a> = (&'a str, &'a dyn Fn(&Path), &'a str);
+
 #[test]
 fn the_check_of_the_files_finds_what_is_planted_in_them() {
     let broker = Broker::start("planted");
@@ -82,7 +85,6 @@ fn the_check_of_the_files_finds_what_is_planted_in_them() {
     let overwrite = |file: &Path, position: u64, bytes: &[u8]| {
         File::options().write(true).open(file).unwrap().write_all_at(bytes, position).unwrap();
     };
-    type Plant<'a> = (&'a str, &'a dyn Fn(&Path), &'a str);
     let plants: [Plant<'_>; 6] = [
         (
             "a changed byte of a record",

@@ -58,7 +58,7 @@ impl Member {
             match event["name"].as_str() {
                 Some("partitions_assigned") => assigned.extend(partitions()),
                 Some("partitions_revoked") => {
-                    assigned.retain(|one| !partitions().any(|p| p == *one))
+                    assigned.retain(|one| !partitions().any(|p| p == *one));
                 }
                 _ => {}
             }

@@ -128,7 +128,7 @@ fn transactions(broker: &Broker) {
     aborted.flush(PATIENCE).unwrap();
     aborted.abort_transaction(PATIENCE).unwrap();
     // Its producer goes without a word; what is written behind it waits for it.
-    let open = transactional(broker, OPEN, Duration::from_secs(900));
+    let open = transactional(broker, OPEN, Duration::from_mins(15));
     open.begin_transaction().unwrap();
     send(&open, HELD, 0, b"in an open transaction");
     open.flush(PATIENCE).unwrap();

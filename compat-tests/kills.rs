@@ -95,7 +95,7 @@ impl Moment {
         match self {
             Self::Produce => {}
             Self::Roll => {
-                wait_for_file(&data.join("idempotent-0"), nth, |name| name.ends_with(".log"))
+                wait_for_file(&data.join("idempotent-0"), nth, |name| name.ends_with(".log"));
             }
             Self::TopicCreation => wait_for_file(&data, nth, |name| {
                 name.starts_with(SHORT_LIVED) && !name.ends_with("-delete")
@@ -105,7 +105,7 @@ impl Moment {
             Self::MetadataSnapshot => {
                 wait_for_file(&data.join("__cluster_metadata-0"), nth, |name| {
                     name.contains(".checkpoint")
-                })
+                });
             }
         }
     }
@@ -212,10 +212,10 @@ impl Story {
         for (name, topic) in &left.topics {
             match topic {
                 Topic::Exists { .. } => {
-                    assert!(there.contains(name), "Apache Kafka: {name} is lost {when}")
+                    assert!(there.contains(name), "Apache Kafka: {name} is lost {when}");
                 }
                 Topic::Deleted => {
-                    assert!(!there.contains(name), "Apache Kafka: {name} is back {when}")
+                    assert!(!there.contains(name), "Apache Kafka: {name} is back {when}");
                 }
                 Topic::Unknown => {}
             }
@@ -450,7 +450,7 @@ impl Topics {
         self.know(name, Topic::Unknown);
         let answer = wait_for(self.admin.delete_topics(&[name], &options()));
         match answer.as_deref() {
-            Ok([Ok(_)] | [Err((_, RDKafkaErrorCode::UnknownTopicOrPartition))]) => {
+            Ok([Ok(_) | Err((_, RDKafkaErrorCode::UnknownTopicOrPartition))]) => {
                 self.know(name, Topic::Deleted);
             }
             Ok([Err((_, code))]) | Err(KafkaError::AdminOp(code)) if is_of_the_kill(*code) => {}

@@ -1,9 +1,6 @@
 //! The files of the APIs say of themselves what the table of APIs says, and the table says what
 //! Apache Kafka's does.
 
-#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
-#![expect(clippy::disallowed_methods, reason = "it reads the source")]
-
 use std::path::Path;
 
 use blumfeld::protocol::apis::facts;

@@ -36,7 +36,7 @@ fn config(compacted: bool) -> Arc<LogConfig> {
     Arc::new(LogConfig {
         segment_bytes: 1500,
         index_interval_bytes: 120,
-        rules: Rules { compacted, ..defaults.rules.clone() },
+        rules: Rules { compacted, ..defaults.rules },
         ..defaults
     })
 }

@@ -41,7 +41,7 @@ fn config() -> Arc<LogConfig> {
         index_interval_bytes: 100,
         delete: false,
         delete_retention_ms: 1000,
-        rules: Rules { compacted: true, ..defaults.rules.clone() },
+        rules: Rules { compacted: true, ..defaults.rules },
         ..defaults
     })
 }
@@ -73,7 +73,7 @@ fn fill(disk: &SimDisk, seed: u64, model: &mut Model) -> Log {
     let (mut offset, mut sequence) = (0, 0);
     for _ in 0..10 {
         let aborts = rng.coin();
-        for _ in 0..1 + rng.below(3) {
+        for _ in 0..=rng.below(3) {
             let codec = CODECS[rng.below(5) as usize];
             let mut builder = BatchBuilder::new(offset)
                 .producer(7, 0, sequence)

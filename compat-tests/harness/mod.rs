@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 /// How long anything may take that a healthy broker does in well under a second. Generous, since a machine that runs
 /// tests is a busy one: when it passes, something hangs.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Looks until `expected` is what there is to see. For what a broker may do in its own time: Kafka answers CreateTopics
 /// when its controller has written the topic, and its Metadata knows of it a moment later.

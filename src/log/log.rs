@@ -664,9 +664,8 @@ impl Log {
             return Ok(None);
         }
         // One that fails half-way has taken segments out that readers still see.
-        self.take_deletable(count, now).map(Some).map_err(|error| {
-            self.fail("retention", &error);
-            error
+        self.take_deletable(count, now).map(Some).inspect_err(|error| {
+            self.fail("retention", error);
         })
     }
 

@@ -302,7 +302,7 @@ impl Log {
             return Ok(());
         }
         let at = self.segments.partition_point(|s| s.base_offset <= from).saturating_sub(1);
-        for segment in self.segments[at..].to_vec() {
+        for segment in &self.segments[at..] {
             let start = segment.seek(from, segment.size())?;
             let mut found = Vec::new();
             segment.scan(start, segment.size(), |batch| {

@@ -22,7 +22,7 @@ pub const FINAL_EPOCH: i32 = -1;
 
 /// A session unused for this long gives way to any new one (Kafka 4.4
 /// `KafkaBroker.MIN_INCREMENTAL_FETCH_SESSION_EVICTION_MS`).
-const STALE_AFTER: Duration = Duration::from_secs(120);
+const STALE_AFTER: Duration = Duration::from_mins(2);
 
 /// How a request names a topic: by id since version 13, by name before.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,6 +65,22 @@ pub struct Answered {
     pub is_notable: bool,
     /// Whether it carries an error.
     pub is_error: bool,
+}
+
+/// What a request asks of its session.
+pub struct Asked {
+    /// The session; [`NO_SESSION`] for none.
+    pub id: i32,
+    /// The epoch of the session.
+    pub epoch: i32,
+    /// Topics are named by their ids.
+    pub uses_topic_ids: bool,
+    /// Another broker asks.
+    pub is_follower: bool,
+    /// Partitions that are new, or asked for otherwise than before.
+    pub wanted: Vec<Wanted>,
+    /// Partitions that are no longer asked for.
+    pub forgotten: Vec<Key>,
 }
 
 /// A fetch that has begun. Hand it back to [`FetchSessions::finish`].
@@ -203,16 +219,8 @@ impl FetchSessions {
     ///
     /// Errors: `FETCH_SESSION_ID_NOT_FOUND`, `INVALID_FETCH_SESSION_EPOCH`,
     /// `FETCH_SESSION_TOPIC_ID_ERROR` (the version changed sides of 13 within a session).
-    pub fn begin(
-        &mut self,
-        now: Mono,
-        id: i32,
-        epoch: i32,
-        uses_topic_ids: bool,
-        is_follower: bool,
-        wanted: Vec<Wanted>,
-        forgotten: Vec<Key>,
-    ) -> Result<(Begun, Vec<Wanted>), ErrorCode> {
+    pub fn begin(&mut self, now: Mono, asked: Asked) -> Result<(Begun, Vec<Wanted>), ErrorCode> {
+        let Asked { id, epoch, uses_topic_ids, is_follower, wanted, forgotten } = asked;
         let begun = |kind| Begun { kind, uses_topic_ids, is_follower };
         if epoch == INITIAL_EPOCH || epoch == FINAL_EPOCH {
             if id != NO_SESSION {
@@ -363,13 +371,25 @@ mod tests {
         }
     }
 
+    /// Nothing more of a session.
+    fn asked(id: i32, epoch: i32) -> Asked {
+        Asked {
+            id,
+            epoch,
+            uses_topic_ids: false,
+            is_follower: false,
+            wanted: Vec::new(),
+            forgotten: Vec::new(),
+        }
+    }
+
     fn begin(
         sessions: &mut FetchSessions,
         id: i32,
         epoch: i32,
         partitions: Vec<Wanted>,
     ) -> Result<(Begun, Vec<Wanted>), ErrorCode> {
-        sessions.begin(Mono(0), id, epoch, false, false, partitions, vec![])
+        sessions.begin(Mono(0), Asked { wanted: partitions, ..asked(id, epoch) })
     }
 
     /// A session 7 with partitions 0 to `count`, all answered with high watermark 5.
@@ -438,7 +458,7 @@ mod tests {
             ErrorCode::FetchSessionIdNotFound
         );
         assert_eq!(
-            error(sessions.begin(Mono(0), id, 1, true, false, vec![], vec![])),
+            error(sessions.begin(Mono(0), Asked { uses_topic_ids: true, ..asked(id, 1) })),
             ErrorCode::FetchSessionTopicIdError
         );
     }
@@ -448,7 +468,7 @@ mod tests {
         let mut sessions = FetchSessions::new(10);
         let id = open(&mut sessions, 1);
         let forgotten = vec![(TopicKey::Name("t".into()), 0)];
-        let (begun, all) = sessions.begin(Mono(0), id, 1, false, false, vec![], forgotten).unwrap();
+        let (begun, all) = sessions.begin(Mono(0), Asked { forgotten, ..asked(id, 1) }).unwrap();
         assert!(all.is_empty() && sessions.is_empty());
         assert_eq!(sessions.finish(Mono(0), begun, vec![], || 1).unwrap().0, NO_SESSION);
     }
@@ -471,7 +491,10 @@ mod tests {
         open(&mut sessions, 1);
         let try_open = |sessions: &mut FetchSessions, now: Mono, new_id: i32| {
             let (begun, all) = sessions
-                .begin(now, NO_SESSION, INITIAL_EPOCH, false, false, vec![wanted(0, 0)], vec![])
+                .begin(
+                    now,
+                    Asked { wanted: vec![wanted(0, 0)], ..asked(NO_SESSION, INITIAL_EPOCH) },
+                )
                 .unwrap();
             let answers = all.into_iter().map(|w| (w, quiet(0))).collect();
             sessions.finish(now, begun, answers, || new_id).unwrap().0

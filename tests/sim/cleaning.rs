@@ -80,7 +80,7 @@ async fn write(mut session: Session, mut rng: Rng, known: Written, deletes: bool
         let partition = rng.below(PARTITIONS as u64) as i32;
         let sequence = sequences.entry(partition).or_default();
         let mut builder = BatchBuilder::new(0).producer(id, epoch, *sequence);
-        let records: Vec<(Vec<u8>, Option<Vec<u8>>)> = (0..1 + rng.below(3))
+        let records: Vec<(Vec<u8>, Option<Vec<u8>>)> = (0..=rng.below(3))
             .map(|at| {
                 let key = format!("k{}", rng.below(KEYS)).into_bytes();
                 let mut value = format!("{number}:{at} ").into_bytes();
@@ -329,7 +329,8 @@ fn a_topic_that_is_compacted_no_more_keeps_what_a_cleaning_under_way_would_have_
         tokio::time::sleep(Duration::from_mins(30)).await;
         let mut session = Session::new(world.machine("reader").start(), HOST);
         session.create_topic().await;
-        for (partition, known) in known.lock().clone() {
+        let all_known = known.lock().clone();
+        for (partition, known) in all_known {
             let (mut next, mut offsets) = (known.start_max, Vec::new());
             while next < known.end {
                 let (bytes, _) =

@@ -122,11 +122,11 @@ async fn moves(
         drop(moved);
     }));
     let mut waited = Duration::ZERO;
-    while !disk.is_without_power()
-        && !broker.has_ended()
-        && !(all_done.is_closed() && all_moved.is_closed())
-        && waited < Duration::from_secs(30)
-    {
+    let is_over = || {
+        let is_done = all_done.is_closed() && all_moved.is_closed();
+        is_done || disk.is_without_power() || broker.has_ended()
+    };
+    while !is_over() && waited < Duration::from_secs(30) {
         tokio::time::sleep(LOOK).await;
         waited += LOOK;
     }

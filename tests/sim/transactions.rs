@@ -100,13 +100,12 @@ impl Producer {
         error: impl Fn(&R::Response) -> i16,
     ) -> Result<R::Response, ErrorCode> {
         loop {
-            match self.session.call(version, request).await {
-                Ok(response) => match code(error(&response)) {
+            if let Ok(response) = self.session.call(version, request).await {
+                match code(error(&response)) {
                     ErrorCode::None => return Ok(response),
                     again if is_retriable(again) => {}
                     other => return Err(other),
-                },
-                Err(_) => {}
+                }
             }
             tokio::time::sleep(RETRY).await;
         }

@@ -107,7 +107,7 @@ fn check_partition<'a>(
 fn lock(check: &Check<'_>, dir: &Path) -> Result<Option<Box<dyn crate::env::Lock>>, CheckError> {
     let path = dir.join(LOCK);
     let there = check.disk.info(&path);
-    if !there.map_err(|source| CheckError::Read { path: path.clone(), source })?.is_some() {
+    if there.map_err(|source| CheckError::Read { path: path.clone(), source })?.is_none() {
         return Ok(None);
     }
     match check.disk.try_lock(&path) {

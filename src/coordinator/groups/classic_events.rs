@@ -242,10 +242,10 @@ impl Groups {
         let is_leader = group.is_leader(id);
         let is_stable = group.state == State::Stable;
         let mut decision = Decision::default();
-        if let Some(member) = group.members.get_mut(&**id) {
-            if let Some(before) = member.syncing.replace(ticket) {
-                decision.replies.push((before, Err(ErrorCode::RebalanceInProgress)));
-            }
+        if let Some(member) = group.members.get_mut(&**id)
+            && let Some(before) = member.syncing.replace(ticket)
+        {
+            decision.replies.push((before, Err(ErrorCode::RebalanceInProgress)));
         }
         if is_stable {
             let synced = synced(group, id);

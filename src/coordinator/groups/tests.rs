@@ -299,7 +299,7 @@ fn a_silent_member_is_removed_and_one_that_is_heard_of_stays() {
     assert_eq!(story.state(), "PreparingRebalance");
     let beat = GroupCommand::Heartbeat(member(&ids[1], None, 1));
     assert_eq!(story.ask(beat), Err(ErrorCode::UnknownMemberId));
-    story.pass(Duration::from_secs(60));
+    story.pass(Duration::from_mins(1));
     let gone = story.ask(GroupCommand::Describe("g".into()));
     assert_eq!(gone, Err(ErrorCode::GroupIdNotFound), "the other fell silent too: nothing is left");
 }
@@ -363,7 +363,7 @@ fn a_stable_group_goes_on_where_it_is_loaded() {
         let beat = GroupCommand::Heartbeat(member(id, instance, 1));
         assert_eq!(story.ask(beat), Ok(GroupReply::Done));
     }
-    story.pass(Duration::from_secs(60));
+    story.pass(Duration::from_mins(1));
     assert_eq!(story.state(), "Empty", "sessions run from the load on");
 }
 

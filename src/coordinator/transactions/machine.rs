@@ -376,9 +376,8 @@ impl TransactionShard {
     ) -> D {
         // While a transaction ends, its producer may already be another one, which takes over where
         // epochs are used up: it is told to wait before it is looked at.
-        let free = self.known(id).and_then(|known| match known.state.is_ending() {
-            true => Err(ErrorCode::ConcurrentTransactions),
-            false => Ok(()),
+        let free = self.known(id).and_then(|known| {
+            if known.state.is_ending() { Err(ErrorCode::ConcurrentTransactions) } else { Ok(()) }
         });
         let before = match free.and_then(|()| self.of_producer(id, producer)) {
             Ok(known) => known,

@@ -26,7 +26,7 @@ fn settings() -> Settings {
         max_timeout_ms: 900_000,
         id_expiration_ms: 1_000_000,
         abort_interval: Duration::from_secs(10),
-        expiration_interval: Duration::from_secs(3600),
+        expiration_interval: Duration::from_hours(1),
     }
 }
 
@@ -40,8 +40,8 @@ fn producer(id: ProducerId, epoch: ProducerEpoch) -> Producer {
 
 impl Story {
     fn new(version: i16) -> Self {
-        let mut image = MetadataImage::default();
-        image.features = Arc::new(BTreeMap::from([(TRANSACTION_VERSION.to_owned(), version)]));
+        let features = Arc::new(BTreeMap::from([(TRANSACTION_VERSION.to_owned(), version)]));
+        let image = MetadataImage { features, ..MetadataImage::default() };
         let moment =
             Moment { now: Mono(0), wall: Timestamp(1_000_000_000), image: Arc::new(image) };
         let mut shard = TransactionShard::new(settings(), LOAD);
@@ -326,7 +326,7 @@ fn a_transaction_open_for_too_long_is_aborted_with_a_bumped_epoch() {
     let mut story = Story::new(2);
     let p = story.init(None).unwrap();
     story.add(p, &[3], 2);
-    story.wait(Duration::from_secs(60));
+    story.wait(Duration::from_mins(1));
     assert_eq!(story.known().state, State::Ongoing);
     story.wait(Duration::from_secs(10));
     assert_eq!(story.known().state, State::PrepareAbort);
@@ -509,7 +509,7 @@ fn an_id_without_an_epoch_is_forgotten_and_one_that_comes_back_before_begins_wit
     // As Apache Kafka leaves one whose first producer never got its epoch (KAFKA-14880).
     let mut story = Story::new(0);
     story.set(State::Empty, -1, 0);
-    story.wait(Duration::from_secs(3600));
+    story.wait(Duration::from_hours(1));
     assert!(story.shard.get(ID).is_none());
     story.set(State::Empty, -1, 0);
     assert_eq!(story.init(None), Ok(producer(7, 0)));
@@ -527,7 +527,7 @@ fn an_id_that_is_not_used_is_forgotten_unless_a_transaction_is_open() {
             version: 0,
         },
     );
-    story.wait(Duration::from_secs(3600));
+    story.wait(Duration::from_hours(1));
     assert!(story.shard.get("other").is_none());
     assert!(story.shard.get(ID).is_some());
 }

@@ -19,7 +19,7 @@ use crate::protocol::fetch::{
     FetchRequest, PartitionAnswer, ResponseHead, TopicRef, encode_response,
 };
 use crate::server::context::{Handled, Reply, RequestContext, Response};
-use crate::server::fetch_sessions::{Answered, Begun, FINAL_EPOCH, TopicKey, Wanted};
+use crate::server::fetch_sessions::{Answered, Asked, Begun, FINAL_EPOCH, TopicKey, Wanted};
 use crate::store::{FetchWatch, Partition, StoreError};
 use crate::types::{ErrorCode, TopicPartition};
 
@@ -113,15 +113,16 @@ impl Fetch {
             .flat_map(|(topic, partitions)| partitions.iter().map(|p| (key(topic), *p)))
             .collect();
         let epoch = if context.version >= 7 { request.session_epoch } else { FINAL_EPOCH };
-        let (session, wanted) = broker.fetch_sessions.lock().begin(
-            broker.env.clock.now(),
-            request.session_id,
+        let asked = Asked {
+            id: request.session_id,
             epoch,
-            context.version >= 13,
-            false,
+            uses_topic_ids: context.version >= 13,
+            is_follower: false,
             wanted,
             forgotten,
-        )?;
+        };
+        let (session, wanted) =
+            broker.fetch_sessions.lock().begin(broker.env.clock.now(), asked)?;
         let wanted = wanted
             .into_iter()
             .map(|wanted| {

@@ -132,9 +132,9 @@ async fn fetch(
         }
     };
     let asked = FetchOffsets { topics: seen, ..asked };
-    let mut fetched = match super::groups::ask(context, &group, GroupCommand::Fetch(asked)).await? {
-        GroupReply::Fetched(topics) => topics,
-        _ => return Err(ErrorCode::UnknownServerError),
+    let reply = super::groups::ask(context, &group, GroupCommand::Fetch(asked)).await?;
+    let GroupReply::Fetched(mut fetched) = reply else {
+        return Err(ErrorCode::UnknownServerError);
     };
     if is_all {
         fetched.retain(|(name, _)| may_see(name));

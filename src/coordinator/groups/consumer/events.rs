@@ -395,10 +395,8 @@ impl Groups {
                 let Some(group) = self.applied_to(&key.group_id, creates) else { return };
                 (group.epoch, group.metadata_hash) = (value.epoch, value.metadata_hash);
             }
-            R::ConsumerGroupMetadata(key, None) => {
-                if self.consumer_mut(&key.group_id).is_some() {
-                    self.groups.remove(&key.group_id);
-                }
+            R::ConsumerGroupMetadata(key, None) if self.consumer_mut(&key.group_id).is_some() => {
+                self.groups.remove(&key.group_id);
             }
             R::ConsumerGroupPartitionMetadata(key, value) => {
                 let Some(group) = self.applied_to(&key.group_id, creates) else { return };

@@ -12,7 +12,13 @@ use super::command::{DescribedConsumerGroup, DescribedConsumerMember, DescribedP
 use super::member::{ConsumerMember, tombstones};
 use super::regex::Resolved;
 use crate::coordinator::records::GroupRecord;
-use crate::coordinator::records::consumer::*;
+use crate::coordinator::records::consumer::{
+    ConsumerGroupCurrentMemberAssignmentValue, ConsumerGroupMemberMetadataValue,
+    ConsumerGroupMetadataKey, ConsumerGroupMetadataValue, ConsumerGroupPartitionMetadataKey,
+    ConsumerGroupRegularExpressionKey, ConsumerGroupRegularExpressionValue,
+    ConsumerGroupTargetAssignmentMemberValue, ConsumerGroupTargetAssignmentMetadataKey,
+    ConsumerGroupTargetAssignmentMetadataValue,
+};
 use crate::metadata::MetadataImage;
 use crate::types::{ErrorCode, Mono, Offset, PartitionIndex, Timestamp, TopicId};
 

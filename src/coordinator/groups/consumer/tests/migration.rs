@@ -416,7 +416,7 @@ fn a_group_that_is_too_large_to_be_written_anew_stays_what_it_was() {
     story.shard.refused(&story.moment(), undo);
     assert_eq!(story.classic_state().members.len(), 1);
     assert_eq!(story.classic_beat(&old), Ok(()));
-    story.pass(Duration::from_secs(60));
+    story.pass(Duration::from_mins(1));
     assert_eq!(story.classic_state().state, State::Empty, "sessions end as ever");
 
     let mut story = Story::new(&[("t", 1, 2)]);
@@ -428,6 +428,6 @@ fn a_group_that_is_too_large_to_be_written_anew_stays_what_it_was() {
     story.shard.refused(&story.moment(), undo);
     assert_eq!(story.group().members.len(), 2);
     assert_eq!(story.classic_beat(&old), Err(ErrorCode::RebalanceInProgress));
-    story.pass(Duration::from_secs(60));
+    story.pass(Duration::from_mins(1));
     assert!(!matches!(&story.shard.groups["g"], Group::Consumer(group) if !group.is_empty()));
 }
