@@ -4,17 +4,36 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
-use kafka_protocol::messages::{FindCoordinatorRequest, MetadataRequest, TopicName};
+use kafka_protocol::messages::{
+    ConsumerGroupHeartbeatRequest, FindCoordinatorRequest, GroupId, MetadataRequest, TopicName,
+};
 use kafka_protocol::protocol::StrBytes;
+use tokio::time::Instant;
 
 use crate::support::broker::SimBroker;
-use crate::support::workload::Session;
+use crate::support::workload::{Session, TOPIC};
 use crate::support::{seeds, simulate};
 
 const HOST: &str = "broker";
 const PROPERTIES: &[(&str, &str)] =
     &[("offsets.topic.replication.factor", "1"), ("offsets.topic.num.partitions", "7")];
 const CLIENTS: usize = 20;
+
+/// The node that coordinates group "g", once there is one.
+async fn coordinator(session: &mut Session) -> i32 {
+    let find = FindCoordinatorRequest::default()
+        .with_key_type(0)
+        .with_coordinator_keys(vec![StrBytes::from_static_str("g")]);
+    loop {
+        let told = session.call(4, &find).await.unwrap();
+        let found = &told.coordinators[0];
+        if found.error_code == 0 {
+            return found.node_id.0;
+        }
+        assert_eq!(found.error_code, 15, "it is not there yet, and nothing else");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
 
 /// Clients that ask for a coordinator at once, the first to ask at all, bring the topic of offsets
 /// into being once: all are sent to the one coordinator, and its topic stays the same.
@@ -31,18 +50,7 @@ fn clients_that_are_the_first_to_ask_for_a_coordinator_at_once_create_its_topic_
                 let mut session = Session::new(env.clone(), HOST);
                 let tell = tell.clone();
                 env.threads.spawn(Box::pin(async move {
-                    let find = FindCoordinatorRequest::default()
-                        .with_key_type(0)
-                        .with_coordinator_keys(vec![StrBytes::from_static_str("g")]);
-                    let found = loop {
-                        let told = session.call(4, &find).await.unwrap();
-                        let found = &told.coordinators[0];
-                        if found.error_code == 0 {
-                            break found.node_id.0;
-                        }
-                        assert_eq!(found.error_code, 15, "it is not there yet, and nothing else");
-                        tokio::time::sleep(Duration::from_millis(20)).await;
-                    };
+                    let found = coordinator(&mut session).await;
                     let name = TopicName(StrBytes::from_static_str("__consumer_offsets"));
                     let asked = MetadataRequestTopic::default().with_name(Some(name));
                     let metadata = MetadataRequest::default().with_topics(Some(vec![asked]));
@@ -64,4 +72,34 @@ fn clients_that_are_the_first_to_ask_for_a_coordinator_at_once_create_its_topic_
             assert_eq!((*node, *partitions), (1, 7));
         });
     }
+}
+
+/// librdkafka that hears of its partitions between two steps of a changing subscription is stuck.
+#[test]
+fn whoever_subscribes_has_some_milliseconds_to_change_its_mind_before_it_is_given_partitions() {
+    simulate("whoever_subscribes", 1, |world| async move {
+        let mut broker = SimBroker::new(&world, HOST, PROPERTIES);
+        broker.start_and_serve().await;
+        let mut session = Session::new(world.machine("client").start(), HOST);
+        session.create_topic().await;
+        coordinator(&mut session).await;
+        let member = ConsumerGroupHeartbeatRequest::default()
+            .with_group_id(GroupId(StrBytes::from_static_str("g")))
+            .with_member_id(StrBytes::from_static_str("m"));
+        let topic = TopicName(StrBytes::from_static_str(TOPIC));
+        let join = member
+            .clone()
+            .with_topic_partitions(Some(vec![]))
+            .with_rebalance_timeout_ms(60_000)
+            .with_subscribed_topic_names(Some(vec![topic]));
+        let began = Instant::now();
+        let answer = session.call(1, &join).await.unwrap();
+        let took = began.elapsed();
+        assert!(answer.assignment.is_some());
+        assert!(took >= Duration::from_millis(5), "{took:?}");
+        let beat = member.with_member_epoch(answer.member_epoch).with_rebalance_timeout_ms(-1);
+        let began = Instant::now();
+        assert_eq!(session.call(1, &beat).await.unwrap().error_code, 0);
+        assert!(began.elapsed() < Duration::from_millis(5), "others are answered at once");
+    });
 }

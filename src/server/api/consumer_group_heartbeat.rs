@@ -3,6 +3,7 @@
 //! v1: subscriptions by pattern; members name themselves (KIP-1082).
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::coordinator::groups::command::{GroupCommand, GroupReply, Member};
 use crate::coordinator::groups::consumer::command::{ConsumerHeartbeat, Refused, Told};
@@ -15,11 +16,19 @@ use crate::protocol::messages::{
 use crate::server::context::RequestContext;
 use crate::types::ErrorCode;
 
+/// Whoever subscribes hears of the partitions that this brings it no sooner than after so long.
+/// Applications change their subscriptions in steps, and librdkafka (2.15) is stuck where the answer
+/// to one step comes before the next: after an `unsubscribe()` then, it never joins again. So long
+/// every answer of Apache Kafka 4.0 takes, whose `group.coordinator.append.linger.ms` is 5.
+const SETTLING: Duration = Duration::from_millis(5);
+
 /// Answers.
 pub(in crate::server) async fn handle(
     context: &RequestContext,
     request: ConsumerGroupHeartbeatRequest,
 ) -> ConsumerGroupHeartbeatResponse {
+    let clock = &context.broker.env.clock;
+    let settled = clock.now() + SETTLING;
     let group = request.group_id.0.to_string();
     let may = super::groups::require_consumer_protocol(context);
     if let Err(code) = may.and_then(|()| context.require(Operation::Read, Resource::Group(&group)))
@@ -43,6 +52,7 @@ pub(in crate::server) async fn handle(
         }
         owned
     });
+    let subscribes = names.is_some() || request.subscribed_topic_regex.is_some();
     let owns = |text: &crate::protocol::messages::StrBytes| text.to_string();
     let asked = ConsumerHeartbeat {
         member: Member {
@@ -65,7 +75,12 @@ pub(in crate::server) async fn handle(
     };
     let command = GroupCommand::ConsumerHeartbeat(Box::new(asked));
     match super::groups::ask(context, &group, command).await {
-        Ok(GroupReply::ConsumerHeartbeat(Ok(told))) => tell(told),
+        Ok(GroupReply::ConsumerHeartbeat(Ok(told))) => {
+            if subscribes && told.assignment.is_some() {
+                clock.sleep_until(settled).await;
+            }
+            tell(told)
+        }
         Ok(GroupReply::ConsumerHeartbeat(Err(Refused { error, message }))) => {
             tracing::debug!(group, member = %request.member_id, ?error, message, "a heartbeat is refused");
             failed(error).with_error_message(Some(text(message)))
