@@ -35,8 +35,9 @@ use super::segment::Segment;
 use super::txn_index::AbortedTxn;
 use super::verification::Verifications;
 use super::view::LogView;
+use crate::env::OpenMode;
 use crate::record::control::{ControlType, coordinator_epoch};
-use crate::record::{BatchHeader, BatchView, HEADER_LEN, Records};
+use crate::record::{BatchHeader, BatchView, Records};
 use crate::types::{NO_TIMESTAMP, Offset, Timestamp};
 
 /// What is known of a log before it is opened.
@@ -464,17 +465,16 @@ fn tidy_up(shared: &LogShared, dir: &Path) -> io::Result<()> {
 
 /// The offset behind the last batch of a swap file.
 fn swap_end(shared: &LogShared, path: &Path, base_offset: Offset) -> io::Result<Offset> {
-    let file = shared.disk.open(path, crate::env::OpenMode::Read)?;
-    let (len, mut position, mut end) = (file.len()?, 0, base_offset);
-    let mut head = [0; HEADER_LEN];
-    while position + HEADER_LEN as u64 <= len {
-        file.read_at(&mut head, position)?;
-        let header = crate::record::BatchHeader::read(&head);
-        if header.check_shape().is_err() {
-            break; // Opening the segment tells what is wrong.
-        }
+    let file = shared.disk.open(path, OpenMode::Read)?;
+    let size = u32::try_from(file.len()?).unwrap_or(u32::MAX);
+    let mut batches = BatchReader::new(&*file, size);
+    let (mut position, mut end) = (0u32, base_offset);
+    // Opening the segment tells what is wrong with what is none.
+    while let Ok(header) = batches.header(position)?
+        && header.check_shape().is_ok()
+    {
         end = header.next_offset();
-        position += header.size() as u64;
+        position = position.saturating_add(header.size() as u32);
     }
     // An empty segment still replaces the one of its name.
     Ok(end.max(base_offset + 1))

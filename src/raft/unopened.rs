@@ -40,17 +40,60 @@ impl Unopened {
         metadata_dir: &Path,
         config: MetadataLogConfig,
     ) -> Result<Self, MetadataLogError> {
-        let dir = metadata_dir.join(DIRECTORY);
-        let found = find_snapshots(&shared, &dir)?;
-        Ok(Self {
+        let mut log = Self {
             shared,
             metadata_dir: metadata_dir.to_owned(),
-            dir,
+            dir: metadata_dir.join(DIRECTORY),
             config,
-            snapshots: found.kept,
-            newest: found.newest,
-            useless: found.useless,
-        })
+            snapshots: BTreeMap::new(),
+            newest: None,
+            useless: Vec::new(),
+        };
+        log.find_snapshots()?;
+        Ok(log)
+    }
+
+    fn find_snapshots(&mut self) -> Result<(), MetadataLogError> {
+        let Self { shared, dir, snapshots, newest, useless, .. } = self;
+        let disk = &*shared.disk;
+        let io = |source| MetadataLogError::Io { path: dir.clone(), source };
+        if disk.info(dir).map_err(io)?.is_none() {
+            return Ok(());
+        }
+        let mut complete = BTreeMap::new();
+        for entry in disk.list(dir).map_err(io)? {
+            match SnapshotId::parse(&entry.name) {
+                Some((id, SnapshotState::Complete)) => _ = complete.insert(id, entry.name),
+                Some((_, SnapshotState::Partial | SnapshotState::Deleted)) => {
+                    useless.push(entry.name);
+                }
+                None => {}
+            }
+        }
+        for (id, name) in complete.into_iter().rev() {
+            let path = dir.join(&name);
+            let read = if newest.is_none() {
+                snapshot::read_file(disk, &path).map(|snapshot| {
+                    let last_contained = snapshot.last_contained_timestamp;
+                    *newest = Some((id, snapshot));
+                    last_contained
+                })
+            } else {
+                snapshot::read_header(disk, &path)
+            };
+            let last_contained = match read {
+                Ok(last_contained) => last_contained,
+                Err(SnapshotError::Damaged { path, reason }) => {
+                    tracing::warn!(path = %path.display(), reason, "torn snapshot, taking an older one");
+                    useless.push(name);
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            let bytes = disk.info(&path).map_err(io)?.map_or(0, |info| info.len);
+            snapshots.insert(id, Kept { bytes, last_contained });
+        }
+        Ok(())
     }
 
     /// The folder of the log.
@@ -99,58 +142,4 @@ impl Unopened {
     pub fn is_behind(&self, extent: &Extent) -> bool {
         self.newest.as_ref().is_some_and(|(id, _)| id.is_ahead_of(extent.end, extent.epoch))
     }
-}
-
-/// The snapshots of a folder.
-#[derive(Default)]
-struct Found {
-    /// The newest that is whole, read.
-    newest: Option<(SnapshotId, Snapshot)>,
-    /// It, and those before it.
-    kept: BTreeMap<SnapshotId, Kept>,
-    /// Files that are no snapshots: half written, half deleted, or torn.
-    useless: Vec<String>,
-}
-
-fn find_snapshots(shared: &LogShared, dir: &Path) -> Result<Found, MetadataLogError> {
-    let disk = &*shared.disk;
-    let io = |source| MetadataLogError::Io { path: dir.to_owned(), source };
-    let mut found = Found::default();
-    if disk.info(dir).map_err(io)?.is_none() {
-        return Ok(found);
-    }
-    let mut complete = BTreeMap::new();
-    for entry in disk.list(dir).map_err(io)? {
-        match SnapshotId::parse(&entry.name) {
-            Some((id, SnapshotState::Complete)) => _ = complete.insert(id, entry.name),
-            Some((_, SnapshotState::Partial | SnapshotState::Deleted)) => {
-                found.useless.push(entry.name);
-            }
-            None => {}
-        }
-    }
-    for (id, name) in complete.into_iter().rev() {
-        let path = dir.join(&name);
-        let read = if found.newest.is_none() {
-            snapshot::read_file(disk, &path).map(|snapshot| {
-                let last_contained = snapshot.last_contained_timestamp;
-                found.newest = Some((id, snapshot));
-                last_contained
-            })
-        } else {
-            snapshot::read_header(disk, &path)
-        };
-        let last_contained = match read {
-            Ok(last_contained) => last_contained,
-            Err(SnapshotError::Damaged { path, reason }) => {
-                tracing::warn!(path = %path.display(), reason, "torn snapshot, taking an older one");
-                found.useless.push(name);
-                continue;
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let bytes = disk.info(&path).map_err(io)?.map_or(0, |info| info.len);
-        found.kept.insert(id, Kept { bytes, last_contained });
-    }
-    Ok(found)
 }
