@@ -9,6 +9,8 @@ mod cleaning;
 mod group_stories;
 #[path = "sim/moves.rs"]
 mod moves;
+#[path = "sim/quirks.rs"]
+mod quirks;
 #[path = "sim/refusals.rs"]
 mod refusals;
 #[path = "sim/stops.rs"]

@@ -4,7 +4,8 @@
 //! nothing: they authorize, resolve, call one thing, translate back.
 //!
 //! Read `apis.rs` (the table), `context.rs` (what a handler sees), `connection.rs` (the life of a
-//! request), `listener.rs`, `budget.rs`, `buffers.rs`, then any file of `api/`.
+//! request), `listener.rs`, `budget.rs`, `buffers.rs`, `quirks.rs` (what some clients need), then
+//! any file of `api/`.
 
 pub mod api;
 pub mod apis;
@@ -17,5 +18,6 @@ pub mod fetch_sessions;
 pub mod listener;
 pub mod live_config;
 pub mod producer_ids;
+mod quirks;
 pub mod services;
 pub mod transactions;

@@ -4,23 +4,20 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
-use kafka_protocol::messages::{
-    ConsumerGroupHeartbeatRequest, FindCoordinatorRequest, GroupId, MetadataRequest, TopicName,
-};
+use kafka_protocol::messages::{FindCoordinatorRequest, MetadataRequest, TopicName};
 use kafka_protocol::protocol::StrBytes;
-use tokio::time::Instant;
 
 use crate::support::broker::SimBroker;
-use crate::support::workload::{Session, TOPIC};
+use crate::support::workload::Session;
 use crate::support::{seeds, simulate};
 
 const HOST: &str = "broker";
-const PROPERTIES: &[(&str, &str)] =
+pub(crate) const PROPERTIES: &[(&str, &str)] =
     &[("offsets.topic.replication.factor", "1"), ("offsets.topic.num.partitions", "7")];
 const CLIENTS: usize = 20;
 
 /// The node that coordinates group "g", once there is one.
-async fn coordinator(session: &mut Session) -> i32 {
+pub(crate) async fn coordinator(session: &mut Session) -> i32 {
     let find = FindCoordinatorRequest::default()
         .with_key_type(0)
         .with_coordinator_keys(vec![StrBytes::from_static_str("g")]);
@@ -72,34 +69,4 @@ fn clients_that_are_the_first_to_ask_for_a_coordinator_at_once_create_its_topic_
             assert_eq!((*node, *partitions), (1, 7));
         });
     }
-}
-
-/// librdkafka that hears of its partitions between two steps of a changing subscription is stuck.
-#[test]
-fn whoever_subscribes_has_some_milliseconds_to_change_its_mind_before_it_is_given_partitions() {
-    simulate("whoever_subscribes", 1, |world| async move {
-        let mut broker = SimBroker::new(&world, HOST, PROPERTIES);
-        broker.start_and_serve().await;
-        let mut session = Session::new(world.machine("client").start(), HOST);
-        session.create_topic().await;
-        coordinator(&mut session).await;
-        let member = ConsumerGroupHeartbeatRequest::default()
-            .with_group_id(GroupId(StrBytes::from_static_str("g")))
-            .with_member_id(StrBytes::from_static_str("m"));
-        let topic = TopicName(StrBytes::from_static_str(TOPIC));
-        let join = member
-            .clone()
-            .with_topic_partitions(Some(vec![]))
-            .with_rebalance_timeout_ms(60_000)
-            .with_subscribed_topic_names(Some(vec![topic]));
-        let began = Instant::now();
-        let answer = session.call(1, &join).await.unwrap();
-        let took = began.elapsed();
-        assert!(answer.assignment.is_some());
-        assert!(took >= Duration::from_millis(5), "{took:?}");
-        let beat = member.with_member_epoch(answer.member_epoch).with_rebalance_timeout_ms(-1);
-        let began = Instant::now();
-        assert_eq!(session.call(1, &beat).await.unwrap().error_code, 0);
-        assert!(began.elapsed() < Duration::from_millis(5), "others are answered at once");
-    });
 }

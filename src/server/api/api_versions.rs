@@ -14,6 +14,7 @@ use crate::protocol::own::{
 };
 use crate::server::apis;
 use crate::server::context::{Handled, Reply, RequestContext};
+use crate::server::quirks;
 use crate::types::ErrorCode;
 
 /// Librdkafka takes a broker for an ancient one unless Produce begins at 0 (KAFKA-18659).
@@ -25,7 +26,14 @@ pub(in crate::server) fn handle(context: RequestContext, body: BytesMut) -> Hand
         Ok(request) => request,
         Err(error) => return Handled::Now(super::malformed(error)),
     };
-    Handled::Now(context.reply(&answer(&context, &request)))
+    if !quirks::bootstraps_too_soon(&request.client_software_name) {
+        return Handled::Now(context.reply(&answer(&context, &request)));
+    }
+    let begun = context.broker.env.clock.now();
+    Handled::Later(Box::pin(async move {
+        quirks::before_versions(&context, begun).await;
+        context.reply(&answer(&context, &request))
+    }))
 }
 
 /// The answer to a version that nobody knows yet: in version 0, with the versions of this API

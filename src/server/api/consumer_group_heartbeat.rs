@@ -3,7 +3,6 @@
 //! v1: subscriptions by pattern; members name themselves (KIP-1082).
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use crate::coordinator::groups::command::{GroupCommand, GroupReply, Member};
 use crate::coordinator::groups::consumer::command::{ConsumerHeartbeat, Refused, Told};
@@ -14,21 +13,15 @@ use crate::protocol::messages::{
     text, uuid_of, wire_uuid,
 };
 use crate::server::context::RequestContext;
+use crate::server::quirks;
 use crate::types::ErrorCode;
-
-/// Whoever subscribes hears of the partitions that this brings it no sooner than after so long.
-/// Applications change their subscriptions in steps, and librdkafka (2.15) is stuck where the answer
-/// to one step comes before the next: after an `unsubscribe()` then, it never joins again. So long
-/// every answer of Apache Kafka 4.0 takes, whose `group.coordinator.append.linger.ms` is 5.
-const SETTLING: Duration = Duration::from_millis(5);
 
 /// Answers.
 pub(in crate::server) async fn handle(
     context: &RequestContext,
     request: ConsumerGroupHeartbeatRequest,
 ) -> ConsumerGroupHeartbeatResponse {
-    let clock = &context.broker.env.clock;
-    let settled = clock.now() + SETTLING;
+    let begun = context.broker.env.clock.now();
     let group = request.group_id.0.to_string();
     let may = super::groups::require_consumer_protocol(context);
     if let Err(code) = may.and_then(|()| context.require(Operation::Read, Resource::Group(&group)))
@@ -77,7 +70,7 @@ pub(in crate::server) async fn handle(
     match super::groups::ask(context, &group, command).await {
         Ok(GroupReply::ConsumerHeartbeat(Ok(told))) => {
             if subscribes && told.assignment.is_some() {
-                clock.sleep_until(settled).await;
+                quirks::before_assigning(context, begun).await;
             }
             tell(told)
         }
