@@ -63,12 +63,12 @@ struct Active<S: Shard> {
     staged: Option<Staged>,
     /// What leaves once the log is committed, in order.
     uncommitted: VecDeque<Held<S>>,
+    /// So many of them, the first ones, have been answered that it took too long.
+    overdue: usize,
     /// Behind the last record that was appended and had to wait.
     appended: Offset,
     /// What needed the log to be committed up to here has left.
     settled: Offset,
-    /// So many of them, the first ones, have been answered that it took too long.
-    overdue: usize,
     /// The deadline that the timer knows.
     armed: Option<Mono>,
     /// Wakes the timer: there is an earlier deadline, or none ever again.
@@ -83,9 +83,9 @@ impl<S: Shard> Active<S> {
             waiting: IndexMap::new(),
             staged: None,
             uncommitted: VecDeque::new(),
+            overdue: 0,
             appended: 0,
             settled: 0,
-            overdue: 0,
             armed: None,
             wake: Arc::default(),
         }
