@@ -35,6 +35,13 @@ pub use world::{Machine, World};
 
 use super::Env;
 
+/// One thread whose time passes when all its tasks wait: what a world lives on.
+#[cfg(test)]
+pub(crate) fn paused_runtime() -> tokio::runtime::Runtime {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_time().start_paused(true).build().unwrap()
+}
+
 impl Env {
     /// The outside of a new process on a simulated machine ([`Machine::start`]).
     pub fn sim(machine: &Machine) -> Self {

@@ -8,16 +8,12 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Crash, EPOCH, World};
+use super::{Crash, EPOCH, World, paused_runtime};
 use crate::env::{Connection, Env, Listener, Net, OpenMode, OutPart, ReadHalf, WriteHalf};
 
 /// Runs a test in a world, and asserts that no task panicked.
 fn in_world<T, F: Future<Output = T>>(seed: u64, test: impl FnOnce(World) -> F) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .unwrap();
+    let runtime = paused_runtime();
     runtime.block_on(async {
         let world = World::new(seed);
         let result = test(world.clone()).await;

@@ -3,7 +3,7 @@ use std::cell::RefCell;
 use bytes::{BufMut, Bytes};
 
 use super::*;
-use crate::env::sim::World;
+use crate::env::sim::{World, paused_runtime};
 use crate::env::{Env, Listener};
 
 /// What a scripted request does.
@@ -238,11 +238,7 @@ impl Client {
 
 /// Runs a test in paused time and asserts that nothing panicked and that the budget is whole.
 fn in_scene<F: Future<Output = Scene>>(test: impl FnOnce() -> F) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .unwrap();
+    let runtime = paused_runtime();
     runtime.block_on(async {
         let scene = test().await;
         assert_eq!(scene.world.panics(), [""; 0]);
@@ -710,11 +706,7 @@ fn a_request_that_is_answered_at_once_costs_no_allocation_of_the_connections_own
 
 /// Bytes of memory that so many connections hold, after each has sent `last`.
 fn memory_of_connections(count: usize, last: &[u8]) -> i64 {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .unwrap();
+    let runtime = paused_runtime();
     let mut scene = runtime.block_on(Scene::new(1, plain));
     let mut kept = Vec::new();
     let mut connect = |count: usize| {

@@ -15,7 +15,7 @@ use crate::coordinator::records::RecordError;
 use crate::coordinator::{Decision, Ticket};
 use crate::env::Clock;
 use crate::env::clock::Sleep;
-use crate::env::sim::{Call, Fault, Machine, World};
+use crate::env::sim::{Call, Fault, Machine, World, paused_runtime};
 use crate::log::{FlushKind, Log, LogConfig, LogShared, OpenContext, OpenFiles, UpTo};
 use crate::metadata::record::{MetadataRecord, PartitionRecord, TopicRecord};
 use crate::record::batch::batches;
@@ -277,11 +277,7 @@ fn tell_of<F: Future<Output = ()>>(
     linger: Option<Duration>,
     story: impl FnOnce(Node) -> F,
 ) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .unwrap();
+    let runtime = paused_runtime();
     runtime.block_on(async {
         let world = World::new(1);
         world.set_blocking_time(5);
