@@ -158,10 +158,8 @@ pub fn settings(config: BrokerConfig, open_files: u64) -> BrokerSettings {
                 .ok()
                 .and_then(CompressionType::from_id)
                 .unwrap_or(CompressionType::None),
-            linger: u64::try_from(config.group.group_coordinator_append_linger_ms)
-                .ok()
-                .filter(|ms| *ms > 0)
-                .map(Duration::from_millis),
+            linger: Some(milliseconds(config.group.group_coordinator_append_linger_ms))
+                .filter(|linger| !linger.is_zero()),
             commit_timeout: Some(milliseconds(config.group.offsets_commit_timeout_ms)),
             load_bytes: config.group.offsets_load_buffer_size.max(1) as usize,
         },

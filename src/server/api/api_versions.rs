@@ -26,12 +26,12 @@ pub(in crate::server) fn handle(context: RequestContext, body: BytesMut) -> Hand
         Ok(request) => request,
         Err(error) => return Handled::Now(super::malformed(error)),
     };
-    if !quirks::bootstraps_too_soon(&request.client_software_name) {
+    let Some(pause) = quirks::before_versions(&request.client_software_name) else {
         return Handled::Now(context.reply(&answer(&context, &request)));
-    }
-    let begun = context.broker.env.clock.now();
+    };
+    let until = context.broker.env.clock.now() + pause;
     Handled::Later(Box::pin(async move {
-        quirks::before_versions(&context, begun).await;
+        context.broker.env.clock.sleep_until(until).await;
         context.reply(&answer(&context, &request))
     }))
 }

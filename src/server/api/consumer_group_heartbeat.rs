@@ -21,7 +21,6 @@ pub(in crate::server) async fn handle(
     context: &RequestContext,
     request: ConsumerGroupHeartbeatRequest,
 ) -> ConsumerGroupHeartbeatResponse {
-    let begun = context.broker.env.clock.now();
     let group = request.group_id.0.to_string();
     let may = super::groups::require_consumer_protocol(context);
     if let Err(code) = may.and_then(|()| context.require(Operation::Read, Resource::Group(&group)))
@@ -45,7 +44,9 @@ pub(in crate::server) async fn handle(
         }
         owned
     });
+    let clock = &context.broker.env.clock;
     let subscribes = names.is_some() || request.subscribed_topic_regex.is_some();
+    let settled = subscribes.then(|| clock.now() + quirks::SUBSCRIBING);
     let owns = |text: &crate::protocol::messages::StrBytes| text.to_string();
     let asked = ConsumerHeartbeat {
         member: Member {
@@ -69,8 +70,8 @@ pub(in crate::server) async fn handle(
     let command = GroupCommand::ConsumerHeartbeat(Box::new(asked));
     match super::groups::ask(context, &group, command).await {
         Ok(GroupReply::ConsumerHeartbeat(Ok(told))) => {
-            if subscribes && told.assignment.is_some() {
-                quirks::before_assigning(context, begun).await;
+            if let (Some(settled), Some(_)) = (settled, &told.assignment) {
+                clock.sleep_until(settled).await;
             }
             tell(told)
         }

@@ -96,17 +96,14 @@ impl<S: Shard> Active<S> {
     fn deadline(&self, log_use: &LogUse) -> Option<Mono> {
         let held = self.uncommitted.get(self.overdue);
         let overdue = held.zip(log_use.commit_timeout).map(|(held, timeout)| held.since + timeout);
-        let lingers = self.staged.as_ref().zip(log_use.linger);
-        let append = lingers.map(|(staged, linger)| staged.since + linger);
-        self.shard.deadline().into_iter().chain(overdue).chain(append).min()
+        let lingers_until = self.lingers_until(log_use);
+        self.shard.deadline().into_iter().chain(overdue).chain(lingers_until).min()
     }
 
-    /// Whether what is staged may wait for more.
-    fn lingers(&self, log_use: &LogUse, now: Mono) -> bool {
-        let staged = self.staged.as_ref().zip(log_use.linger);
-        staged.is_some_and(|(staged, linger)| {
-            staged.producer.is_none() && now < staged.since + linger
-        })
+    /// Until when what is staged waits for more; `None` where it does not wait.
+    fn lingers_until(&self, log_use: &LogUse) -> Option<Mono> {
+        let staged = self.staged.as_ref().filter(|staged| staged.producer.is_none());
+        staged.zip(log_use.linger).map(|(staged, linger)| staged.since + linger)
     }
 
     /// Up to where the log must be committed before anything that is decided now may leave.
@@ -602,7 +599,7 @@ impl<S: Shard> Slot<S> {
     fn end(self: &Arc<Self>, state: &mut State<S>, mut round: Round<S>) -> Release<S> {
         let State::Active(active) = state else { return round.release };
         let log_use = &self.shared.log_use;
-        if !active.lingers(log_use, round.moment.now) {
+        if active.lingers_until(log_use).is_none_or(|until| until <= round.moment.now) {
             self.write(active, &mut round);
         }
         if let Some(code) = round.failed {
