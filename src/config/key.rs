@@ -7,13 +7,13 @@ use super::value::{Kind, Value};
 /// How much a key matters (Kafka 4.4 `ConfigDef.Importance`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Importance {
-    /// Look at it before going into production.
+    /// To be reviewed before going into production.
     High,
-    /// Worth a thought.
+    /// Worth reviewing.
     Medium,
     /// Rarely touched.
     Low,
-    /// For tests and emergencies: only shown where it is set.
+    /// For tests and emergencies; shown only where it is set.
     Internal,
 }
 

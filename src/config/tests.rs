@@ -113,7 +113,7 @@ fn what_is_not_honoured_yet_and_must_not_be_neglected_stops_the_start() {
     assert_eq!(
         wrong("authorizer.class.name=com.example.Authorizer"),
         ["authorizer.class.name=com.example.Authorizer (server.properties:6): not supported yet, \
-             and not ignored: Classes of others cannot be loaded, and everyone could do what they \
+             and not ignored: Java classes cannot be loaded, and everyone could do what they \
              were to forbid. Remove it to start without it."]
     );
     for line in [

@@ -17,16 +17,17 @@ config_keys! {
     /// How many threads do the group coordinator's longer work.
     "group.coordinator.background.threads": Int = "2", AtLeast(1), High, ReadOnly
         accepted "A coordinator runs on the threads that serve connections.";
-    /// How long the group coordinator collects records before it writes them; -1 decides by load.
+    /// How long the group coordinator collects records before it appends them; -1 adapts to the
+    /// load.
     "group.coordinator.append.linger.ms": Int = "-1", AtLeast(-1), Medium, ReadOnly
         => group_coordinator_append_linger_ms: i32;
     /// The largest buffer that the group coordinator keeps for the next write.
     "group.coordinator.cached.buffer.max.bytes": Int = "1048588", AtLeast(524_288),
         Medium, ClusterWide accepted "Buffers are not cached.";
-    /// The longest note that a consumer may leave with an offset.
+    /// The largest metadata string that a consumer may commit with an offset.
     "offset.metadata.max.bytes": Int = "4096", Any, High, ReadOnly
         => offset_metadata_max_bytes: i32;
-    /// How much of `__consumer_offsets` is read at once when it is loaded.
+    /// Read size while `__consumer_offsets` is loaded.
     "offsets.load.buffer.size": Int = "5242880", AtLeast(1), High, ReadOnly
         => offsets_load_buffer_size: i32;
     /// How many replicas `__consumer_offsets` has; it is not created while there are fewer brokers.
@@ -44,10 +45,10 @@ config_keys! {
     /// How long the offsets of a group without members are kept.
     "offsets.retention.minutes": Int = "10080", AtLeast(1), High, ReadOnly
         => offsets_retention_minutes: i32;
-    /// How often it is looked for offsets to delete.
+    /// Interval between scans for expired offsets.
     "offsets.retention.check.interval.ms": Long = "600000", AtLeast(1), High, ReadOnly
         => offsets_retention_check_interval_ms: i64;
-    /// How long a commit may wait for its replicas.
+    /// How long an offset commit waits for replication.
     "offsets.commit.timeout.ms": Int = "5000", AtLeast(1), High, ReadOnly
         => offsets_commit_timeout_ms: i32;
     /// The shortest session timeout that a member of a classic group may ask for.
@@ -70,7 +71,7 @@ config_keys! {
     /// The longest session timeout that a consumer group may be given.
     "group.consumer.max.session.timeout.ms": Int = "60000", AtLeast(1), Medium, ReadOnly
         => group_consumer_max_session_timeout_ms: i32;
-    /// How often a member of a consumer group shall send a heartbeat.
+    /// How often a member of a consumer group sends a heartbeat.
     "group.consumer.heartbeat.interval.ms": Int = "5000", AtLeast(1), Medium, ReadOnly
         => group_consumer_heartbeat_interval_ms: i32;
     /// The shortest heartbeat interval that a consumer group may be given.
@@ -114,7 +115,7 @@ config_keys! {
     /// The longest session timeout that a streams group may be given.
     "group.streams.max.session.timeout.ms": Int = "60000", AtLeast(1), Medium, ReadOnly
         => group_streams_max_session_timeout_ms: i32;
-    /// How often a member of a streams group shall send a heartbeat.
+    /// How often a member of a streams group sends a heartbeat.
     "group.streams.heartbeat.interval.ms": Int = "5000", AtLeast(1), Medium, ReadOnly
         => group_streams_heartbeat_interval_ms: i32;
     /// The shortest heartbeat interval that a streams group may be given.

@@ -10,7 +10,7 @@ config_keys! {
     /// A member of the group silent for this long is removed.
     "consumer.session.timeout.ms": Int = "45000", AtLeast(1), Medium, ClusterWide
         from ["group.consumer.session.timeout.ms"] => consumer_session_timeout_ms: i32;
-    /// How often a member of the group shall send a heartbeat.
+    /// How often a member of the group sends a heartbeat.
     "consumer.heartbeat.interval.ms": Int = "5000", AtLeast(1), Medium, ClusterWide
         from ["group.consumer.heartbeat.interval.ms"] => consumer_heartbeat_interval_ms: i32;
     /// The shortest time between two assignments of the group.
@@ -23,13 +23,13 @@ config_keys! {
     /// A member of the share group silent for this long is removed.
     "share.session.timeout.ms": Int = "45000", AtLeast(1), Medium, ClusterWide
         from ["group.share.session.timeout.ms"] => share_session_timeout_ms: i32;
-    /// How often a member of the share group shall send a heartbeat.
+    /// How often a member of the share group sends a heartbeat.
     "share.heartbeat.interval.ms": Int = "5000", AtLeast(1), Medium, ClusterWide
         from ["group.share.heartbeat.interval.ms"] => share_heartbeat_interval_ms: i32;
     /// How long a record in delivery is locked.
     "share.record.lock.duration.ms": Int = "30000", AtLeast(1_000), Medium, ClusterWide
         from ["group.share.record.lock.duration.ms"] => share_record_lock_duration_ms: i32;
-    /// How often a record is delivered before it is given up.
+    /// How many times a record is delivered before it is archived as undeliverable.
     "share.delivery.count.limit": Int = "5", AtLeast(2), Medium, ClusterWide
         from ["group.share.delivery.count.limit"] => share_delivery_count_limit: i32;
     /// How many records of a partition may be in delivery at once.
@@ -56,7 +56,7 @@ config_keys! {
     /// A member of the streams group silent for this long is removed.
     "streams.session.timeout.ms": Int = "45000", AtLeast(1), Medium, ClusterWide
         from ["group.streams.session.timeout.ms"] => streams_session_timeout_ms: i32;
-    /// How often a member of the streams group shall send a heartbeat.
+    /// How often a member of the streams group sends a heartbeat.
     "streams.heartbeat.interval.ms": Int = "5000", AtLeast(1), Medium, ClusterWide
         from ["group.streams.heartbeat.interval.ms"] => streams_heartbeat_interval_ms: i32;
     /// How many standby replicas each task of the group has.
@@ -89,7 +89,7 @@ config_keys! {
     /// The assignor of the group; not set, it is the first of `group.streams.assignors`.
     "streams.assignor.name": String = null, Any, Medium, ClusterWide
         from ["group.streams.assignors"] => streams_assignor_name: Option<String>;
-    /// The topic for records that were given up; empty is none (KIP-1191).
+    /// The dead letter topic for undeliverable records; empty disables it (KIP-1191).
     "errors.deadletterqueue.topic.name": String = "", Any, Medium, ClusterWide
         => errors_deadletterqueue_topic_name: String;
     /// Whether the record itself is written to the dead letter topic, or only where it was.

@@ -39,7 +39,7 @@ config_keys! {
     "log.retention.hours": Int = "168", Any, High, ReadOnly => log_retention_hours: i32;
     /// How many bytes of a partition are kept; -1 is no bound.
     "log.retention.bytes": Long = "-1", Any, High, ClusterWide => log_retention_bytes: i64;
-    /// How often old segments are looked for.
+    /// Interval between scans for segments that retention allows to delete.
     "log.retention.check.interval.ms": Long = "300000", AtLeast(1), Medium, ReadOnly
         => log_retention_check_interval_ms: i64;
     /// What happens to old records: `delete`, `compact`, both, or nothing.
@@ -61,7 +61,7 @@ config_keys! {
     /// `log.flush.scheduler.interval.ms`.
     "log.flush.interval.ms": Long = null, Any, High, ClusterWide
         => log_flush_interval_ms: Option<i64>;
-    /// How often it is looked for partitions to be flushed.
+    /// Interval between scans for partitions to flush.
     "log.flush.scheduler.interval.ms": Long = "9223372036854775807", Any, High, ReadOnly
         => log_flush_scheduler_interval_ms: i64;
     /// How often the recovery points are written down.
@@ -80,7 +80,7 @@ config_keys! {
     /// Whether a replica out of sync may lead when no other can, at the cost of records.
     "unclean.leader.election.enable": Boolean = "false", Any, High, ClusterWide
         => unclean_leader_election_enable: bool;
-    /// How often it is looked for partitions that need an unclean leader.
+    /// Interval between scans for leaderless partitions that may elect an unclean leader.
     "unclean.leader.election.interval.ms": Long = "300000", AtLeast(1), Internal, ReadOnly
         => unclean_leader_election_interval_ms: i64;
     /// Whose time a record bears: `CreateTime` is the producer's, `LogAppendTime` the broker's.

@@ -9,7 +9,7 @@ config_keys! {
     /// Where to listen, as NAME://HOST:PORT; an empty host is every address, port 0 any free one.
     "listeners": List = "PLAINTEXT://:9092", NonEmptyNames, High, PerBroker
         => listeners: Vec<String>;
-    /// The addresses that clients are told; not set, they are those of `listeners`.
+    /// The addresses that clients receive; defaults to `listeners`.
     "advertised.listeners": List = null, NonEmptyNames, High, ReadOnly
         => advertised_listeners: Option<Vec<String>>;
     /// The security protocol of each listener name, as NAME:PROTOCOL.
@@ -47,7 +47,7 @@ config_keys! {
     /// A connection without traffic for this long is closed; -1 is never.
     "connections.max.idle.ms": Long = "600000", Any, Medium, ReadOnly
         => connections_max_idle_ms: i64;
-    /// How long the answer to a failed authentication is held back.
+    /// Delay before the response to a failed authentication is sent.
     "connection.failed.authentication.delay.ms": Int = "100", AtLeast(0), Low, ReadOnly
         accepted "Concerns SASL, and listeners with SASL stop the start.";
     /// How many requests may wait before the network threads stop reading.

@@ -9,12 +9,12 @@ config_keys! {
     /// What this node does: `broker`, `controller` or both.
     "process.roles": List = required, AnyOf(&["broker", "controller"]), High, ReadOnly
         => process_roles: Vec<String>;
-    /// The number of this node; no other node of the cluster has it.
+    /// The id of this node, unique in the cluster.
     "node.id": Int = required, AtLeast(0), High, ReadOnly => node_id: i32;
     /// The deprecated name of `node.id`.
     "broker.id": Int = "-1", Any, High, ReadOnly
         accepted "The deprecated other name of `node.id`: either may be given, both must agree.";
-    /// Where this broker stands; replicas are spread over racks.
+    /// The rack of this broker; replicas are spread over racks.
     "broker.rack": String = null, Any, Medium, ReadOnly => broker_rack: Option<String>;
     /// The listeners of the controllers; the first is the one that brokers use.
     "controller.listener.names": List = required, NonEmptyNames, High, ReadOnly
@@ -22,7 +22,7 @@ config_keys! {
     /// The controllers of a static quorum, as ID@HOST:PORT.
     "controller.quorum.voters": List = "", Voters, High, ReadOnly
         => controller_quorum_voters: Vec<String>;
-    /// Where to ask for a dynamic quorum, as HOST:PORT.
+    /// Where to find a dynamic quorum, as HOST:PORT.
     "controller.quorum.bootstrap.servers": List = "", BootstrapServers, High, ReadOnly
         => controller_quorum_bootstrap_servers: Vec<String>;
     /// Whether a controller adds itself to a dynamic quorum.
@@ -44,31 +44,30 @@ config_keys! {
     /// The most bytes of a metadata snapshot that one request returns.
     "controller.quorum.fetch.snapshot.max.bytes": Int = "1048576", AtLeast(1), Low, ReadOnly
         => controller_quorum_fetch_snapshot_max_bytes: i32;
-    /// How long the leader of the metadata log collects records before it writes them.
+    /// How long the leader of the metadata log collects records before it appends them.
     "controller.quorum.append.linger.ms": Int = "25", AtLeast(0), Medium, ReadOnly
         => controller_quorum_append_linger_ms: i32;
     /// How long a request within the quorum may take.
     "controller.quorum.request.timeout.ms": Int = "2000", AtLeast(0), Medium, ReadOnly
         => controller_quorum_request_timeout_ms: i32;
-    /// The pause before a failed request within the quorum is tried again.
+    /// The pause before a failed request within the quorum is retried.
     "controller.quorum.retry.backoff.ms": Int = "20", AtLeast(0), Low, ReadOnly
         => controller_quorum_retry_backoff_ms: i32;
     /// The SASL mechanism between brokers and controllers.
     "sasl.mechanism.controller.protocol": String = "GSSAPI", Any, High, ReadOnly
         accepted "Concerns SASL, and listeners with SASL stop the start.";
-    /// How long a broker tries to register before it gives up and stops.
+    /// How long a broker tries to register before it shuts down.
     "initial.broker.registration.timeout.ms": Int = "60000", Any, Medium, ReadOnly
         => initial_broker_registration_timeout_ms: i32;
-    /// How often a broker tells the controller that it lives.
+    /// Interval between the heartbeats that a broker sends to the controller.
     "broker.heartbeat.interval.ms": Int = "2000", Any, Medium, ReadOnly
         => broker_heartbeat_interval_ms: i32;
     /// A broker silent for this long is fenced.
     "broker.session.timeout.ms": Int = "9000", Any, Medium, ReadOnly
         => broker_session_timeout_ms: i32;
-    /// Whether leadership is handed over before a stop.
+    /// Whether leadership moves to other brokers before shutdown.
     "controlled.shutdown.enable": Boolean = "true", Any, Medium, ReadOnly
-        accepted "Kafka reads it no more: a stopping broker always hands its partitions over \
-         first.";
+        accepted "Kafka 4 ignores it: a broker always moves its leaderships before it shuts down.";
     /// How long a request from the controller may take.
     "controller.socket.timeout.ms": Int = "30000", Any, Medium, ReadOnly
         => controller_socket_timeout_ms: i32;
@@ -104,7 +103,7 @@ config_keys! {
     /// How long deleted files of the metadata log stay on disk.
     "internal.metadata.delete.delay.millis": Long = "60000", Any, Internal, ReadOnly
         => internal_metadata_delete_delay_millis: i64;
-    /// How long a start may take before it is given up.
+    /// How long startup may take before the process ends.
     "server.max.startup.time.ms": Long = "9223372036854775807", AtLeast(0), Internal, ReadOnly
         => server_max_startup_time_ms: i64;
     /// How often the controller reports how long its events took.

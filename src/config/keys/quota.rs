@@ -30,12 +30,12 @@ config_keys! {
         => controller_quota_window_size_seconds: i32;
     /// The class that decides the quotas of clients.
     "client.quota.callback.class": Class = null, Any, Low, ReadOnly
-        refused "Classes of others cannot be loaded, and clients would have other quotas than \
+        refused "Java classes cannot be loaded, and clients would have other quotas than \
          intended.";
     /// The classes that report metrics.
     "metric.reporters": List = "org.apache.kafka.common.metrics.JmxReporter", Names,
         Low, ClusterWide
-        accepted "Classes of others cannot be loaded; nothing but the reports depends on them.";
+        accepted "Java classes cannot be loaded; nothing but the reports depends on them.";
     /// How many samples a metric keeps.
     "metrics.num.samples": Int = "2", AtLeast(1), Low, ReadOnly
         accepted "Metrics are counters and histograms without windows; the rates are the reader's \
@@ -51,7 +51,7 @@ config_keys! {
     "telemetry.max.bytes": Int = "1048576", AtLeast(1), Low, ReadOnly => telemetry_max_bytes: i32;
     /// The classes that report Kafka's older metrics.
     "kafka.metrics.reporters": List = "", Names, Low, ReadOnly
-        accepted "Classes of others cannot be loaded; nothing but the reports depends on them.";
+        accepted "Java classes cannot be loaded; nothing but the reports depends on them.";
     /// How often Kafka's older reporters report.
     "kafka.metrics.polling.interval.secs": Int = "10", AtLeast(1), Low, ReadOnly
         accepted "See `kafka.metrics.reporters`.";

@@ -7,7 +7,8 @@ config_keys! {
     REMOTE;
     /// Whether tiered storage is used.
     "remote.log.storage.system.enable": Boolean = "false", Any, Medium, ReadOnly
-        refused "Topics in tiered storage would miss the records that only lie there.";
+        refused "Topics in tiered storage would miss the records that exist only in the remote \
+         tier.";
     /// How long records of a topic in tiered storage are kept on disk; -2 is as long as in all.
     "log.local.retention.ms": Long = "-2", AtLeast(-2), Medium, ClusterWide
         accepted "Concerns tiered storage, which stops the start when it is enabled.";
@@ -63,7 +64,7 @@ config_keys! {
     /// How many threads do a follower's part.
     "remote.log.manager.follower.thread.pool.size": Int = "2", AtLeast(1), Medium, ClusterWide
         accepted "Concerns tiered storage, which stops the start when it is enabled.";
-    /// How often segments are looked for to copy or delete.
+    /// Interval between scans for segments to copy or delete.
     "remote.log.manager.task.interval.ms": Long = "30000", AtLeast(1), Low, ReadOnly
         accepted "Concerns tiered storage, which stops the start when it is enabled.";
     /// The longest pause after a failure.

@@ -31,18 +31,18 @@ config_keys! {
         => replica_fetch_backoff_ms: i32;
     /// How many connections this broker has to each leader that it follows.
     "num.replica.fetchers": Int = "1", AtLeast(1), High, ClusterWide => num_replica_fetchers: i32;
-    /// How often the high watermarks are written down.
+    /// Interval between checkpoints of the high watermarks.
     "replica.high.watermark.checkpoint.interval.ms": Long = "5000", Any, High, ReadOnly
         => replica_high_watermark_checkpoint_interval_ms: i64;
     /// The class that chooses which replica a consumer reads from.
     "replica.selector.class": String = null, Any, Medium, ReadOnly
         refused ["org.apache.kafka.common.replica.RackAwareReplicaSelector"]
-        "Classes of others cannot be loaded." => replica_selector_class: Option<String>;
+        "Java classes cannot be loaded." => replica_selector_class: Option<String>;
     /// How many threads move replicas between directories; not set, as many as there are
     /// directories.
     "num.replica.alter.log.dirs.threads": Int = null, Any, High, ReadOnly
         => num_replica_alter_log_dirs_threads: Option<i32>;
-    /// Whether the controller gives leadership back to the preferred replicas.
+    /// Whether the controller returns leadership to the preferred replicas.
     "auto.leader.rebalance.enable": Boolean = "true", Any, High, ReadOnly
         => auto_leader_rebalance_enable: bool;
     /// How often the controller looks for replicas that should lead.

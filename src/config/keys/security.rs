@@ -9,7 +9,7 @@ config_keys! {
     /// The class that decides who may do what.
     "authorizer.class.name": String = "", NonNull, Low, ReadOnly
         refused ["org.apache.kafka.metadata.authorizer.StandardAuthorizer"]
-        "Classes of others cannot be loaded, and everyone could do what they were to forbid."
+        "Java classes cannot be loaded, and everyone could do what they were to forbid."
         => authorizer_class_name: String;
     /// The class that says who the client of a connection is.
     "principal.builder.class": Class =
@@ -18,7 +18,7 @@ config_keys! {
         refused "Clients would have other names than intended, and so other rights.";
     /// The classes that provide security algorithms.
     "security.providers": String = null, Any, Low, ReadOnly
-        refused "Classes of others cannot be loaded.";
+        refused "Java classes cannot be loaded.";
     /// How long a SASL session may last before its client must authenticate again; 0 is for ever.
     "connections.max.reauth.ms": Long = "0", Any, Medium, ReadOnly
         accepted "Concerns SASL, and listeners with SASL stop the start.";
@@ -32,7 +32,7 @@ config_keys! {
     /// How long a delegation token lasts without being renewed.
     "delegation.token.expiry.time.ms": Long = "86400000", AtLeast(1), Medium, ReadOnly
         accepted "See `delegation.token.secret.key`.";
-    /// How often it is looked for expired tokens.
+    /// Interval between scans for expired tokens.
     "delegation.token.expiry.check.interval.ms": Long = "3600000", AtLeast(1), Low, ReadOnly
         accepted "See `delegation.token.secret.key`.";
     /// The SASL mechanisms that clients may use.
@@ -184,7 +184,7 @@ config_keys! {
     /// The claim that holds a token's subject.
     "sasl.oauthbearer.sub.claim.name": String = "sub", Any, Low, ReadOnly
         accepted "Concerns SASL, and listeners with SASL stop the start.";
-    /// Where an OAuth provider gives tokens.
+    /// The token endpoint of the OAuth provider.
     "sasl.oauthbearer.token.endpoint.url": String = null, Any, Medium, ReadOnly
         accepted "Concerns SASL, and listeners with SASL stop the start.";
     /// Whether a new certificate may have another distinguished name.

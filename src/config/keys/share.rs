@@ -15,7 +15,7 @@ config_keys! {
     /// The longest session timeout that a share group may be given.
     "group.share.max.session.timeout.ms": Int = "60000", AtLeast(1), Medium, ReadOnly
         => group_share_max_session_timeout_ms: i32;
-    /// How often a member of a share group shall send a heartbeat.
+    /// How often a member of a share group sends a heartbeat.
     "group.share.heartbeat.interval.ms": Int = "5000", AtLeast(1), Medium, ReadOnly
         => group_share_heartbeat_interval_ms: i32;
     /// The shortest heartbeat interval that a share group may be given.
@@ -48,7 +48,7 @@ config_keys! {
     /// The pause before the state of a share partition is initialized again.
     "group.share.initialize.retry.interval.ms": Int = "30000", AtLeast(1), Internal, ReadOnly
         => group_share_initialize_retry_interval_ms: i32;
-    /// How often a record is delivered before it is given up.
+    /// How many times a record is delivered before it is archived as undeliverable.
     "group.share.delivery.count.limit": Int = "5", Between(2, 10), Medium, ReadOnly
         => group_share_delivery_count_limit: i32;
     /// The lowest delivery limit that a share group may be given.
@@ -78,12 +78,12 @@ config_keys! {
     /// The class that keeps the state of share groups.
     "group.share.persister.class.name": String =
         "org.apache.kafka.server.share.persister.DefaultStatePersister", Any, Internal, ReadOnly
-        refused "Classes of others cannot be loaded, and the state of share groups would not be \
+        refused "Java classes cannot be loaded, and the state of share groups would not be \
          where it is expected.";
-    /// The class that writes records that were given up to their topics.
+    /// The class that writes undeliverable records to their dead letter topics.
     "group.share.dlq.manager.class.name": String =
         "org.apache.kafka.server.share.dlq.DefaultShareGroupDLQManager", Any, Internal, ReadOnly
-        refused "Classes of others cannot be loaded, and records that were given up would not be \
+        refused "Java classes cannot be loaded, and undeliverable records would not be \
          where they are expected.";
     /// Whether a share group's dead letter topic is created when it is needed (KIP-1191).
     "errors.deadletterqueue.auto.create.topics.enable": Boolean = "false", Any, Medium, ClusterWide

@@ -28,10 +28,10 @@ config_keys! {
     /// How much of `__transaction_state` is read at once when it is loaded.
     "transaction.state.log.load.buffer.size": Int = "5242880", AtLeast(1), High, ReadOnly
         => transaction_state_log_load_buffer_size: i32;
-    /// How often it is looked for transactions whose time is over.
+    /// Interval between scans for timed-out transactions.
     "transaction.abort.timed.out.transaction.cleanup.interval.ms": Int = "10000", AtLeast(1),
         Low, ReadOnly => transaction_abort_timed_out_transaction_cleanup_interval_ms: i32;
-    /// How often it is looked for transactional ids to forget.
+    /// Interval between scans for expired transactional ids.
     "transaction.remove.expired.transaction.cleanup.interval.ms": Int = "3600000", AtLeast(1),
         Low, ReadOnly => transaction_remove_expired_transaction_cleanup_interval_ms: i32;
     /// Whether an append to a transaction is checked with its coordinator first.
@@ -43,7 +43,7 @@ config_keys! {
     /// A producer that has not written for this long is forgotten.
     "producer.id.expiration.ms": Int = "86400000", AtLeast(1), Low, ClusterWide
         => producer_id_expiration_ms: i32;
-    /// How often it is looked for producers to forget.
+    /// Interval between scans for expired producer ids.
     "producer.id.expiration.check.interval.ms": Int = "600000", AtLeast(1), Internal, ReadOnly
         => producer_id_expiration_check_interval_ms: i32;
     /// The first pause before a partition is added again to a transaction that is still ending.
