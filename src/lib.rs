@@ -1,17 +1,6 @@
 //! Blumfeld: a Kafka-wire-compatible broker.
 //!
-//! Layers, each naming only those below it (held by `tests/tidy.rs`):
-//!
-//! ```text
-//! main, cli, broker      compose everything
-//! server                 wire <-> domain: connections, the API table, one handler per API
-//! store                  the data plane: partitions, appends, fetches, waiting
-//! controller, replica    pure machines; controller::driver and raft drive them
-//! log                    one partition's data on disk
-//! metadata, protocol, config   the cluster as values; wire codecs; settings
-//! record, env            batches as bytes; the only road outside
-//! types                  words
-//! ```
+//! ARCHITECTURE.md describes how the modules fit together; `tests/tidy.rs` holds their layers.
 
 pub mod broker;
 pub mod cli;
@@ -23,6 +12,7 @@ pub mod env;
 pub mod format;
 pub mod log;
 pub mod metadata;
+pub mod metrics;
 pub mod protocol;
 pub mod raft;
 pub mod record;

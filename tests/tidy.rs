@@ -26,6 +26,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("protocol", 2),
     ("codec", 1),
     ("env", 1),
+    ("metrics", 1),
     ("record", 1),
     ("types", 0),
 ];

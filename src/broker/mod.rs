@@ -37,6 +37,7 @@ use crate::log::{LogShared, OpenFiles};
 use crate::metadata::cluster::FeatureRange;
 use crate::metadata::image::Changes;
 use crate::metadata::{ConfigResource, ListenerEndpoint, MetadataImage, Topic, features};
+use crate::metrics::Registry;
 use crate::raft::log::MetadataLogError;
 use crate::server::budget::Budget;
 use crate::server::context::ListenerInfo;
@@ -293,6 +294,7 @@ impl Broker {
             connections: Connections::default(),
             fetch_sessions: Mutex::new(FetchSessions::new(settings.server.fetch_sessions_max)),
             stopping,
+            metrics: Registry::of([Arc::clone(&partitions) as _]),
         });
         env.threads.spawn(Box::pin(Arc::clone(&flusher).run(env.clone())));
         env.threads.spawn(Box::pin(Arc::clone(&cleaner).run()));

@@ -18,6 +18,7 @@ use crate::controller::driver::ControllerHandle;
 use crate::coordinator::groups::Groups;
 use crate::env::Env;
 use crate::metadata::{Authorizer, MetadataImage};
+use crate::metrics::Registry;
 use crate::store::{Coordinators, Flusher, LogDir, Mover, Partitions, Placement};
 use crate::types::BrokerId;
 
@@ -110,6 +111,8 @@ pub struct Services {
     pub fetch_sessions: Mutex<FetchSessions>,
     /// Whether the broker stops.
     pub stopping: Arc<Stopping>,
+    /// The metrics of all parts.
+    pub metrics: Registry,
 }
 
 /// Tells every task that the broker stops.

@@ -7,7 +7,7 @@
 //! `flusher.rs` (group commit), `fetch_watch.rs` (long polls), `placement.rs` (what a new
 //! metadata image changes), `log_dirs.rs` (what lies where), `moves.rs` (from one log directory to
 //! another), `leftovers.rs` (what a crash left of that), `failures.rs` (a log directory that fails),
-//! `in_parallel.rs` (work shared out to threads) and `housekeeping.rs` (what runs by
+//! `topic_metrics.rs` (traffic of each topic), `in_parallel.rs` (work shared out to threads) and `housekeeping.rs` (what runs by
 //! the clock).
 
 pub mod cleaner;
@@ -24,6 +24,7 @@ pub mod moves;
 pub mod partition;
 pub mod partitions;
 pub mod placement;
+pub mod topic_metrics;
 
 pub use coordinators::Coordinators;
 pub use error::StoreError;

@@ -4,8 +4,8 @@
 //! never wait. Nothing awaits inside.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 
 use super::error::StoreError;
 use super::fetch_watch::FetchWatches;
+use super::topic_metrics::TopicTraffic;
 use crate::log::cleaner::choose::{Bounds, filth};
 use crate::log::cleaner::{Budget, CleanError, Extent, Filth, Pass, Replacement};
 use crate::log::producers::ProducerError;
@@ -71,6 +72,8 @@ pub struct Partition {
     watches: FetchWatches,
     /// It moves to another log directory.
     moving: AtomicBool,
+    /// The metrics of its topic, shared with the other partitions of the topic.
+    traffic: OnceLock<TopicTraffic>,
 }
 
 /// What an attempt to put a copy in a partition's place came to.
@@ -152,7 +155,18 @@ impl Partition {
             monitor: Mutex::new(Monitor { log, leader: None, parked: Vec::new(), closed: false }),
             watches: FetchWatches::default(),
             moving: AtomicBool::new(false),
+            traffic: OnceLock::new(),
         }
+    }
+
+    /// The traffic of its topic, where its reads are counted.
+    pub fn traffic(&self) -> &TopicTraffic {
+        self.traffic.get_or_init(TopicTraffic::default)
+    }
+
+    /// Sets the metrics of its topic, before it serves.
+    pub(super) fn set_traffic(&self, traffic: TopicTraffic) {
+        self.traffic.get_or_init(|| traffic);
     }
 
     /// What readers see.
@@ -313,6 +327,19 @@ impl Partition {
     }
 
     fn append_with(
+        &self,
+        acks: Acks,
+        append: impl FnOnce(&mut Log, LeaderEpoch) -> Result<Appended, AppendError>,
+    ) -> Result<Accepted, StoreError> {
+        let accepted = self.append_in_monitor(acks, append);
+        self.traffic().appended(accepted.as_ref().ok().map(|Accepted { appended, .. }| {
+            let records = appended.last_offset - appended.base_offset + 1;
+            if appended.is_duplicate { (0, 0) } else { (records as u64, appended.bytes as u64) }
+        }));
+        accepted
+    }
+
+    fn append_in_monitor(
         &self,
         acks: Acks,
         append: impl FnOnce(&mut Log, LeaderEpoch) -> Result<Appended, AppendError>,

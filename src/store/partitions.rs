@@ -9,6 +9,8 @@ use indexmap::IndexMap;
 use parking_lot::Mutex;
 
 use super::partition::Partition;
+use super::topic_metrics::{self, TopicMetrics, TopicTraffic};
+use crate::metrics::{Collect, Collector};
 use crate::types::{PartitionIndex, TopicId, TopicPartition};
 
 /// The partitions of a topic by number, `None` where one is not here.
@@ -28,8 +30,10 @@ impl OfTopic {
 #[derive(Default)]
 pub struct Partitions {
     table: ArcSwap<Table>,
-    /// One change at a time.
+    /// Serializes changes of the table.
     changing: Mutex<()>,
+    /// The traffic of all topics.
+    traffic: Arc<TopicMetrics>,
 }
 
 #[derive(Clone, Default)]
@@ -63,6 +67,8 @@ impl Partitions {
         for partition in partitions {
             let Ok(at) = usize::try_from(partition.id.partition) else { continue };
             let topic = Arc::make_mut(table.topics.entry(partition.id.topic).or_default());
+            let of_topic = topic.iter().flatten().next().map(|sibling| sibling.traffic().clone());
+            partition.set_traffic(of_topic.unwrap_or_else(|| TopicTraffic::new(&self.traffic)));
             if topic.len() <= at {
                 topic.resize_with(at + 1, || None);
             }
@@ -86,5 +92,16 @@ impl Partitions {
         let Some(topic) = table.topics.get(&id) else { return Vec::new() };
         let numbered = (0..).zip(topic.iter());
         numbered.filter_map(|(at, partition)| Some((at, partition.clone()?))).collect()
+    }
+}
+
+impl Collect for Partitions {
+    fn collect(&self, collector: &mut dyn Collector) {
+        self.traffic.collect_labelled(&[], collector);
+        for topic in self.table.load().topics.values() {
+            if let Some(partition) = topic.iter().flatten().next() {
+                topic_metrics::collect(&partition.topic, partition.traffic(), collector);
+            }
+        }
     }
 }

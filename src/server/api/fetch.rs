@@ -212,6 +212,12 @@ impl Fetch {
 
     fn finish(self, context: &RequestContext, read: Read) -> Reply {
         let broker = &context.broker;
+        for ((_, partition), answer) in self.wanted.iter().zip(&read.answers) {
+            if let Ok(partition) = partition {
+                let bytes = answer.error.is_none().then(|| answer.records_len() as u64);
+                partition.traffic().read(bytes);
+            }
+        }
         let answered = |answer: &PartitionAnswer| Answered {
             high_watermark: answer.high_watermark,
             log_start_offset: answer.log_start_offset,

@@ -226,7 +226,8 @@ fn append(
     let partition = context.broker.partitions.get(id).ok_or(StoreError::NotLeader)?;
     let now = context.broker.env.clock.wall();
     let bytes = &mut body[wanted.records.start..wanted.records.start + len];
-    let mut valid = validate(bytes, &partition.config().rules, context.version, now)?;
+    let mut valid = validate(bytes, &partition.config().rules, context.version, now)
+        .inspect_err(|_| partition.traffic().appended(None))?;
     let accepted = if valid.header.attributes.is_transactional() {
         partition.append_in_transaction(bytes, &mut valid, verified, acks, now)?
     } else {
