@@ -242,12 +242,10 @@ impl Broker {
         let checkpoints =
             Arc::new(Checkpoints::new(Arc::clone(&env.disk), settings.log_dirs.clone()));
         let (images, cleaner_of) = (controller.images(), Arc::clone(&settings.cleaner_of));
-        let cleaner = Arc::new(Cleaner::new(
-            env.clone(),
-            Arc::clone(&partitions),
-            settings.log_dirs.clone(),
-            Arc::new(move || cleaner_of(&images.load())),
-        ));
+        let settings_now = Arc::new(move || cleaner_of(&images.load()));
+        let (env_of, log_dirs) = (env.clone(), settings.log_dirs.clone());
+        let cleaner =
+            Arc::new(Cleaner::new(env_of, Arc::clone(&partitions), log_dirs, settings_now));
         let mover = Mover::new(
             Movers {
                 env: env.clone(),
@@ -308,8 +306,8 @@ impl Broker {
         spawn_heartbeats(&services, &settings, epoch);
         let mut addresses = Vec::new();
         for (wanted, listener) in bound {
-            let local = listener.local_addresses();
-            addresses.extend(local.into_iter().map(|address| (wanted.name.clone(), address)));
+            let local = listener.local_addresses().into_iter();
+            addresses.extend(local.map(|address| (wanted.name.clone(), address)));
             let info = ListenerInfo { name: wanted.name, is_controller: wanted.is_controller };
             let run = listener::run(listener, Arc::new(info), Arc::clone(&services));
             env.threads.spawn(Box::pin(run));
