@@ -7,28 +7,28 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The modules of the crate and the layer of each. A module names modules of lower layers only.
-const LAYERS: &[(&str, u8)] = &[
-    ("main", 8),
-    ("cli", 9),
-    ("broker", 8),
-    ("server", 7),
-    ("store", 6),
-    ("client", 5),
-    ("format", 5),
-    ("controller", 4),
-    ("coordinator", 4),
-    ("raft", 4),
-    ("replica", 4),
-    ("log", 3),
-    ("config", 2),
-    ("metadata", 2),
-    ("protocol", 2),
-    ("codec", 1),
-    ("env", 1),
-    ("metrics", 1),
-    ("record", 1),
-    ("types", 0),
+/// The layers, the highest first: its modules, and what they are for. A module names modules of lower
+/// layers only. ARCHITECTURE.md shows this table; `UPDATE=1 cargo test --test tidy` writes it there.
+const LAYERS: &[(&[&str], &str)] = &[
+    (&["cli"], "the commands of the program"),
+    (&["main", "broker"], "the composition root: starts and stops the parts in order"),
+    (&["server"], "wire to domain: connections, the API table, one handler for each API"),
+    (&["store"], "the data plane: partitions, appends, fetches, coordinators of internal topics"),
+    (&["format"], "data directories: meta.properties, bootstrap records"),
+    (
+        &["controller", "coordinator", "raft", "replica"],
+        "code that decides; controller/driver and raft's log do its I/O",
+    ),
+    (&["log"], "the data of one partition on disk"),
+    (
+        &["config", "metadata", "protocol"],
+        "settings; the cluster as immutable values; wire messages",
+    ),
+    (
+        &["codec", "env", "metrics", "record"],
+        "message primitives; the only way to the outside; instruments; batches as bytes",
+    ),
+    (&["types"], "words: offsets, epochs, ids, error codes, two kinds of time"),
 ];
 
 /// What a file, or a folder of files, may name beyond its layer, and why.
@@ -214,8 +214,20 @@ fn first_word(text: &str) -> &str {
     &text[..end]
 }
 
-fn layer(module: &str) -> Option<u8> {
-    LAYERS.iter().find(|(name, _)| *name == module).map(|(_, layer)| *layer)
+/// The number of a module's layer; the lowest is 0.
+fn layer(module: &str) -> Option<usize> {
+    LAYERS.iter().rev().position(|(modules, _)| modules.contains(&module))
+}
+
+/// The table of layers as ARCHITECTURE.md shows it.
+fn layers_in_words() -> String {
+    let names = |modules: &[&str]| modules.join(", ");
+    let width = LAYERS.iter().map(|(modules, _)| names(modules).len()).max().unwrap_or(0);
+    let mut text = String::from("```text\n");
+    for (modules, purpose) in LAYERS {
+        let _ = writeln!(text, "{:width$}  {purpose}", names(modules));
+    }
+    text + "```\n"
 }
 
 /// Fails with all that was found, one a line.
@@ -250,6 +262,32 @@ fn every_module_names_only_the_layers_below_it() {
         }
     }
     expect_none("a module names only modules of lower layers", found);
+}
+
+#[test]
+fn the_architecture_page_shows_the_table_of_layers() {
+    let path = root().join("ARCHITECTURE.md");
+    let page = fs::read_to_string(&path).unwrap();
+    let (begin, end) = ("<!-- layers: written by tests/tidy.rs -->\n", "<!-- end of layers -->");
+    let (before, rest) = page.split_once(begin).expect("ARCHITECTURE.md marks its layers");
+    let (shown, after) = rest.split_once(end).expect("the mark has an end");
+    if shown != layers_in_words() && std::env::var_os("UPDATE").is_some() {
+        let page = format!("{before}{begin}{}{end}{after}", layers_in_words());
+        fs::write(&path, page).unwrap();
+    } else {
+        assert_eq!(shown, layers_in_words(), "UPDATE=1 cargo test --test tidy writes it");
+    }
+}
+
+#[test]
+fn every_module_of_the_table_exists() {
+    for (modules, _) in LAYERS {
+        for module in *modules {
+            let (folder, file) = (format!("src/{module}"), format!("src/{module}.rs"));
+            let exists = root().join(folder).is_dir() || root().join(file).is_file();
+            assert!(exists, "LAYERS in tests/tidy.rs ranks {module}, which does not exist");
+        }
+    }
 }
 
 #[test]
@@ -424,6 +462,247 @@ fn the_architecture_page_names_every_module_and_only_what_exists() {
         }
     }
     expect_none("the map shows the country", found);
+}
+
+/// Counts that may only improve. `tests/ratchets.txt` has the record of each.
+struct Ratchet {
+    name: String,
+    count: usize,
+    /// Whether a higher count is the better one.
+    rises: bool,
+    /// What is counted, for the message of a failure.
+    items: Vec<String>,
+}
+
+/// The files that a file of the same module imports, by their paths.
+fn imports<'a>(source: &Source, all: &'a [Source]) -> Vec<&'a str> {
+    let own: Vec<&str> =
+        source.path.trim_end_matches(".rs").trim_end_matches("/mod").split('/').collect();
+    let is_known = |path: &[&str]| {
+        let base = path.join("/");
+        all.iter()
+            .map(|other| other.path.as_str())
+            .find(|other| *other == format!("{base}.rs") || *other == format!("{base}/mod.rs"))
+    };
+    let mut found = Vec::new();
+    for (_, line) in source.product_code() {
+        let Some(used) = line
+            .trim()
+            .trim_start_matches("pub(super) ")
+            .trim_start_matches("pub ")
+            .strip_prefix("use ")
+        else {
+            continue;
+        };
+        let mut path: Vec<&str> = Vec::new();
+        let mut segments = used.trim_end_matches(';').split("::").peekable();
+        match segments.peek() {
+            Some(&"crate") => path.push("src"),
+            Some(&"super" | &"self") => path.extend(&own),
+            _ => continue,
+        }
+        for segment in segments {
+            match segment {
+                "crate" | "self" => {}
+                "super" => drop(path.pop()),
+                name => path.push(first_word(name)),
+            }
+        }
+        // The longest prefix that is a file; what follows are its items.
+        while path.len() > 2 && is_known(&path).is_none() {
+            path.pop();
+        }
+        if let Some(other) = is_known(&path) {
+            let is_map = other.ends_with("/mod.rs") || source.path.ends_with("/mod.rs");
+            if other != source.path && !is_map {
+                found.push(other);
+            }
+        }
+    }
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+/// Pairs of files of one module that reach each other by imports.
+fn import_circles(all: &[Source]) -> Vec<String> {
+    let edges: Vec<(&str, Vec<&str>)> = all
+        .iter()
+        .filter(|source| !source.is_test())
+        .map(|source| {
+            let same = |other: &&str| other.split('/').nth(1) == source.path.split('/').nth(1);
+            (source.path.as_str(), imports(source, all).into_iter().filter(same).collect())
+        })
+        .collect();
+    let reaches = |from: &str, to: &str| {
+        let (mut seen, mut open) = (vec![from], vec![from]);
+        while let Some(at) = open.pop() {
+            let next = edges.iter().find(|(path, _)| *path == at).map(|(_, next)| next);
+            for next in next.into_iter().flatten() {
+                if *next == to {
+                    return true;
+                }
+                if !seen.contains(next) {
+                    seen.push(next);
+                    open.push(next);
+                }
+            }
+        }
+        false
+    };
+    let mut found = Vec::new();
+    for (path, next) in &edges {
+        for other in next.iter().filter(|other| {
+            path < *other || !edges.iter().any(|(p, n)| p == *other && n.contains(path))
+        }) {
+            if reaches(other, path) {
+                found.push(format!("{path} and {other}"));
+            }
+        }
+    }
+    found
+}
+
+/// Names that `struct`, `enum`, `trait` or `type` define more than once.
+fn types_defined_twice(all: &[Source]) -> Vec<String> {
+    let mut names: Vec<(String, String)> = Vec::new();
+    for source in all.iter().filter(|source| !source.is_test()) {
+        for (_, line) in source.product_code() {
+            let words =
+                line.trim().trim_start_matches("pub(super) ").trim_start_matches("pub(crate) ");
+            let words = words.trim_start_matches("pub ");
+            // A type within a trait or an implementation is not a definition of its own.
+            if line.starts_with("    ") {
+                continue;
+            }
+            for keyword in ["struct ", "enum ", "trait ", "type "] {
+                if let Some(name) = words.strip_prefix(keyword).map(first_word) {
+                    names.push((name.to_owned(), source.path.clone()));
+                }
+            }
+        }
+    }
+    names.sort();
+    names.dedup();
+    let twice = |name: &str| names.iter().filter(|(other, _)| other == name).count() > 1;
+    names
+        .iter()
+        .filter(|(name, _)| twice(name))
+        .map(|(name, path)| format!("{name} in {path}"))
+        .collect()
+}
+
+/// Public functions, types and constants that no other line of the repository names.
+fn public_items_without_a_user(all: &[Source]) -> Vec<String> {
+    let mut uses = std::collections::BTreeMap::<String, usize>::new();
+    let others = files("tests", &[".rs"]).into_iter().chain(files("compat-tests", &[".rs"]));
+    let benches = files("benches", &[".rs"]);
+    for source in all.iter().chain(&others.chain(benches).collect::<Vec<_>>()) {
+        for (_, line) in source.code() {
+            for word in line.split(|c: char| c != '_' && !c.is_ascii_alphanumeric()) {
+                if !word.is_empty() {
+                    *uses.entry(word.to_owned()).or_default() += 1;
+                }
+            }
+        }
+    }
+    let mut found = Vec::new();
+    for source in all.iter().filter(|source| !source.is_test()) {
+        for (number, line) in source.product_code() {
+            let Some(item) = line.trim().strip_prefix("pub ") else { continue };
+            let item = item.trim_start_matches("const fn ").trim_start_matches("async fn ");
+            let keywords = ["fn ", "struct ", "enum ", "trait ", "type ", "const ", "static "];
+            let item = keywords.iter().fold(item, |item, keyword| item.trim_start_matches(keyword));
+            if item.contains(':')
+                && !item.contains('(')
+                && !line.contains("const ")
+                && !line.contains("static ")
+            {
+                continue; // A field.
+            }
+            let name = first_word(item);
+            if uses.get(name).copied().unwrap_or(0) == 1 {
+                found.push(format!("{}:{number}: {name}", source.path));
+            }
+        }
+    }
+    found
+}
+
+/// Lines of product code that match, as `path:line`.
+fn lines_that(sources: &[Source], matches: impl Fn(&Source, &str) -> bool) -> Vec<String> {
+    let mut found = Vec::new();
+    for source in sources {
+        for (number, line) in source.product_code().filter(|(_, line)| matches(source, line)) {
+            found.push(format!("{}:{number}: {}", source.path, line.trim()));
+        }
+    }
+    found
+}
+
+fn ratchets() -> Vec<Ratchet> {
+    let all = sources();
+    let falls = |name: &str, items: Vec<String>| Ratchet {
+        name: name.to_owned(),
+        count: items.len(),
+        rises: false,
+        items,
+    };
+    let mut ratchets = vec![
+        falls("import circles between files of one module", import_circles(&all)),
+        falls("type names defined more than once", types_defined_twice(&all)),
+        falls("public items without a user", public_items_without_a_user(&all)),
+        falls(
+            "error codes chosen in handlers",
+            lines_that(&all, |source, line| {
+                source.is_in("src/server/api") && line.contains("ErrorCode::")
+            }),
+        ),
+    ];
+    for (modules, _) in LAYERS {
+        for module in *modules {
+            let items = lines_that(&all, |source, line| {
+                let line = line.trim();
+                source.module() == *module
+                    && !source.is_in("src/env/sim")
+                    && (line.starts_with("assert")
+                        || line.contains("= assert!(")
+                        || line.contains("unreachable!("))
+            });
+            let name = format!("assertions in {module}");
+            ratchets.push(Ratchet { name, count: items.len(), rises: true, items });
+        }
+    }
+    ratchets
+}
+
+#[test]
+fn counts_only_improve() {
+    let path = root().join("tests/ratchets.txt");
+    let text = fs::read_to_string(&path).unwrap_or_default();
+    let record = |name: &str| {
+        let line = text.lines().find_map(|line| line.rsplit_once(": ").filter(|(n, _)| *n == name));
+        line.map(|(_, count)| count.parse::<usize>().unwrap())
+    };
+    let update = std::env::var_os("UPDATE").is_some();
+    let (mut found, mut new) = (String::new(), String::new());
+    for Ratchet { name, count, rises, items } in ratchets() {
+        let best = record(&name).unwrap_or(count);
+        let is_worse = if rises { count < best } else { count > best };
+        if is_worse {
+            let _ = writeln!(found, "{name}: {count}, the record is {best}");
+            for item in items {
+                let _ = writeln!(found, "    {item}");
+            }
+        } else if (count != best || record(&name).is_none()) && !update {
+            let _ = writeln!(found, "{name}: {count} is better than {best}: UPDATE=1 records it");
+        }
+        let _ = writeln!(new, "{name}: {}", if is_worse { best } else { count });
+    }
+    if update {
+        fs::write(&path, new).unwrap();
+    }
+    expect_none("a count got worse, or its record is out of date (tests/ratchets.txt)", found);
 }
 
 #[test]
