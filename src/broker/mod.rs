@@ -47,7 +47,7 @@ use crate::server::producer_ids::ProducerIds;
 use crate::server::services::{Services, Stopping};
 use crate::server::transactions::Transactions;
 use crate::store::cleaner::Cleaner;
-use crate::store::coordinators::{Coordinators, Surroundings};
+use crate::store::coordinators::{CoordinatorDependencies, Coordinators};
 use crate::store::failures::{self, Watched};
 use crate::store::flusher::close_all;
 use crate::store::leftovers;
@@ -208,7 +208,7 @@ impl Broker {
         let led = led_by(settings.node_id, &image);
         placement.apply(&image, &led).await;
         let flusher = Arc::new(Flusher::default());
-        let surroundings = || Surroundings {
+        let surroundings = || CoordinatorDependencies {
             env: env.clone(),
             this_broker: settings.node_id,
             partitions: Arc::clone(&partitions),
@@ -599,7 +599,7 @@ fn spawn_driver(
 /// The coordinators of groups, over the partitions of `__consumer_offsets`.
 fn group_coordinators(
     settings: &BrokerSettings,
-    surroundings: Surroundings,
+    surroundings: CoordinatorDependencies,
 ) -> Arc<Coordinators<Groups>> {
     let config = Arc::clone(&settings.groups);
     Arc::new(Coordinators::new(

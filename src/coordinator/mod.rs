@@ -8,4 +8,4 @@ pub mod records;
 pub mod shard;
 pub mod transactions;
 
-pub use shard::{Answer, Decision, Moment, Outcome, Producer, Shard, Ticket, partition_for};
+pub use shard::{Answer, Decision, Outcome, Producer, Shard, ShardContext, Ticket, partition_for};

@@ -22,7 +22,7 @@ pub struct Ticket(pub u64);
 
 /// The world as a decision sees it.
 #[derive(Clone)]
-pub struct Moment {
+pub struct ShardContext {
     /// For deadlines.
     pub now: Mono,
     /// For what is stored.
@@ -123,21 +123,25 @@ pub trait Shard: Sized + Send + 'static {
     fn apply_marker(&mut self, producer: Producer, outcome: Outcome);
 
     /// The log was read to its end: the shard begins to decide.
-    fn loaded(&mut self, moment: &Moment) -> Decision<Self>;
+    fn loaded(&mut self, context: &ShardContext) -> Decision<Self>;
 
     /// A command. One that is not answered in the decision waits, under its ticket.
-    fn decide(&mut self, moment: &Moment, ticket: Ticket, command: Self::Command)
-    -> Decision<Self>;
+    fn decide(
+        &mut self,
+        context: &ShardContext,
+        ticket: Ticket,
+        command: Self::Command,
+    ) -> Decision<Self>;
 
     /// When it must be woken at the latest.
     fn deadline(&self) -> Option<Mono>;
 
     /// The deadline has passed: handles one thing that is due, and is called again while there is
     /// more. The deadline must move.
-    fn on_deadline(&mut self, moment: &Moment) -> Decision<Self>;
+    fn on_deadline(&mut self, context: &ShardContext) -> Decision<Self>;
 
     /// Records that were decided are too large to be written, and were not applied.
-    fn refused(&mut self, moment: &Moment, undo: Self::Undo) -> Decision<Self>;
+    fn refused(&mut self, context: &ShardContext, undo: Self::Undo) -> Decision<Self>;
 }
 
 /// The partition, of `count`, whose coordinator has charge of a group or transactional id: the hash

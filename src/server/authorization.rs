@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::apis;
 use super::context::RequestContext;
 use crate::controller::command::{self, Refusal};
-use crate::coordinator::groups::consumer::command::Sight;
+use crate::coordinator::groups::consumer::command::TopicFilter;
 use crate::metadata::authorizer::bits;
 use crate::metadata::{Authorizer, Operation, Requester, Resource, ResourceKind};
 use crate::types::ErrorCode;
@@ -86,12 +86,12 @@ impl RequestContext {
     }
 
     /// Which topics the client may see, for whoever looks through them later; `None` for all.
-    pub fn sight(&self) -> Sight {
-        let Some(_) = self.authorizer() else { return Sight::default() };
+    pub fn topic_filter(&self) -> TopicFilter {
+        let Some(_) = self.authorizer() else { return TopicFilter::default() };
         self.check_stated(Operation::Describe, ResourceKind::Topic);
         let (broker, image) = (Arc::clone(&self.broker), Arc::clone(&self.image));
         let (principal, host) = (self.principal.clone(), self.peer.ip().to_canonical());
-        Sight(Some(Arc::new(move |topic| {
+        TopicFilter(Some(Arc::new(move |topic| {
             let who = Requester { principal: &principal, host };
             let topic = Resource::Topic(topic);
             broker.config.authorizer.as_ref().is_none_or(|authorizer| {

@@ -16,7 +16,8 @@ use crate::config::keys::transaction::TransactionSettings;
 use crate::controller::driver::ControllerHandle;
 use crate::coordinator::groups::Groups;
 use crate::coordinator::transactions::{
-    Command, Effect, Partitions as TopicPartitions, Reply, Settings, TransactionShard,
+    TransactionCommand, TransactionCoordinatorConfig, TransactionEffect,
+    TransactionPartitions as TopicPartitions, TransactionReply, TransactionShard,
 };
 use crate::coordinator::{Answer, Outcome, Producer};
 use crate::env::Clock;
@@ -24,7 +25,7 @@ use crate::log::Marker;
 use crate::metadata::MetadataImage;
 use crate::metadata::image::Changes;
 use crate::record::CompressionType;
-use crate::store::coordinators::{Coordinators, LogUse, Surroundings};
+use crate::store::coordinators::{CoordinatorDependencies, Coordinators, LogUse};
 use crate::store::partition::{Accepted, Partition};
 use crate::types::{ErrorCode, NO_LEADER_EPOCH, PartitionIndex, ProducerId, TopicPartition};
 
@@ -36,7 +37,7 @@ const MARKER_PAUSE: Duration = Duration::from_millis(100);
 
 /// The transaction coordinators of this broker.
 pub struct Transactions {
-    around: Surroundings,
+    around: CoordinatorDependencies,
     controller: ControllerHandle,
     producer_ids: Arc<ProducerIds>,
     groups: Arc<Coordinators<Groups>>,
@@ -65,7 +66,7 @@ struct Ending {
 impl Transactions {
     /// No coordinator is here before the first image.
     pub fn new(
-        around: Surroundings,
+        around: CoordinatorDependencies,
         controller: ControllerHandle,
         producer_ids: Arc<ProducerIds>,
         groups: Arc<Coordinators<Groups>>,
@@ -73,7 +74,7 @@ impl Transactions {
     ) -> Arc<Self> {
         Arc::new_cyclic(|this: &Weak<Self>| {
             let config = &configuration.started_with().transaction;
-            let settings = Settings {
+            let settings = TransactionCoordinatorConfig {
                 max_timeout_ms: config.transaction_max_timeout_ms,
                 id_expiration_ms: config.transactional_id_expiration_ms.into(),
                 abort_interval: milliseconds(
@@ -140,13 +141,13 @@ impl Transactions {
     pub async fn ask(
         &self,
         id: &str,
-        command: impl Fn(Option<ProducerId>) -> Command,
+        command: impl Fn(Option<ProducerId>) -> TransactionCommand,
     ) -> Answer<TransactionShard> {
         let image = self.around.image.load_full();
         let mut fresh = None;
         loop {
             match self.coordinators.call_for(&image, id, command(fresh)).await {
-                Ok(Reply::WantsProducerId) if fresh.is_none() => {
+                Ok(TransactionReply::WantsProducerId) if fresh.is_none() => {
                     fresh = Some(self.producer_ids.next(self.controller.clone()).await?);
                 }
                 answer => return answer,
@@ -158,7 +159,7 @@ impl Transactions {
     pub async fn ask_partition(
         &self,
         partition: PartitionIndex,
-        command: Command,
+        command: TransactionCommand,
     ) -> Answer<TransactionShard> {
         self.coordinators.call(partition, command).await
     }
@@ -190,7 +191,7 @@ impl Transactions {
         let config = self.config();
         let pause = milliseconds(config.add_partitions_to_txn_retry_backoff_ms);
         let patience = milliseconds(config.add_partitions_to_txn_retry_backoff_max_ms);
-        let command = |_| Command::AddPartitions {
+        let command = |_| TransactionCommand::AddPartitions {
             id: id.to_owned(),
             producer,
             partitions: partitions.clone(),
@@ -207,18 +208,28 @@ impl Transactions {
         producer: Producer,
         partitions: &TopicPartitions,
     ) -> Result<Vec<(String, PartitionIndex, ErrorCode)>, ErrorCode> {
-        let command =
-            |_| Command::Verify { id: id.to_owned(), producer, partitions: partitions.clone() };
+        let command = |_| TransactionCommand::Verify {
+            id: id.to_owned(),
+            producer,
+            partitions: partitions.clone(),
+        };
         match self.ask(id, command).await? {
-            Reply::Verified(verified) => Ok(verified),
+            TransactionReply::Verified(verified) => Ok(verified),
             _ => Err(ErrorCode::UnknownServerError),
         }
     }
 
-    fn on_effect(self: &Arc<Self>, partition: PartitionIndex, effect: Effect) {
+    fn on_effect(self: &Arc<Self>, partition: PartitionIndex, effect: TransactionEffect) {
         let this = Arc::clone(self);
         match effect {
-            Effect::WriteMarkers { id, load, producer, outcome, version, partitions } => {
+            TransactionEffect::WriteMarkers {
+                id,
+                load,
+                producer,
+                outcome,
+                version,
+                partitions,
+            } => {
                 let task = self.next_task.fetch_add(1, Ordering::Relaxed);
                 self.ending.lock().insert(id.clone(), task);
                 let left = partitions
@@ -231,9 +242,13 @@ impl Transactions {
                 let work = async move { this.write_markers(partition, ending).await };
                 self.around.env.threads.spawn(Box::pin(work));
             }
-            Effect::Expel { id, producer } => {
+            TransactionEffect::AbortTimedOut { id, producer } => {
                 let work = async move {
-                    let command = |fresh| Command::Expel { id: id.clone(), producer, fresh };
+                    let command = |fresh| TransactionCommand::AbortTimedOut {
+                        id: id.clone(),
+                        producer,
+                        fresh,
+                    };
                     if let Err(code) = this.ask(&id, command).await {
                         tracing::debug!(transactional_id = id, code = code.name(), "not expelled");
                     }
@@ -290,7 +305,7 @@ impl Transactions {
             }
         }
         let Ending { ref id, load, producer, .. } = ending;
-        let command = Command::MarkersWritten { id: id.clone(), producer, load };
+        let command = TransactionCommand::MarkersWritten { id: id.clone(), producer, load };
         if let Err(code) = self.coordinators.call(partition, command).await {
             // A coordinator that is loaded again asks for its markers again.
             tracing::debug!(transactional_id = ending.id, code = code.name(), "not completed");
@@ -410,7 +425,7 @@ mod tests {
             }
             std::future::ready(match asked {
                 1 => Err(ErrorCode::ConcurrentTransactions),
-                _ => Ok(Reply::Done),
+                _ => Ok(TransactionReply::Done),
             })
         };
         let guards_stand = || {

@@ -12,7 +12,7 @@ use super::command::{
 };
 use super::timers::Due;
 use super::{Decided, Group, Groups, Kept, NEW_MEMBER_TIMEOUT, Undo};
-use crate::coordinator::{Decision, Moment, Ticket};
+use crate::coordinator::{Decision, ShardContext, Ticket};
 use crate::types::ErrorCode;
 
 pub(super) fn milliseconds(value: i32) -> Duration {
@@ -25,14 +25,19 @@ pub(super) fn failed(ticket: Ticket, member_id: &str, error: ErrorCode) -> Decid
 
 impl Groups {
     /// JoinGroup.
-    pub(super) fn join(&mut self, moment: &Moment, ticket: Ticket, asked: &JoinGroup) -> Decided {
+    pub(super) fn join(
+        &mut self,
+        context: &ShardContext,
+        ticket: Ticket,
+        asked: &JoinGroup,
+    ) -> Decided {
         let Member { group: name, member_id, instance_id, .. } = &asked.member;
         let bounds = self.config.session_timeout_min_ms..=self.config.session_timeout_max_ms;
         if !bounds.contains(&asked.session_timeout_ms) {
             return failed(ticket, member_id, ErrorCode::InvalidSessionTimeout);
         }
         if matches!(self.groups.get(name), Some(Group::Consumer(group)) if !group.is_empty()) {
-            return self.join_consumer(moment, ticket, asked);
+            return self.join_consumer(context, ticket, asked);
         }
         let mut tombstones = Vec::new();
         let is_new = self.classic(name).is_none();
@@ -40,7 +45,7 @@ impl Groups {
             if !member_id.is_empty() {
                 return failed(ticket, member_id, ErrorCode::UnknownMemberId);
             }
-            let group = ClassicGroup::new(name, moment.wall);
+            let group = ClassicGroup::new(name, context.wall);
             if !group.supports(&asked.protocol_type, &asked.protocols) {
                 return failed(ticket, member_id, ErrorCode::InconsistentGroupProtocol);
             }
@@ -67,22 +72,22 @@ impl Groups {
             let fresh = format!("{prefix}-{}", asked.fresh_id);
             let old = instance_id.as_ref().and_then(|i| group.instances.get(i).cloned());
             if let Some(old) = old {
-                self.replace_static(moment, ticket, asked, (&old, &fresh), &mut decision);
+                self.replace_static(context, ticket, asked, (&old, &fresh), &mut decision);
             } else if instance_id.is_none() && asked.requires_known_member_id {
                 let id: Arc<str> = Arc::from(&*fresh);
                 group.pending_joins.insert(Arc::clone(&id));
-                let at = moment.now + milliseconds(asked.session_timeout_ms);
+                let at = context.now + milliseconds(asked.session_timeout_ms);
                 self.timers.set(Due::PendingJoin(group_name, id), at);
                 let joined = Joined::failed(&fresh, ErrorCode::MemberIdRequired);
                 decision.replies.push((ticket, Ok(GroupReply::Join(joined))));
             } else {
-                self.add(moment, ticket, asked, &fresh, &mut decision);
+                self.add(context, ticket, asked, &fresh, &mut decision);
             }
             return decision;
         }
         if group.pending_joins.contains(&**member_id) {
             self.timers.cancel(&Due::PendingJoin(group_name, Arc::from(&**member_id)));
-            self.add(moment, ticket, asked, member_id, &mut decision);
+            self.add(context, ticket, asked, member_id, &mut decision);
             return decision;
         }
         if let Err(error) = group.check(member_id, instance_id.as_deref()) {
@@ -97,7 +102,7 @@ impl Groups {
         };
         if rejoins {
             self.join_again(ticket, asked, member_id, &mut decision);
-            self.rebalance_or_complete(moment, name, &mut decision);
+            self.rebalance_or_complete(context, name, &mut decision);
         } else {
             // The answer to its join was lost: here it is again.
             let mut joined = group.joined(member_id);
@@ -111,7 +116,7 @@ impl Groups {
 
     fn add(
         &mut self,
-        moment: &Moment,
+        context: &ShardContext,
         ticket: Ticket,
         asked: &JoinGroup,
         id: &str,
@@ -120,7 +125,7 @@ impl Groups {
         let mut member = GroupMember::new(id, asked);
         member.is_new = true;
         member.joining = Some(ticket);
-        member.expires = moment.now + NEW_MEMBER_TIMEOUT;
+        member.expires = context.now + NEW_MEMBER_TIMEOUT;
         let name = &asked.member.group;
         let Some(group) = self.classic(name) else { return };
         if group.members.is_empty() {
@@ -131,7 +136,7 @@ impl Groups {
         let expires = member.expires;
         group.insert(member);
         self.timers.set(due, expires);
-        self.rebalance_or_complete(moment, name, decision);
+        self.rebalance_or_complete(context, name, decision);
     }
 
     fn join_again(&mut self, ticket: Ticket, asked: &JoinGroup, id: &str, decision: &mut Decided) {
@@ -156,7 +161,7 @@ impl Groups {
     /// A static member comes back under a new id (KIP-345); the old one is fenced.
     fn replace_static(
         &mut self,
-        moment: &Moment,
+        context: &ShardContext,
         ticket: Ticket,
         asked: &JoinGroup,
         (old, fresh): (&str, &str),
@@ -173,7 +178,7 @@ impl Groups {
         let mut member = GroupMember::new(fresh, asked);
         member.assignment = known.assignment;
         let timeout = milliseconds(asked.session_timeout_ms);
-        member.expires = moment.now + timeout;
+        member.expires = context.now + timeout;
         let id = Arc::clone(&member.id);
         group.insert(member);
         let last = group.members.len() - 1;
@@ -187,10 +192,10 @@ impl Groups {
         let is_unchanged =
             group.state == State::Stable && group.select_protocol() == group.protocol;
         self.timers.cancel(&Due::Session(Arc::clone(&group_name), Arc::from(old)));
-        self.timers.set(Due::Session(group_name, id), moment.now + timeout);
+        self.timers.set(Due::Session(group_name, id), context.now + timeout);
         if !is_unchanged {
             self.join_again(ticket, asked, fresh, decision);
-            self.rebalance_or_complete(moment, &name, decision);
+            self.rebalance_or_complete(context, &name, decision);
             return;
         }
         let Some(group) = self.classic(&name) else { return };
@@ -209,10 +214,15 @@ impl Groups {
     }
 
     /// SyncGroup.
-    pub(super) fn sync(&mut self, moment: &Moment, ticket: Ticket, asked: SyncGroup) -> Decided {
+    pub(super) fn sync(
+        &mut self,
+        context: &ShardContext,
+        ticket: Ticket,
+        asked: SyncGroup,
+    ) -> Decided {
         let Member { group: name, member_id: id, instance_id, generation } = &asked.member;
         if let Some(Group::Consumer(_)) = self.groups.get(name) {
-            return self.sync_consumer(moment, ticket, asked);
+            return self.sync_consumer(context, ticket, asked);
         }
         let Some(group) = self.classic(name) else {
             return Decision::answer(ticket, Err(ErrorCode::UnknownMemberId));
@@ -253,14 +263,14 @@ impl Groups {
                 member.syncing = None;
             }
             decision.replies.push((ticket, Ok(GroupReply::Sync(synced))));
-            self.alive(moment, name, id);
+            self.alive(context, name, id);
         } else if is_leader {
             let mut assignments: std::collections::BTreeMap<String, Bytes> =
                 asked.assignments.into_iter().collect();
             for member in group.members.values_mut() {
                 member.assignment = assignments.remove(&*member.id).unwrap_or_default();
             }
-            group.enter(State::Stable, moment.wall);
+            group.enter(State::Stable, context.wall);
             decision.records.push(group.to_record());
             decision.undo = Some(Undo(Kept::Rebalance(name.clone())));
             let ids: Vec<Arc<str>> = group.members.keys().cloned().collect();
@@ -270,7 +280,7 @@ impl Groups {
                 if let Some(waiting) = waiting {
                     let synced = synced(group, &id);
                     decision.replies.push((waiting, Ok(GroupReply::Sync(synced))));
-                    self.alive(moment, name, &id);
+                    self.alive(context, name, &id);
                 }
             }
         }
@@ -281,9 +291,13 @@ impl Groups {
     }
 
     /// Heartbeat.
-    pub(super) fn heartbeat(&mut self, moment: &Moment, asked: &Member) -> Result<(), ErrorCode> {
+    pub(super) fn heartbeat(
+        &mut self,
+        context: &ShardContext,
+        asked: &Member,
+    ) -> Result<(), ErrorCode> {
         if let Some(Group::Consumer(_)) = self.groups.get(&asked.group) {
-            return self.heartbeat_consumer(moment, asked);
+            return self.heartbeat_consumer(context, asked);
         }
         let group = self.classic(&asked.group).ok_or(ErrorCode::UnknownMemberId)?;
         group.check(&asked.member_id, asked.instance_id.as_deref())?;
@@ -291,7 +305,7 @@ impl Groups {
             return Err(ErrorCode::IllegalGeneration);
         }
         let state = group.state;
-        self.alive(moment, &asked.group, &asked.member_id);
+        self.alive(context, &asked.group, &asked.member_id);
         match state {
             State::Empty => Err(ErrorCode::UnknownMemberId),
             State::PreparingRebalance => Err(ErrorCode::RebalanceInProgress),
@@ -300,10 +314,15 @@ impl Groups {
     }
 
     /// LeaveGroup.
-    pub(super) fn leave(&mut self, moment: &Moment, ticket: Ticket, asked: LeaveGroup) -> Decided {
+    pub(super) fn leave(
+        &mut self,
+        context: &ShardContext,
+        ticket: Ticket,
+        asked: LeaveGroup,
+    ) -> Decided {
         match self.groups.get(&asked.group) {
             Some(Group::Classic(_)) => {}
-            Some(Group::Consumer(_)) => return self.leave_consumer(moment, ticket, asked),
+            Some(Group::Consumer(_)) => return self.leave_consumer(context, ticket, asked),
             None => return Decision::answer(ticket, Err(ErrorCode::UnknownMemberId)),
         }
         let mut decision = Decision::default();
@@ -315,7 +334,7 @@ impl Groups {
             left.push((member, result.err().unwrap_or(ErrorCode::None)));
         }
         if has_changed {
-            self.after_removal(moment, &asked.group, &mut decision);
+            self.after_removal(context, &asked.group, &mut decision);
         }
         decision.replies.push((ticket, Ok(GroupReply::Left(left))));
         decision
@@ -360,29 +379,34 @@ impl Groups {
         self.timers.cancel(&Due::Session(group_name, member.id));
     }
 
-    fn after_removal(&mut self, moment: &Moment, name: &str, decision: &mut Decided) {
+    fn after_removal(&mut self, context: &ShardContext, name: &str, decision: &mut Decided) {
         let Some(group) = self.classic(name) else { return };
         match group.state {
             State::Stable | State::CompletingRebalance => {
-                self.prepare_rebalance(moment, name, decision);
+                self.prepare_rebalance(context, name, decision);
             }
-            State::PreparingRebalance => self.maybe_complete_join(moment, name, decision),
+            State::PreparingRebalance => self.maybe_complete_join(context, name, decision),
             State::Empty => {}
         }
     }
 
-    fn rebalance_or_complete(&mut self, moment: &Moment, name: &str, decision: &mut Decided) {
+    fn rebalance_or_complete(
+        &mut self,
+        context: &ShardContext,
+        name: &str,
+        decision: &mut Decided,
+    ) {
         let Some(group) = self.classic(name) else { return };
         if group.state == State::PreparingRebalance {
-            self.maybe_complete_join(moment, name, decision);
+            self.maybe_complete_join(context, name, decision);
         } else {
-            self.prepare_rebalance(moment, name, decision);
+            self.prepare_rebalance(context, name, decision);
         }
     }
 
     pub(super) fn prepare_rebalance(
         &mut self,
-        moment: &Moment,
+        context: &ShardContext,
         name: &str,
         decision: &mut Decided,
     ) {
@@ -397,21 +421,21 @@ impl Groups {
             }
         }
         let is_initial = group.state == State::Empty;
-        group.enter(State::PreparingRebalance, moment.wall);
+        group.enter(State::PreparingRebalance, context.wall);
         let name = Arc::clone(&group.name);
         let timeout = group.rebalance_timeout();
         group.initial_left = is_initial.then(|| timeout.saturating_sub(delay));
         group.new_member_added = false;
         self.timers.cancel(&Due::Sync(Arc::clone(&name)));
         let wait = if is_initial { delay } else { timeout };
-        self.timers.set(Due::Join(Arc::clone(&name)), moment.now + wait);
-        self.maybe_complete_join(moment, &name, decision);
+        self.timers.set(Due::Join(Arc::clone(&name)), context.now + wait);
+        self.maybe_complete_join(context, &name, decision);
     }
 
     /// All have joined: the next generation begins. One that begins from nothing waits for more.
     pub(super) fn maybe_complete_join(
         &mut self,
-        moment: &Moment,
+        context: &ShardContext,
         name: &str,
         decision: &mut Decided,
     ) {
@@ -420,11 +444,16 @@ impl Groups {
             && group.initial_left.is_none()
             && group.all_joined();
         if is_due {
-            self.complete_join(moment, name, decision);
+            self.complete_join(context, name, decision);
         }
     }
 
-    pub(super) fn join_time_over(&mut self, moment: &Moment, name: &str, decision: &mut Decided) {
+    pub(super) fn join_time_over(
+        &mut self,
+        context: &ShardContext,
+        name: &str,
+        decision: &mut Decided,
+    ) {
         let delay = self.config.initial_rebalance_delay;
         let Some(group) = self.classic(name) else { return };
         if let Some(left) = group.initial_left
@@ -434,13 +463,13 @@ impl Groups {
             group.new_member_added = false;
             group.initial_left = Some(left.saturating_sub(delay));
             let due = Due::Join(Arc::clone(&group.name));
-            self.timers.set(due, moment.now + delay.min(left));
+            self.timers.set(due, context.now + delay.min(left));
             return;
         }
-        self.complete_join(moment, name, decision);
+        self.complete_join(context, name, decision);
     }
 
-    fn complete_join(&mut self, moment: &Moment, name: &str, decision: &mut Decided) {
+    fn complete_join(&mut self, context: &ShardContext, name: &str, decision: &mut Decided) {
         let Some(group) = self.classic(name) else { return };
         if group.state != State::PreparingRebalance {
             return;
@@ -462,7 +491,7 @@ impl Groups {
                 group.leader = Some(next);
             } else if !group.members.is_empty() {
                 // Only static members, and none has come yet: they have as long again.
-                self.timers.set(Due::Join(group_name), moment.now + timeout);
+                self.timers.set(Due::Join(group_name), context.now + timeout);
                 return;
             }
         }
@@ -473,12 +502,12 @@ impl Groups {
         if group.members.is_empty() {
             group.protocol = None;
             group.leader = None;
-            group.enter(State::Empty, moment.wall);
+            group.enter(State::Empty, context.wall);
             decision.records.push(group.to_record());
             return;
         }
         group.protocol = group.select_protocol();
-        group.enter(State::CompletingRebalance, moment.wall);
+        group.enter(State::CompletingRebalance, context.wall);
         let ids: Vec<Arc<str>> = group.members.keys().cloned().collect();
         for id in &ids {
             let Some(group) = self.classic(name) else { return };
@@ -488,14 +517,19 @@ impl Groups {
                 member.is_new = false;
                 if let Some(ticket) = member.joining.take() {
                     decision.replies.push((ticket, Ok(GroupReply::Join(joined))));
-                    self.alive(moment, name, id);
+                    self.alive(context, name, id);
                 }
             }
         }
-        self.timers.set(Due::Sync(group_name), moment.now + timeout);
+        self.timers.set(Due::Sync(group_name), context.now + timeout);
     }
 
-    pub(super) fn sync_time_over(&mut self, moment: &Moment, name: &str, decision: &mut Decided) {
+    pub(super) fn sync_time_over(
+        &mut self,
+        context: &ShardContext,
+        name: &str,
+        decision: &mut Decided,
+    ) {
         let Some(group) = self.classic(name) else { return };
         if !matches!(group.state, State::CompletingRebalance | State::Stable) {
             return;
@@ -507,26 +541,26 @@ impl Groups {
         for id in late {
             self.remove(name, &id, decision);
         }
-        self.prepare_rebalance(moment, name, decision);
+        self.prepare_rebalance(context, name, decision);
     }
 
     /// A member was heard of.
-    pub(super) fn alive(&mut self, moment: &Moment, name: &str, id: &str) {
+    pub(super) fn alive(&mut self, context: &ShardContext, name: &str, id: &str) {
         let Some(group) = self.classic(name) else { return };
         let group_name = Arc::clone(&group.name);
         let Some(member) = group.members.get_mut(id) else { return };
         let before = member.expires;
-        member.expires = moment.now + milliseconds(member.session_timeout_ms);
+        member.expires = context.now + milliseconds(member.session_timeout_ms);
         let (id, expires) = (Arc::clone(&member.id), member.expires);
         // A later deadline is looked up when the earlier one has passed.
-        if expires < before || before <= moment.now {
+        if expires < before || before <= context.now {
             self.timers.set(Due::Session(group_name, id), expires);
         }
     }
 
     pub(super) fn session_over(
         &mut self,
-        moment: &Moment,
+        context: &ShardContext,
         name: &str,
         id: &str,
         decision: &mut Decided,
@@ -535,14 +569,14 @@ impl Groups {
         let Some(member) = group.members.get(id) else { return };
         let due = Due::Session(Arc::clone(&group.name), Arc::clone(&member.id));
         let waits = !member.is_new && (member.joining.is_some() || member.syncing.is_some());
-        if member.expires > moment.now || waits {
-            let again = moment.now + milliseconds(member.session_timeout_ms.max(1));
+        if member.expires > context.now || waits {
+            let again = context.now + milliseconds(member.session_timeout_ms.max(1));
             let at = if waits { again } else { member.expires };
             self.timers.set(due, at);
             return;
         }
         self.remove(name, id, decision);
-        self.after_removal(moment, name, decision);
+        self.after_removal(context, name, decision);
     }
 }
 

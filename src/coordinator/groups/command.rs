@@ -3,7 +3,9 @@
 
 use bytes::Bytes;
 
-use super::consumer::command::{ConsumerHeartbeat, DescribedConsumerGroup, Refused, Sight, Told};
+use super::consumer::command::{
+    ConsumerHeartbeat, DescribedConsumerGroup, HeartbeatReply, Refused, TopicFilter,
+};
 use crate::coordinator::Producer;
 use crate::types::{ErrorCode, LeaderEpoch, Offset, PartitionIndex, TopicId};
 
@@ -40,7 +42,7 @@ pub enum GroupReply {
     Join(Joined),
     Sync(Synced),
     Done,
-    ConsumerHeartbeat(Result<Told, Refused>),
+    ConsumerHeartbeat(Result<HeartbeatReply, Refused>),
     Left(Vec<(LeavingMember, ErrorCode)>),
     Partitions(Vec<(String, Vec<(PartitionIndex, ErrorCode)>)>),
     Fetched(Vec<(String, Vec<FetchedOffset>)>),
@@ -88,7 +90,7 @@ pub struct JoinGroup {
     /// What a fresh member id ends with.
     pub fresh_id: String,
     /// What patterns of others may match when they are matched again for this one.
-    pub sight: Sight,
+    pub topic_filter: TopicFilter,
 }
 
 /// How a join ended.

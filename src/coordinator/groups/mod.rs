@@ -30,7 +30,7 @@ use self::offsets::Offsets;
 use self::timers::{Due, Timers};
 use super::records::classic::{GroupMetadataKey, OffsetCommitKey, OffsetCommitValue};
 use super::records::{GroupRecord, RecordError};
-use super::shard::{Decision, Moment, Outcome, Producer, Shard, Ticket};
+use super::shard::{Decision, Outcome, Producer, Shard, ShardContext, Ticket};
 use crate::codec::CodecError;
 use crate::config::MigrationPolicy;
 use crate::types::{ErrorCode, Mono, Offset};
@@ -121,13 +121,13 @@ impl Groups {
     }
 
     /// Groups that have more members than they may by now rebalance: those who come first stay.
-    fn shrink(&mut self, moment: &Moment) -> Decided {
+    fn shrink(&mut self, context: &ShardContext) -> Decided {
         let members_max = self.config.members_max;
         let is_large = |group: &Group| matches!(group, Group::Classic(group) if group.members.len() > members_max);
         let large = self.groups.iter().filter(|(_, group)| is_large(group));
         let large: Vec<String> = large.map(|(name, _)| name.clone()).collect();
         let mut decision = Decision { in_pieces: true, ..Decision::default() };
-        large.iter().for_each(|name| self.prepare_rebalance(moment, name, &mut decision));
+        large.iter().for_each(|name| self.prepare_rebalance(context, name, &mut decision));
         decision
     }
 
@@ -249,43 +249,43 @@ impl Shard for Groups {
         self.offsets.apply_marker(producer, outcome);
     }
 
-    fn loaded(&mut self, moment: &Moment) -> Decided {
+    fn loaded(&mut self, context: &ShardContext) -> Decided {
         self.is_live = true;
         for (name, value) in std::mem::take(&mut self.loading) {
-            let mut group = ClassicGroup::of_record(&name, value, moment.wall);
+            let mut group = ClassicGroup::of_record(&name, value, context.wall);
             for member in group.members.values_mut() {
                 let timeout = u64::try_from(member.session_timeout_ms).unwrap_or(0);
-                member.expires = moment.now + Duration::from_millis(timeout);
+                member.expires = context.now + Duration::from_millis(timeout);
                 let due = Due::Session(Arc::clone(&group.name), Arc::clone(&member.id));
                 self.timers.set(due, member.expires);
             }
             self.groups.entry(name).or_insert(Group::Classic(group));
         }
         for name in self.offsets.groups() {
-            let simple = || Group::Classic(ClassicGroup::new(name, moment.wall));
+            let simple = || Group::Classic(ClassicGroup::new(name, context.wall));
             self.groups.entry(name.clone()).or_insert_with(simple);
         }
-        self.newest_topic_at = moment.image.offset;
-        self.consumers_loaded(moment);
-        self.timers.set(Due::Expiry, moment.now + self.config.offsets_check_interval);
-        self.shrink(moment)
+        self.newest_topic_at = context.image.offset;
+        self.consumers_loaded(context);
+        self.timers.set(Due::Expiry, context.now + self.config.offsets_check_interval);
+        self.shrink(context)
     }
 
-    fn decide(&mut self, moment: &Moment, ticket: Ticket, command: GroupCommand) -> Decided {
+    fn decide(&mut self, context: &ShardContext, ticket: Ticket, command: GroupCommand) -> Decided {
         match command {
-            GroupCommand::Join(asked) => self.join(moment, ticket, &asked),
-            GroupCommand::Sync(asked) => self.sync(moment, ticket, asked),
+            GroupCommand::Join(asked) => self.join(context, ticket, &asked),
+            GroupCommand::Sync(asked) => self.sync(context, ticket, asked),
             GroupCommand::Heartbeat(member) => {
-                let answer = self.heartbeat(moment, &member).map(|()| GroupReply::Done);
+                let answer = self.heartbeat(context, &member).map(|()| GroupReply::Done);
                 Decision::answer(ticket, answer)
             }
-            GroupCommand::Leave(asked) => self.leave(moment, ticket, asked),
-            GroupCommand::Commit(asked) => self.commit(moment, ticket, asked),
+            GroupCommand::Leave(asked) => self.leave(context, ticket, asked),
+            GroupCommand::Commit(asked) => self.commit(context, ticket, asked),
             GroupCommand::ConsumerHeartbeat(asked) => {
-                self.consumer_heartbeat(moment, ticket, &asked)
+                self.consumer_heartbeat(context, ticket, &asked)
             }
             GroupCommand::Fetch(asked) => {
-                let fetched = self.fetch(moment, &asked).map(GroupReply::Fetched);
+                let fetched = self.fetch(context, &asked).map(GroupReply::Fetched);
                 Decision::answer(ticket, fetched)
             }
             GroupCommand::DeleteOffsets(asked) => self.delete_offsets(ticket, &asked),
@@ -298,7 +298,7 @@ impl Shard for Groups {
                 Decision::answer(ticket, answer)
             }
             GroupCommand::DescribeConsumer(name) => {
-                let described = self.describe_consumer(moment, &name);
+                let described = self.describe_consumer(context, &name);
                 Decision::answer(ticket, Ok(GroupReply::DescribedConsumer(described)))
             }
             GroupCommand::List => Decision::answer(ticket, Ok(GroupReply::Listed(self.list()))),
@@ -323,33 +323,33 @@ impl Shard for Groups {
         self.timers.next()
     }
 
-    fn on_deadline(&mut self, moment: &Moment) -> Decided {
+    fn on_deadline(&mut self, context: &ShardContext) -> Decided {
         let mut decision = Decision::default();
-        match self.timers.take_due(moment.now) {
+        match self.timers.take_due(context.now) {
             Some(Due::Session(group, member)) => {
                 if self.classic(&group).is_some() {
-                    self.session_over(moment, &group, &member, &mut decision);
+                    self.session_over(context, &group, &member, &mut decision);
                 } else {
-                    self.consumer_session_over(moment, &group, &member, &mut decision);
+                    self.consumer_session_over(context, &group, &member, &mut decision);
                 }
             }
             Some(Due::Revocation(group, member)) => {
-                self.revocation_time_over(moment, &group, &member, &mut decision);
+                self.revocation_time_over(context, &group, &member, &mut decision);
             }
             Some(Due::MemberJoin(group, member) | Due::MemberSync(group, member)) => {
-                self.classic_member_time_over(moment, &group, &member, &mut decision);
+                self.classic_member_time_over(context, &group, &member, &mut decision);
             }
             Some(Due::PendingJoin(group, member)) => {
                 if let Some(known) = self.classic(&group) {
                     known.pending_joins.remove(&member);
                 }
-                self.maybe_complete_join(moment, &group, &mut decision);
+                self.maybe_complete_join(context, &group, &mut decision);
             }
-            Some(Due::Join(group)) => self.join_time_over(moment, &group, &mut decision),
-            Some(Due::Sync(group)) => self.sync_time_over(moment, &group, &mut decision),
+            Some(Due::Join(group)) => self.join_time_over(context, &group, &mut decision),
+            Some(Due::Sync(group)) => self.sync_time_over(context, &group, &mut decision),
             Some(Due::Expiry) => {
-                self.timers.set(Due::Expiry, moment.now + self.config.offsets_check_interval);
-                decision.records = self.expired(moment);
+                self.timers.set(Due::Expiry, context.now + self.config.offsets_check_interval);
+                decision.records = self.expired(context);
                 decision.in_pieces = true;
             }
             None => {}
@@ -357,11 +357,11 @@ impl Shard for Groups {
         decision
     }
 
-    fn refused(&mut self, moment: &Moment, undo: Undo) -> Decided {
+    fn refused(&mut self, context: &ShardContext, undo: Undo) -> Decided {
         let mut decision = Decision::default();
         match undo.0 {
-            Kept::Rebalance(name) => self.prepare_rebalance(moment, &name, &mut decision),
-            Kept::Group(group) => self.take_back(moment, *group),
+            Kept::Rebalance(name) => self.prepare_rebalance(context, &name, &mut decision),
+            Kept::Group(group) => self.take_back(context, *group),
         }
         decision
     }

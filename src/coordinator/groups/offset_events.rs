@@ -9,14 +9,14 @@ use super::offsets::{Committed, tombstone};
 use super::{Decided, Group, Groups};
 use crate::coordinator::records::GroupRecord;
 use crate::coordinator::records::classic::{OffsetCommitKey, OffsetCommitValue};
-use crate::coordinator::{Decision, Moment, Ticket};
+use crate::coordinator::{Decision, ShardContext, Ticket};
 use crate::types::{ErrorCode, TopicId, Uuid};
 
 impl Groups {
     /// OffsetCommit.
     pub(super) fn commit(
         &mut self,
-        moment: &Moment,
+        context: &ShardContext,
         ticket: Ticket,
         asked: CommitOffsets,
     ) -> Decided {
@@ -61,10 +61,10 @@ impl Groups {
         if let Err(error) = checked {
             return Decision::answer(ticket, Err(error));
         }
-        let simple = || Group::Classic(ClassicGroup::new(name, moment.wall));
+        let simple = || Group::Classic(ClassicGroup::new(name, context.wall));
         self.groups.entry(name.clone()).or_insert_with(simple);
         if producer.is_none() {
-            self.alive(moment, name, &member.member_id);
+            self.alive(context, name, &member.member_id);
         }
         let mut records = Vec::new();
         let mut results = Vec::with_capacity(topics.len());
@@ -85,9 +85,9 @@ impl Groups {
                     offset: offset.offset,
                     leader_epoch: offset.leader_epoch,
                     metadata: offset.metadata,
-                    commit_timestamp: moment.wall.0,
+                    commit_timestamp: context.wall.0,
                     expire_timestamp: retention_ms
-                        .map_or(-1, |ms| moment.wall.0.saturating_add(ms)),
+                        .map_or(-1, |ms| context.wall.0.saturating_add(ms)),
                     topic_id,
                 };
                 records.push(GroupRecord::OffsetCommit(key, Some(value)));
@@ -101,7 +101,7 @@ impl Groups {
     /// OffsetFetch.
     pub(super) fn fetch(
         &self,
-        moment: &Moment,
+        context: &ShardContext,
         asked: &FetchOffsets,
     ) -> Result<Vec<(String, Vec<FetchedOffset>)>, ErrorCode> {
         if let Some(Group::Consumer(group)) = self.groups.get(&asked.group) {
@@ -112,7 +112,7 @@ impl Groups {
                 asked.require_stable && self.offsets.is_unstable(&asked.group, topic, partition);
             let known = self.offsets.of(&asked.group, topic, partition);
             let error = if unstable { ErrorCode::UnstableOffsetCommit } else { ErrorCode::None };
-            match known.filter(|known| !unstable && is_of_topic(moment, topic, known)) {
+            match known.filter(|known| !unstable && is_of_topic(context, topic, known)) {
                 None => FetchedOffset {
                     partition,
                     offset: -1,
@@ -176,7 +176,7 @@ impl Groups {
     }
 
     /// Offsets that nobody has needed for too long, and groups that have nothing else (KIP-211).
-    pub(super) fn expired(&mut self, moment: &Moment) -> Vec<GroupRecord> {
+    pub(super) fn expired(&mut self, context: &ShardContext) -> Vec<GroupRecord> {
         let retention = self.config.offsets_retention_ms;
         let mut records = Vec::new();
         for (name, group) in &self.groups {
@@ -200,8 +200,8 @@ impl Groups {
                     let since = emptied_at
                         .map_or(value.commit_timestamp, |at| at.max(value.commit_timestamp));
                     let is_over = match value.expire_timestamp {
-                        -1 => moment.wall.0.saturating_sub(since) >= retention,
-                        until => moment.wall.0 >= until,
+                        -1 => context.wall.0.saturating_sub(since) >= retention,
+                        until => context.wall.0 >= until,
                     };
                     let is_unstable = self.offsets.is_unstable(name, topic, *partition);
                     if is_over && !is_in_use && !is_unstable {
@@ -220,9 +220,9 @@ impl Groups {
 }
 
 /// An offset of a topic that was deleted, and created anew, is none of the new one's.
-fn is_of_topic(moment: &Moment, topic: &str, known: &Committed) -> bool {
+fn is_of_topic(context: &ShardContext, topic: &str, known: &Committed) -> bool {
     let id = known.value.topic_id;
-    id == Uuid::ZERO || moment.image.topics.by_name(topic).is_none_or(|now| now.id == id)
+    id == Uuid::ZERO || context.image.topics.by_name(topic).is_none_or(|now| now.id == id)
 }
 
 fn check_commit(

@@ -12,7 +12,7 @@ use super::command::*;
 use super::{Groups, GroupsConfig};
 use crate::config::MigrationPolicy;
 use crate::coordinator::records::GroupRecord;
-use crate::coordinator::{Decision, Moment, Outcome, Producer, Shard, Ticket};
+use crate::coordinator::{Decision, Outcome, Producer, Shard, ShardContext, Ticket};
 use crate::types::{ErrorCode, Mono, Timestamp, Uuid};
 
 /// A shard, its clock, and everything it has written.
@@ -51,13 +51,13 @@ impl Story {
     }
 
     fn begin(&mut self) {
-        let moment = self.moment();
-        let decision = self.shard.loaded(&moment);
+        let context = self.context();
+        let decision = self.shard.loaded(&context);
         self.take(decision);
     }
 
-    fn moment(&self) -> Moment {
-        Moment { now: self.now, wall: Timestamp(self.wall), image: Arc::default() }
+    fn context(&self) -> ShardContext {
+        ShardContext { now: self.now, wall: Timestamp(self.wall), image: Arc::default() }
     }
 
     fn take(&mut self, decision: Decision<Groups>) {
@@ -73,8 +73,8 @@ impl Story {
     fn send(&mut self, command: GroupCommand) -> Ticket {
         self.tickets += 1;
         let ticket = Ticket(self.tickets);
-        let moment = self.moment();
-        let decision = self.shard.decide(&moment, ticket, command);
+        let context = self.context();
+        let decision = self.shard.decide(&context, ticket, command);
         self.take(decision);
         ticket
     }
@@ -85,8 +85,8 @@ impl Story {
             let deadline = self.shard.deadline().unwrap().max(self.now);
             self.wall += deadline.since(self.now).as_millis() as i64;
             self.now = deadline;
-            let moment = self.moment();
-            let decision = self.shard.on_deadline(&moment);
+            let context = self.context();
+            let decision = self.shard.on_deadline(&context);
             self.take(decision);
         }
         self.wall += until.since(self.now).as_millis() as i64;

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 
-use super::queries::{Description, Filter, Listed};
-use super::state::{Partitions, State, Transaction, is_exhausted};
+use super::queries::{Listed, TransactionDescription, TransactionFilter};
+use super::state::{Transaction, TransactionPartitions, TransactionState, is_exhausted};
 use crate::codec::CodecError;
 use crate::coordinator::records::transaction::TransactionLogKey;
 use crate::coordinator::records::{RecordError, TransactionRecord};
-use crate::coordinator::{Answer, Decision, Moment, Outcome, Producer, Shard, Ticket};
+use crate::coordinator::{Answer, Decision, Outcome, Producer, Shard, ShardContext, Ticket};
 use crate::metadata::features::TRANSACTION_VERSION;
 use crate::types::{
     ErrorCode, Mono, NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_TIMESTAMP, Offset, PartitionIndex,
@@ -19,7 +19,7 @@ use crate::types::{
 
 /// Settings of the coordinators.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub struct TransactionCoordinatorConfig {
     /// `transaction.max.timeout.ms`.
     pub max_timeout_ms: i32,
     /// `transactional.id.expiration.ms`.
@@ -31,9 +31,9 @@ pub struct Settings {
 }
 
 /// What a coordinator is asked. Where a new producer id may be needed, `fresh` is one that nobody
-/// has; without it the answer may be [`Reply::WantsProducerId`].
+/// has; without it the answer may be [`TransactionReply::WantsProducerId`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Command {
+pub enum TransactionCommand {
     /// A producer begins: earlier ones of the same id are fenced.
     InitProducerId {
         /// The transactional id.
@@ -54,7 +54,7 @@ pub enum Command {
         /// Who asks.
         producer: Producer,
         /// What joins.
-        partitions: Partitions,
+        partitions: TransactionPartitions,
         /// By which version the client will end the transaction.
         client_version: i16,
     },
@@ -65,7 +65,7 @@ pub enum Command {
         /// Who asks.
         producer: Producer,
         /// Which.
-        partitions: Partitions,
+        partitions: TransactionPartitions,
     },
     /// The transaction ends.
     End {
@@ -81,7 +81,7 @@ pub enum Command {
         fresh: Option<ProducerId>,
     },
     /// The transaction of this producer has been open for too long.
-    Expel {
+    AbortTimedOut {
         /// The transactional id.
         id: String,
         /// Whose time was over when it was looked.
@@ -95,7 +95,7 @@ pub enum Command {
         id: String,
         /// The producer that the markers are of.
         producer: Producer,
-        /// Who asked for them, as in [`Effect::WriteMarkers`].
+        /// Who asked for them, as in [`TransactionEffect::WriteMarkers`].
         load: u64,
     },
     /// What is known of an id?
@@ -106,13 +106,13 @@ pub enum Command {
     /// Which ids are there?
     List {
         /// Of which kind.
-        filter: Filter,
+        filter: TransactionFilter,
     },
 }
 
 /// What is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reply {
+pub enum TransactionReply {
     /// It is done.
     Done,
     /// Go on as this producer.
@@ -122,15 +122,15 @@ pub enum Reply {
     /// An answer for each partition.
     Verified(Vec<(String, PartitionIndex, ErrorCode)>),
     /// Of one id.
-    Described(Description),
+    Described(TransactionDescription),
     /// Of all.
     Listed(Vec<Listed>),
 }
 
 /// What others are to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// Write markers into all these partitions, then say [`Command::MarkersWritten`].
+pub enum TransactionEffect {
+    /// Write markers into all these partitions, then say [`TransactionCommand::MarkersWritten`].
     WriteMarkers {
         /// The transactional id.
         id: String,
@@ -143,10 +143,10 @@ pub enum Effect {
         /// By which version.
         version: i16,
         /// Where.
-        partitions: Partitions,
+        partitions: TransactionPartitions,
     },
-    /// Say [`Command::Expel`], with a producer id.
-    Expel {
+    /// Say [`TransactionCommand::AbortTimedOut`], with a producer id.
+    AbortTimedOut {
         /// The transactional id.
         id: String,
         /// Whose time is over.
@@ -178,7 +178,7 @@ struct Entry {
 
 /// The coordinator of one partition.
 pub struct TransactionShard {
-    settings: Settings,
+    settings: TransactionCoordinatorConfig,
     load: u64,
     ids: BTreeMap<String, Entry>,
     next_abort_scan: Option<Mono>,
@@ -194,15 +194,15 @@ enum Due {
 
 type D = Decision<TransactionShard>;
 
-fn server_version(moment: &Moment) -> i16 {
-    moment.image.features.get(TRANSACTION_VERSION).copied().unwrap_or(0)
+fn server_version(context: &ShardContext) -> i16 {
+    context.image.features.get(TRANSACTION_VERSION).copied().unwrap_or(0)
 }
 
 impl TransactionShard {
     /// Knows nothing yet. No two have the same `load`: a partition that is read again asks for all
     /// unwritten markers anew, and only they complete a transaction from then on. Were one completed
     /// by those that were asked for before, the new ones could end the next of the same epoch.
-    pub fn new(settings: Settings, load: u64) -> Self {
+    pub fn new(settings: TransactionCoordinatorConfig, load: u64) -> Self {
         Self {
             settings,
             load,
@@ -221,31 +221,31 @@ impl TransactionShard {
     /// The change of an id: its record, and the answer behind it.
     fn change(
         &self,
-        moment: &Moment,
+        context: &ShardContext,
         id: &str,
         mut next: Transaction,
         before: &Transaction,
         reply: Option<(Ticket, Answer<Self>)>,
     ) -> D {
         next.previous_producer_id = before.producer_id;
-        next.updated = moment.wall;
+        next.updated = context.wall;
         let mut effects = Vec::new();
         effects.extend(markers(id, self.load, &next));
-        let version = i16::from(server_version(moment) >= 1);
+        let version = i16::from(server_version(context) >= 1);
         let records = vec![Versioned { record: next.to_record(id, version), version }];
         Decision { records, replies: reply.into_iter().collect(), effects, ..Decision::default() }
     }
 
     fn init_producer_id(
         &mut self,
-        moment: &Moment,
+        context: &ShardContext,
         ticket: Ticket,
         id: &str,
         (timeout_ms, two_phase): (i32, bool),
         (expected, fresh): (Option<Producer>, Option<ProducerId>),
     ) -> D {
         let refuse = |code| Decision::answer(ticket, Err(code));
-        let wants_id = || Decision::answer(ticket, Ok(Reply::WantsProducerId));
+        let wants_id = || Decision::answer(ticket, Ok(TransactionReply::WantsProducerId));
         if id.is_empty() {
             return refuse(ErrorCode::InvalidRequest);
         }
@@ -255,11 +255,11 @@ impl TransactionShard {
         let timeout_ms = if two_phase { NEVER_MS } else { timeout_ms };
         let Some(entry) = self.ids.get_mut(id) else {
             let Some(producer_id) = fresh else { return wants_id() };
-            let before = Transaction::new(producer_id, timeout_ms, moment.wall);
+            let before = Transaction::new(producer_id, timeout_ms, context.wall);
             let next = Transaction { epoch: 0, ..before.clone() };
             let producer = Producer { id: producer_id, epoch: 0 };
-            let reply = (ticket, Ok(Reply::Producer(producer)));
-            return self.change(moment, id, next, &before, Some(reply));
+            let reply = (ticket, Ok(TransactionReply::Producer(producer)));
+            return self.change(context, id, next, &before, Some(reply));
         };
         let before = entry.transaction.clone();
         // First: who goes on is known when the transaction has ended, and not before.
@@ -273,8 +273,8 @@ impl TransactionShard {
         if expected.is_some_and(|asked| !is_known(asked)) {
             return refuse(ErrorCode::ProducerFenced);
         }
-        if before.state == State::Ongoing {
-            return self.fence(moment, id, fresh, Some(ticket));
+        if before.state == TransactionState::Ongoing {
+            return self.fence(context, id, fresh, Some(ticket));
         }
         let exhausted = is_exhausted(before.epoch);
         let (producer, last_epoch) = match expected {
@@ -301,32 +301,38 @@ impl TransactionShard {
             epoch: producer.epoch,
             next_producer_id: NO_PRODUCER_ID,
             timeout_ms,
-            state: State::Empty,
-            partitions: Partitions::new(),
+            state: TransactionState::Empty,
+            partitions: TransactionPartitions::new(),
             started: NO_TIMESTAMP,
             ..before.clone()
         };
-        self.change(moment, id, next, &before, Some((ticket, Ok(Reply::Producer(producer)))))
+        self.change(
+            context,
+            id,
+            next,
+            &before,
+            Some((ticket, Ok(TransactionReply::Producer(producer)))),
+        )
     }
 
     /// Aborts an open transaction with a bumped epoch, which no client is given. Who began anew
     /// and came upon it tries again until the abort is complete.
     fn fence(
         &mut self,
-        moment: &Moment,
+        context: &ShardContext,
         id: &str,
         fresh: Option<ProducerId>,
         ticket: Option<Ticket>,
     ) -> D {
-        let version = server_version(moment);
+        let version = server_version(context);
         let Some(entry) = self.ids.get_mut(id) else { return Decision::default() };
         let before = entry.transaction.clone();
         let mut next_producer_id = NO_PRODUCER_ID;
         if version >= 2 && is_exhausted(before.epoch) {
             let Some(producer_id) = fresh else {
-                let reply = ticket.map(|ticket| (ticket, Ok(Reply::WantsProducerId)));
+                let reply = ticket.map(|ticket| (ticket, Ok(TransactionReply::WantsProducerId)));
                 let producer = Producer { id: before.producer_id, epoch: before.epoch };
-                let effect = Effect::Expel { id: id.to_owned(), producer };
+                let effect = TransactionEffect::AbortTimedOut { id: id.to_owned(), producer };
                 let effects = if reply.is_none() { vec![effect] } else { Vec::new() };
                 let replies = reply.into_iter().collect();
                 return Decision { replies, effects, ..Decision::default() };
@@ -337,12 +343,12 @@ impl TransactionShard {
         let next = Transaction {
             epoch: before.epoch.saturating_add(1),
             next_producer_id,
-            state: State::PrepareAbort,
+            state: TransactionState::PrepareAbort,
             client_version: if version >= 2 { version } else { 0 },
             ..before.clone()
         };
         let reply = ticket.map(|ticket| (ticket, Err(ErrorCode::ConcurrentTransactions)));
-        self.change(moment, id, next, &before, reply)
+        self.change(context, id, next, &before, reply)
     }
 
     /// The id, if this producer may go on with it now.
@@ -368,10 +374,10 @@ impl TransactionShard {
 
     fn add_partitions(
         &self,
-        moment: &Moment,
+        context: &ShardContext,
         ticket: Ticket,
         (id, producer): (&str, Producer),
-        partitions: Partitions,
+        partitions: TransactionPartitions,
         client_version: i16,
     ) -> D {
         // While a transaction ends, its producer may already be another one, which takes over where
@@ -383,23 +389,23 @@ impl TransactionShard {
             Ok(known) => known,
             Err(code) => return Decision::answer(ticket, Err(code)),
         };
-        let is_open = before.state == State::Ongoing;
+        let is_open = before.state == TransactionState::Ongoing;
         if is_open && before.holds(&partitions) {
-            return Decision::answer(ticket, Ok(Reply::Done));
+            return Decision::answer(ticket, Ok(TransactionReply::Done));
         }
         let mut next = before.clone();
         if !is_open {
-            next.started = moment.wall;
+            next.started = context.wall;
         }
         for (topic, indexes) in partitions {
             next.partitions.entry(topic).or_default().extend(indexes);
         }
-        next.state = State::Ongoing;
+        next.state = TransactionState::Ongoing;
         next.client_version = client_version;
-        self.change(moment, id, next, before, Some((ticket, Ok(Reply::Done))))
+        self.change(context, id, next, before, Some((ticket, Ok(TransactionReply::Done))))
     }
 
-    fn verify(&self, id: &str, producer: Producer, asked: Partitions) -> Answer<Self> {
+    fn verify(&self, id: &str, producer: Producer, asked: TransactionPartitions) -> Answer<Self> {
         let known = self.of_producer(id, producer)?;
         let mut verified = Vec::new();
         for (topic, indexes) in asked {
@@ -410,14 +416,14 @@ impl TransactionShard {
                 verified.push((topic.clone(), index, code));
             }
         }
-        Ok(Reply::Verified(verified))
+        Ok(TransactionReply::Verified(verified))
     }
 
     /// EndTxn of a client. Under version 2 every end bumps the epoch, so that a request that is
     /// sent again is told from the next by its epoch.
     fn end(
         &mut self,
-        moment: &Moment,
+        context: &ShardContext,
         ticket: Ticket,
         (id, producer): (&str, Producer),
         outcome: Outcome,
@@ -426,14 +432,14 @@ impl TransactionShard {
         let bumps = version >= 2;
         let answer = match self.judge_end(id, producer, outcome, bumps) {
             Err(code) => Err(code),
-            Ok(End::Again(producer)) => Ok(Reply::Producer(producer)),
+            Ok(End::Again(producer)) => Ok(TransactionReply::Producer(producer)),
             Ok(End::New { without_records }) => {
                 let Some(entry) = self.ids.get_mut(id) else { return Decision::default() };
                 let before = entry.transaction.clone();
                 let mut next = before.clone();
                 next.state = match outcome {
-                    Outcome::Committed => State::PrepareCommit,
-                    Outcome::Aborted => State::PrepareAbort,
+                    Outcome::Committed => TransactionState::PrepareCommit,
+                    Outcome::Aborted => TransactionState::PrepareAbort,
                 };
                 next.next_producer_id = NO_PRODUCER_ID;
                 let mut answered = Producer { id: NO_PRODUCER_ID, epoch: NO_PRODUCER_EPOCH };
@@ -442,7 +448,7 @@ impl TransactionShard {
                     answered = Producer { id: before.producer_id, epoch: next.epoch };
                     if is_exhausted(before.epoch) {
                         let Some(producer_id) = fresh else {
-                            return Decision::answer(ticket, Ok(Reply::WantsProducerId));
+                            return Decision::answer(ticket, Ok(TransactionReply::WantsProducerId));
                         };
                         next.next_producer_id = producer_id;
                         answered = Producer { id: producer_id, epoch: 0 };
@@ -450,11 +456,11 @@ impl TransactionShard {
                     entry.last_epoch = before.epoch;
                 }
                 if without_records {
-                    next.started = moment.wall;
+                    next.started = context.wall;
                 }
                 next.client_version = if bumps { version } else { 0 };
-                let reply = (ticket, Ok(Reply::Producer(answered)));
-                return self.change(moment, id, next, &before, Some(reply));
+                let reply = (ticket, Ok(TransactionReply::Producer(answered)));
+                return self.change(context, id, next, &before, Some(reply));
             }
         };
         Decision::answer(ticket, answer)
@@ -486,7 +492,10 @@ impl TransactionShard {
         if known.producer_id != producer.id && !after_rotation {
             return Err(ErrorCode::InvalidProducerIdMapping);
         }
-        let has_ended = matches!(known.state, State::CompleteCommit | State::CompleteAbort);
+        let has_ended = matches!(
+            known.state,
+            TransactionState::CompleteCommit | TransactionState::CompleteAbort
+        );
         if !is_current && !(has_ended && (after_bump || after_rotation)) {
             return Err(ErrorCode::ProducerFenced);
         }
@@ -494,15 +503,21 @@ impl TransactionShard {
         let again = if bumps { current } else { none };
         let commits = outcome == Outcome::Committed;
         match known.state {
-            State::PrepareCommit | State::PrepareAbort => Err(ErrorCode::ConcurrentTransactions),
-            State::Ongoing => Ok(End::New { without_records: false }),
-            State::Empty if bumps && !commits => Ok(End::New { without_records: true }),
-            State::CompleteCommit if commits && is_again => Ok(End::Again(again)),
-            State::CompleteAbort if !commits && is_again => Ok(End::Again(again)),
+            TransactionState::PrepareCommit | TransactionState::PrepareAbort => {
+                Err(ErrorCode::ConcurrentTransactions)
+            }
+            TransactionState::Ongoing => Ok(End::New { without_records: false }),
+            TransactionState::Empty if bumps && !commits => Ok(End::New { without_records: true }),
+            TransactionState::CompleteCommit if commits && is_again => Ok(End::Again(again)),
+            TransactionState::CompleteAbort if !commits && is_again => Ok(End::Again(again)),
             // Nobody but the coordinator has aborted what its producer wants to commit: its time
             // was over, or another producer came (KAFKA-20785).
-            State::CompleteAbort if bumps && commits && is_again => Err(ErrorCode::ProducerFenced),
-            State::CompleteCommit | State::CompleteAbort if !commits && !is_again => {
+            TransactionState::CompleteAbort if bumps && commits && is_again => {
+                Err(ErrorCode::ProducerFenced)
+            }
+            TransactionState::CompleteCommit | TransactionState::CompleteAbort
+                if !commits && !is_again =>
+            {
                 Ok(End::New { without_records: true })
             }
             _ => Err(ErrorCode::InvalidTxnState),
@@ -511,7 +526,7 @@ impl TransactionShard {
 
     fn markers_written(
         &self,
-        moment: &Moment,
+        context: &ShardContext,
         ticket: Ticket,
         id: &str,
         (of, load): (Producer, u64),
@@ -523,8 +538,8 @@ impl TransactionShard {
             return Decision::answer(ticket, Err(ErrorCode::InvalidProducerIdMapping));
         };
         let state = match before.state {
-            State::PrepareCommit => State::CompleteCommit,
-            State::PrepareAbort => State::CompleteAbort,
+            TransactionState::PrepareCommit => TransactionState::CompleteCommit,
+            TransactionState::PrepareAbort => TransactionState::CompleteAbort,
             _ => return Decision::answer(ticket, Err(ErrorCode::InvalidTxnState)),
         };
         if before.producer_id != of.id || before.epoch != of.epoch {
@@ -537,46 +552,46 @@ impl TransactionShard {
             (next.producer_id, next.epoch) = (before.next_producer_id, 0);
         }
         next.next_producer_id = NO_PRODUCER_ID;
-        self.change(moment, id, next, before, Some((ticket, Ok(Reply::Done))))
+        self.change(context, id, next, before, Some((ticket, Ok(TransactionReply::Done))))
     }
 
     fn expel(
         &mut self,
-        moment: &Moment,
+        context: &ShardContext,
         (id, producer): (&str, Producer),
         fresh: Option<ProducerId>,
         ticket: Option<Ticket>,
     ) -> D {
         let is_it = self.get(id).is_some_and(|known| {
-            known.state == State::Ongoing
+            known.state == TransactionState::Ongoing
                 && known.producer_id == producer.id
                 && known.epoch == producer.epoch
         });
         if is_it {
             tracing::info!(transactional_id = id, "a transaction is aborted, its time is over");
-            return self.fence(moment, id, fresh, ticket);
+            return self.fence(context, id, fresh, ticket);
         }
         // It has ended, or another producer goes on.
         let replies = ticket.map(|ticket| (ticket, Err(ErrorCode::ProducerFenced)));
         Decision { replies: replies.into_iter().collect(), ..Decision::default() }
     }
 
-    fn scan(&mut self, moment: &Moment) {
-        let wall = moment.wall.0;
-        if self.next_abort_scan.is_some_and(|at| at <= moment.now) {
-            self.next_abort_scan = Some(moment.now + self.settings.abort_interval);
+    fn scan(&mut self, context: &ShardContext) {
+        let wall = context.wall.0;
+        if self.next_abort_scan.is_some_and(|at| at <= context.now) {
+            self.next_abort_scan = Some(context.now + self.settings.abort_interval);
             for (id, Entry { transaction, .. }) in &self.ids {
                 let end = transaction.started.0.saturating_add(transaction.timeout_ms.into());
                 let never = transaction.timeout_ms == NEVER_MS;
-                if transaction.state == State::Ongoing && !never && end < wall {
+                if transaction.state == TransactionState::Ongoing && !never && end < wall {
                     let (id, epoch) = (id.clone(), transaction.epoch);
                     let producer = Producer { id: transaction.producer_id, epoch };
                     self.due.push_back(Due::TimedOut(id, producer));
                 }
             }
         }
-        if self.next_expiration_scan.is_some_and(|at| at <= moment.now) {
-            self.next_expiration_scan = Some(moment.now + self.settings.expiration_interval);
+        if self.next_expiration_scan.is_some_and(|at| at <= context.now) {
+            self.next_expiration_scan = Some(context.now + self.settings.expiration_interval);
             let before = wall.saturating_sub(self.settings.id_expiration_ms);
             for (id, Entry { transaction, .. }) in &self.ids {
                 if transaction.state.may_expire() && transaction.updated.0 <= before {
@@ -597,13 +612,13 @@ enum End {
 }
 
 /// The markers that a transaction still needs.
-fn markers(id: &str, load: u64, transaction: &Transaction) -> Option<Effect> {
+fn markers(id: &str, load: u64, transaction: &Transaction) -> Option<TransactionEffect> {
     let outcome = match transaction.state {
-        State::PrepareCommit => Outcome::Committed,
-        State::PrepareAbort => Outcome::Aborted,
+        TransactionState::PrepareCommit => Outcome::Committed,
+        TransactionState::PrepareAbort => Outcome::Aborted,
         _ => return None,
     };
-    Some(Effect::WriteMarkers {
+    Some(TransactionEffect::WriteMarkers {
         id: id.to_owned(),
         load,
         producer: Producer { id: transaction.producer_id, epoch: transaction.epoch },
@@ -615,9 +630,9 @@ fn markers(id: &str, load: u64, transaction: &Transaction) -> Option<Effect> {
 
 impl Shard for TransactionShard {
     type Record = Versioned;
-    type Command = Command;
-    type Reply = Reply;
-    type Effect = Effect;
+    type Command = TransactionCommand;
+    type Reply = TransactionReply;
+    type Effect = TransactionEffect;
     type Undo = ();
 
     fn decode(key: &[u8], value: Option<&[u8]>) -> Result<Versioned, RecordError> {
@@ -649,54 +664,54 @@ impl Shard for TransactionShard {
         // No transaction writes to this topic.
     }
 
-    fn loaded(&mut self, moment: &Moment) -> D {
-        self.next_abort_scan = Some(moment.now + self.settings.abort_interval);
-        self.next_expiration_scan = Some(moment.now + self.settings.expiration_interval);
+    fn loaded(&mut self, context: &ShardContext) -> D {
+        self.next_abort_scan = Some(context.now + self.settings.abort_interval);
+        self.next_expiration_scan = Some(context.now + self.settings.expiration_interval);
         let (ids, load) = (self.ids.iter(), self.load);
         let unfinished = ids.filter_map(|(id, entry)| markers(id, load, &entry.transaction));
         Decision { effects: unfinished.collect(), ..Decision::default() }
     }
 
-    fn decide(&mut self, moment: &Moment, ticket: Ticket, command: Command) -> D {
+    fn decide(&mut self, context: &ShardContext, ticket: Ticket, command: TransactionCommand) -> D {
         match command {
-            Command::InitProducerId { id, timeout_ms, two_phase, expected, fresh } => {
+            TransactionCommand::InitProducerId { id, timeout_ms, two_phase, expected, fresh } => {
                 let timeout = (timeout_ms, two_phase);
-                self.init_producer_id(moment, ticket, &id, timeout, (expected, fresh))
+                self.init_producer_id(context, ticket, &id, timeout, (expected, fresh))
             }
-            Command::AddPartitions { id, producer, partitions, client_version } => {
-                self.add_partitions(moment, ticket, (&id, producer), partitions, client_version)
+            TransactionCommand::AddPartitions { id, producer, partitions, client_version } => {
+                self.add_partitions(context, ticket, (&id, producer), partitions, client_version)
             }
-            Command::Verify { id, producer, partitions } => {
+            TransactionCommand::Verify { id, producer, partitions } => {
                 Decision::answer(ticket, self.verify(&id, producer, partitions))
             }
-            Command::End { id, producer, outcome, client_version, fresh } => {
-                self.end(moment, ticket, (&id, producer), outcome, (client_version, fresh))
+            TransactionCommand::End { id, producer, outcome, client_version, fresh } => {
+                self.end(context, ticket, (&id, producer), outcome, (client_version, fresh))
             }
-            Command::Expel { id, producer, fresh } => {
-                self.expel(moment, (&id, producer), fresh, Some(ticket))
+            TransactionCommand::AbortTimedOut { id, producer, fresh } => {
+                self.expel(context, (&id, producer), fresh, Some(ticket))
             }
-            Command::MarkersWritten { id, producer, load } => {
-                self.markers_written(moment, ticket, &id, (producer, load))
+            TransactionCommand::MarkersWritten { id, producer, load } => {
+                self.markers_written(context, ticket, &id, (producer, load))
             }
-            Command::Describe { id } => {
+            TransactionCommand::Describe { id } => {
                 let answer = match self.get(&id) {
                     _ if id.is_empty() => Err(ErrorCode::InvalidRequest),
                     None => Err(ErrorCode::TransactionalIdNotFound),
-                    Some(known) => Ok(Reply::Described(known.into())),
+                    Some(known) => Ok(TransactionReply::Described(known.into())),
                 };
                 Decision::answer(ticket, answer)
             }
-            Command::List { filter } => {
+            TransactionCommand::List { filter } => {
                 let admitted = self
                     .ids
                     .iter()
-                    .filter(|(_, entry)| filter.admits(&entry.transaction, moment.wall));
+                    .filter(|(_, entry)| filter.admits(&entry.transaction, context.wall));
                 let listed = admitted.map(|(id, Entry { transaction, .. })| Listed {
                     id: id.clone(),
                     producer_id: transaction.producer_id,
                     state: transaction.state,
                 });
-                Decision::answer(ticket, Ok(Reply::Listed(listed.collect())))
+                Decision::answer(ticket, Ok(TransactionReply::Listed(listed.collect())))
             }
         }
     }
@@ -708,22 +723,22 @@ impl Shard for TransactionShard {
         self.next_abort_scan.into_iter().chain(self.next_expiration_scan).min()
     }
 
-    fn on_deadline(&mut self, moment: &Moment) -> D {
+    fn on_deadline(&mut self, context: &ShardContext) -> D {
         match self.due.pop_front() {
             None => {
-                self.scan(moment);
+                self.scan(context);
                 Decision::default()
             }
-            Some(Due::TimedOut(id, producer)) => self.expel(moment, (&id, producer), None, None),
+            Some(Due::TimedOut(id, producer)) => self.expel(context, (&id, producer), None, None),
             Some(Due::Expired(id)) => {
-                let before = moment.wall.0.saturating_sub(self.settings.id_expiration_ms);
+                let before = context.wall.0.saturating_sub(self.settings.id_expiration_ms);
                 let expired = self
                     .get(&id)
                     .is_some_and(|known| known.state.may_expire() && known.updated.0 <= before);
                 if !expired {
                     return Decision::default();
                 }
-                let version = i16::from(server_version(moment) >= 1);
+                let version = i16::from(server_version(context) >= 1);
                 let key = TransactionLogKey { transactional_id: id };
                 let record = TransactionRecord::TransactionLog(key, None);
                 Decision { records: vec![Versioned { record, version }], ..Decision::default() }
@@ -731,7 +746,7 @@ impl Shard for TransactionShard {
         }
     }
 
-    fn refused(&mut self, _moment: &Moment, (): ()) -> D {
+    fn refused(&mut self, _moment: &ShardContext, (): ()) -> D {
         Decision::default()
     }
 }

@@ -12,6 +12,9 @@ pub mod state;
 #[cfg(test)]
 mod tests;
 
-pub use machine::{Command, Effect, Reply, Settings, TransactionShard};
-pub use queries::{Description, Filter, Listed};
-pub use state::{Partitions, State, Transaction};
+pub use machine::{
+    TransactionCommand, TransactionCoordinatorConfig, TransactionEffect, TransactionReply,
+    TransactionShard,
+};
+pub use queries::{Listed, TransactionDescription, TransactionFilter};
+pub use state::{Transaction, TransactionPartitions, TransactionState};

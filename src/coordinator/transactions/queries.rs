@@ -1,14 +1,14 @@
 //! What can be asked of a coordinator without changing anything (Kafka 4.4
 //! `TransactionCoordinator.handleDescribeTransactions`, `TransactionStateManager.listTransactionStates`).
 
-use super::state::{Partitions, State, Transaction};
+use super::state::{Transaction, TransactionPartitions, TransactionState};
 use crate::types::{ProducerEpoch, ProducerId, Timestamp};
 
 /// One transactional id as DescribeTransactions tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Description {
+pub struct TransactionDescription {
     /// Where it stands.
-    pub state: State,
+    pub state: TransactionState,
     /// Its producer.
     pub producer_id: ProducerId,
     /// The producer's epoch.
@@ -18,10 +18,10 @@ pub struct Description {
     /// When the transaction began, or -1.
     pub started: Timestamp,
     /// Its partitions.
-    pub partitions: Partitions,
+    pub partitions: TransactionPartitions,
 }
 
-impl From<&Transaction> for Description {
+impl From<&Transaction> for TransactionDescription {
     fn from(transaction: &Transaction) -> Self {
         Self {
             state: transaction.state,
@@ -36,16 +36,16 @@ impl From<&Transaction> for Description {
 
 /// Which transactional ids ListTransactions asks for; a pattern of ids is applied by who asks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Filter {
+pub struct TransactionFilter {
     /// Of these producers; empty for all.
     pub producer_ids: std::collections::BTreeSet<ProducerId>,
     /// In these states; `None` for all.
-    pub states: Option<Vec<State>>,
+    pub states: Option<Vec<TransactionState>>,
     /// Whose transaction has been open for longer; negative for all.
     pub longer_than_ms: i64,
 }
 
-impl Filter {
+impl TransactionFilter {
     /// Whether it lets through.
     pub fn admits(&self, transaction: &Transaction, now: Timestamp) -> bool {
         let lasted = now.0.saturating_sub(transaction.started.0);
@@ -63,5 +63,5 @@ pub struct Listed {
     /// Its producer.
     pub producer_id: ProducerId,
     /// Where it stands.
-    pub state: State,
+    pub state: TransactionState,
 }

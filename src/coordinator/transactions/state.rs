@@ -14,7 +14,7 @@ use crate::types::{
 /// Where a transactional id stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(i8)]
-pub enum State {
+pub enum TransactionState {
     /// No transaction yet.
     Empty = 0,
     /// A transaction is open.
@@ -29,7 +29,7 @@ pub enum State {
     CompleteAbort = 5,
 }
 
-impl State {
+impl TransactionState {
     /// Every state that is stored.
     pub const ALL: [Self; 6] = [
         Self::Empty,
@@ -68,7 +68,7 @@ impl State {
 }
 
 /// The partitions of a transaction, by topic.
-pub type Partitions = BTreeMap<String, BTreeSet<PartitionIndex>>;
+pub type TransactionPartitions = BTreeMap<String, BTreeSet<PartitionIndex>>;
 
 /// The hard state of one transactional id.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,9 +84,9 @@ pub struct Transaction {
     /// How long a transaction may stay open.
     pub timeout_ms: i32,
     /// Where it stands.
-    pub state: State,
+    pub state: TransactionState,
     /// Partitions of the transaction that may hold its records, and no marker yet.
-    pub partitions: Partitions,
+    pub partitions: TransactionPartitions,
     /// When the transaction began.
     pub started: Timestamp,
     /// When this was changed.
@@ -110,8 +110,8 @@ impl Transaction {
             next_producer_id: NO_PRODUCER_ID,
             epoch: -1,
             timeout_ms,
-            state: State::Empty,
-            partitions: Partitions::new(),
+            state: TransactionState::Empty,
+            partitions: TransactionPartitions::new(),
             started: NO_TIMESTAMP,
             updated: now,
             client_version: 0,
@@ -119,7 +119,7 @@ impl Transaction {
     }
 
     /// Whether all of these are in the transaction.
-    pub fn holds(&self, partitions: &Partitions) -> bool {
+    pub fn holds(&self, partitions: &TransactionPartitions) -> bool {
         partitions.iter().all(|(topic, indexes)| {
             self.partitions.get(topic).is_some_and(|known| known.is_superset(indexes))
         })
@@ -140,7 +140,7 @@ impl Transaction {
             next_producer_epoch: -1,
             transaction_timeout_ms: self.timeout_ms,
             transaction_status: self.state as i8,
-            transaction_partitions: (self.state != State::Empty)
+            transaction_partitions: (self.state != TransactionState::Empty)
                 .then(|| self.partitions.iter().map(schema).collect()),
             transaction_last_update_timestamp_ms: self.updated.0,
             transaction_start_timestamp_ms: self.started.0,
@@ -152,7 +152,7 @@ impl Transaction {
 
     /// From a record's value; `None` for a state that cannot be stored.
     pub fn from_value(value: TransactionLogValue) -> Option<Self> {
-        let mut partitions = Partitions::new();
+        let mut partitions = TransactionPartitions::new();
         for schema in value.transaction_partitions.unwrap_or_default() {
             partitions.entry(schema.topic).or_default().extend(schema.partition_ids);
         }
@@ -162,7 +162,7 @@ impl Transaction {
             next_producer_id: value.next_producer_id,
             epoch: value.producer_epoch,
             timeout_ms: value.transaction_timeout_ms,
-            state: State::from_number(value.transaction_status)?,
+            state: TransactionState::from_number(value.transaction_status)?,
             partitions,
             started: Timestamp(value.transaction_start_timestamp_ms),
             updated: Timestamp(value.transaction_last_update_timestamp_ms),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::coordinator::{Answer, Moment, Outcome, Producer, Shard, Ticket};
+use crate::coordinator::{Answer, Outcome, Producer, Shard, ShardContext, Ticket};
 use crate::metadata::MetadataImage;
 use crate::metadata::features::TRANSACTION_VERSION;
 use crate::types::{ErrorCode, Mono, ProducerEpoch, ProducerId, Timestamp};
@@ -15,14 +15,14 @@ const LOAD: u64 = 5;
 
 struct Story {
     shard: TransactionShard,
-    moment: Moment,
+    context: ShardContext,
     tickets: u64,
     ids: ProducerId,
-    effects: Vec<Effect>,
+    effects: Vec<TransactionEffect>,
 }
 
-fn settings() -> Settings {
-    Settings {
+fn settings() -> TransactionCoordinatorConfig {
+    TransactionCoordinatorConfig {
         max_timeout_ms: 900_000,
         id_expiration_ms: 1_000_000,
         abort_interval: Duration::from_secs(10),
@@ -30,7 +30,7 @@ fn settings() -> Settings {
     }
 }
 
-fn partitions(indexes: &[i32]) -> Partitions {
+fn partitions(indexes: &[i32]) -> TransactionPartitions {
     BTreeMap::from([("t".to_owned(), indexes.iter().copied().collect::<BTreeSet<_>>())])
 }
 
@@ -42,11 +42,11 @@ impl Story {
     fn new(version: i16) -> Self {
         let features = Arc::new(BTreeMap::from([(TRANSACTION_VERSION.to_owned(), version)]));
         let image = MetadataImage { features, ..MetadataImage::default() };
-        let moment =
-            Moment { now: Mono(0), wall: Timestamp(1_000_000_000), image: Arc::new(image) };
+        let context =
+            ShardContext { now: Mono(0), wall: Timestamp(1_000_000_000), image: Arc::new(image) };
         let mut shard = TransactionShard::new(settings(), LOAD);
-        shard.loaded(&moment);
-        Self { shard, moment, tickets: 0, ids: 100, effects: Vec::new() }
+        shard.loaded(&context);
+        Self { shard, context, tickets: 0, ids: 100, effects: Vec::new() }
     }
 
     fn absorb(
@@ -62,16 +62,16 @@ impl Story {
         decision.replies.into_iter().next().map(|(_, answer)| answer)
     }
 
-    fn ask(&mut self, command: Command) -> Answer<TransactionShard> {
+    fn ask(&mut self, command: TransactionCommand) -> Answer<TransactionShard> {
         self.tickets += 1;
-        let decision = self.shard.decide(&self.moment, Ticket(self.tickets), command);
+        let decision = self.shard.decide(&self.context, Ticket(self.tickets), command);
         self.absorb(decision).unwrap()
     }
 
     fn init(&mut self, expected: Option<Producer>) -> Result<Producer, ErrorCode> {
         self.ids += 1;
         let fresh = Some(self.ids);
-        let command = Command::InitProducerId {
+        let command = TransactionCommand::InitProducerId {
             id: ID.to_owned(),
             timeout_ms: 60_000,
             two_phase: false,
@@ -79,7 +79,7 @@ impl Story {
             fresh,
         };
         self.ask(command).map(|reply| match reply {
-            Reply::Producer(producer) => producer,
+            TransactionReply::Producer(producer) => producer,
             other => panic!("{other:?}"),
         })
     }
@@ -91,7 +91,8 @@ impl Story {
         client_version: i16,
     ) -> Option<ErrorCode> {
         let (id, partitions) = (ID.to_owned(), partitions(indexes));
-        self.ask(Command::AddPartitions { id, producer, partitions, client_version }).err()
+        self.ask(TransactionCommand::AddPartitions { id, producer, partitions, client_version })
+            .err()
     }
 
     fn end(
@@ -102,9 +103,9 @@ impl Story {
     ) -> Result<Producer, ErrorCode> {
         self.ids += 1;
         let (id, fresh) = (ID.to_owned(), Some(self.ids));
-        let command = Command::End { id, producer, outcome, client_version, fresh };
+        let command = TransactionCommand::End { id, producer, outcome, client_version, fresh };
         self.ask(command).map(|reply| match reply {
-            Reply::Producer(producer) => producer,
+            TransactionReply::Producer(producer) => producer,
             other => panic!("{other:?}"),
         })
     }
@@ -112,11 +113,11 @@ impl Story {
     /// All markers that were asked for are written.
     fn complete(&mut self) {
         for effect in std::mem::take(&mut self.effects) {
-            let Effect::WriteMarkers { id, producer, load, .. } = effect else {
+            let TransactionEffect::WriteMarkers { id, producer, load, .. } = effect else {
                 panic!("{effect:?}")
             };
-            let written = Command::MarkersWritten { id, producer, load };
-            assert_eq!(self.ask(written), Ok(Reply::Done));
+            let written = TransactionCommand::MarkersWritten { id, producer, load };
+            assert_eq!(self.ask(written), Ok(TransactionReply::Done));
         }
     }
 
@@ -125,21 +126,26 @@ impl Story {
     }
 
     fn wait(&mut self, time: Duration) {
-        self.moment.now = self.moment.now + time;
-        self.moment.wall = Timestamp(self.moment.wall.0 + time.as_millis() as i64);
-        while self.shard.deadline().is_some_and(|at| at <= self.moment.now) {
-            let decision = self.shard.on_deadline(&self.moment);
+        self.context.now = self.context.now + time;
+        self.context.wall = Timestamp(self.context.wall.0 + time.as_millis() as i64);
+        while self.shard.deadline().is_some_and(|at| at <= self.context.now) {
+            let decision = self.shard.on_deadline(&self.context);
             self.absorb(decision);
         }
     }
 
     /// As after a restart: only the record is left.
-    fn set(&mut self, state: State, epoch: ProducerEpoch, client_version: i16) -> Producer {
-        let mut transaction = Transaction::new(7, 60_000, self.moment.wall);
+    fn set(
+        &mut self,
+        state: TransactionState,
+        epoch: ProducerEpoch,
+        client_version: i16,
+    ) -> Producer {
+        let mut transaction = Transaction::new(7, 60_000, self.context.wall);
         (transaction.state, transaction.epoch) = (state, epoch);
         transaction.client_version = client_version;
-        if state != State::Empty {
-            transaction.started = self.moment.wall;
+        if state != TransactionState::Empty {
+            transaction.started = self.context.wall;
         }
         let record = transaction.to_record(ID, 1);
         self.shard.apply(0, None, machine::Versioned { record, version: 1 });
@@ -165,7 +171,9 @@ fn a_timeout_beyond_the_brokers_and_an_empty_id_are_refused() {
     let mut ask = |id: &str, timeout_ms| {
         let (id, expected, fresh) = (id.to_owned(), None, Some(1));
         let two_phase = false;
-        story.ask(Command::InitProducerId { id, timeout_ms, two_phase, expected, fresh }).err()
+        story
+            .ask(TransactionCommand::InitProducerId { id, timeout_ms, two_phase, expected, fresh })
+            .err()
     };
     assert_eq!(ask(ID, 900_001), Some(ErrorCode::InvalidTransactionTimeout));
     assert_eq!(ask(ID, 0), Some(ErrorCode::InvalidTransactionTimeout));
@@ -179,18 +187,19 @@ fn a_transaction_is_committed_by_its_markers() {
     let p = story.init(None).unwrap();
     assert_eq!(story.add(p, &[0, 1], 0), None);
     assert_eq!(story.end(p, Outcome::Committed, 0), Ok(producer(-1, -1)));
-    assert_eq!(story.known().state, State::PrepareCommit);
+    assert_eq!(story.known().state, TransactionState::PrepareCommit);
     assert_eq!(story.end(p, Outcome::Committed, 0), Err(ErrorCode::ConcurrentTransactions));
     assert_eq!(story.end(p, Outcome::Aborted, 0), Err(ErrorCode::ConcurrentTransactions));
     assert_eq!(story.add(p, &[2], 0), Some(ErrorCode::ConcurrentTransactions));
     assert_eq!(story.init(None), Err(ErrorCode::ConcurrentTransactions));
-    let Effect::WriteMarkers { partitions: wanted, producer: of, outcome, .. } = &story.effects[0]
+    let TransactionEffect::WriteMarkers { partitions: wanted, producer: of, outcome, .. } =
+        &story.effects[0]
     else {
         panic!("no markers");
     };
     assert_eq!((wanted, *of, *outcome), (&partitions(&[0, 1]), p, Outcome::Committed));
     story.complete();
-    assert_eq!(story.known().state, State::CompleteCommit);
+    assert_eq!(story.known().state, TransactionState::CompleteCommit);
     assert!(story.known().partitions.is_empty());
     assert_eq!(story.end(p, Outcome::Committed, 0), Ok(producer(-1, -1)), "a retry");
     assert_eq!(story.end(p, Outcome::Aborted, 0), Err(ErrorCode::InvalidTxnState));
@@ -204,7 +213,7 @@ fn a_producer_that_begins_anew_aborts_what_it_finds_open() {
         let p = story.init(None).unwrap();
         story.add(p, &[0], version);
         assert_eq!(story.init(None), Err(ErrorCode::ConcurrentTransactions));
-        assert_eq!(story.known().state, State::PrepareAbort);
+        assert_eq!(story.known().state, TransactionState::PrepareAbort);
         assert_eq!(story.known().epoch, 1, "nobody has this epoch");
         assert!(story.end(p, Outcome::Committed, version).is_err());
         story.complete();
@@ -237,33 +246,33 @@ fn an_end_without_a_transaction_is_answered_as_kafka_answers_it() {
     let none = Ok(producer(-1, -1));
     // State, version, how it ends, epoch sent (5 is current), answer.
     let table = [
-        (State::Empty, 2, Aborted, 4, Err(ProducerFenced)),
-        (State::Empty, 2, Aborted, 5, bumped),
-        (State::Empty, 2, Committed, 4, Err(ProducerFenced)),
-        (State::Empty, 2, Committed, 5, Err(InvalidTxnState)),
-        (State::CompleteAbort, 2, Aborted, 4, done),
-        (State::CompleteAbort, 2, Aborted, 5, bumped),
-        (State::CompleteAbort, 2, Committed, 4, Err(ProducerFenced)),
-        (State::CompleteAbort, 2, Committed, 5, Err(InvalidTxnState)),
-        (State::CompleteCommit, 2, Aborted, 4, Err(InvalidTxnState)),
-        (State::CompleteCommit, 2, Aborted, 5, bumped),
-        (State::CompleteCommit, 2, Committed, 4, done),
-        (State::CompleteCommit, 2, Committed, 5, Err(InvalidTxnState)),
-        (State::PrepareCommit, 2, Committed, 4, Err(ConcurrentTransactions)),
-        (State::PrepareCommit, 2, Aborted, 5, Err(ConcurrentTransactions)),
-        (State::PrepareAbort, 2, Committed, 4, Err(ConcurrentTransactions)),
-        (State::PrepareAbort, 0, Committed, 4, Err(ProducerFenced)),
-        (State::PrepareAbort, 0, Committed, 5, Err(ConcurrentTransactions)),
-        (State::Ongoing, 2, Committed, 4, Err(ProducerFenced)),
-        (State::Ongoing, 2, Committed, 6, Err(ProducerFenced)),
-        (State::Ongoing, 2, Committed, 5, bumped),
-        (State::Empty, 0, Aborted, 5, Err(InvalidTxnState)),
-        (State::Empty, 0, Committed, 5, Err(InvalidTxnState)),
-        (State::CompleteAbort, 0, Aborted, 5, none),
-        (State::CompleteAbort, 0, Committed, 5, Err(InvalidTxnState)),
-        (State::CompleteCommit, 0, Committed, 4, Err(ProducerFenced)),
-        (State::CompleteCommit, 0, Committed, 6, Err(ProducerFenced)),
-        (State::Ongoing, 0, Aborted, 5, none),
+        (TransactionState::Empty, 2, Aborted, 4, Err(ProducerFenced)),
+        (TransactionState::Empty, 2, Aborted, 5, bumped),
+        (TransactionState::Empty, 2, Committed, 4, Err(ProducerFenced)),
+        (TransactionState::Empty, 2, Committed, 5, Err(InvalidTxnState)),
+        (TransactionState::CompleteAbort, 2, Aborted, 4, done),
+        (TransactionState::CompleteAbort, 2, Aborted, 5, bumped),
+        (TransactionState::CompleteAbort, 2, Committed, 4, Err(ProducerFenced)),
+        (TransactionState::CompleteAbort, 2, Committed, 5, Err(InvalidTxnState)),
+        (TransactionState::CompleteCommit, 2, Aborted, 4, Err(InvalidTxnState)),
+        (TransactionState::CompleteCommit, 2, Aborted, 5, bumped),
+        (TransactionState::CompleteCommit, 2, Committed, 4, done),
+        (TransactionState::CompleteCommit, 2, Committed, 5, Err(InvalidTxnState)),
+        (TransactionState::PrepareCommit, 2, Committed, 4, Err(ConcurrentTransactions)),
+        (TransactionState::PrepareCommit, 2, Aborted, 5, Err(ConcurrentTransactions)),
+        (TransactionState::PrepareAbort, 2, Committed, 4, Err(ConcurrentTransactions)),
+        (TransactionState::PrepareAbort, 0, Committed, 4, Err(ProducerFenced)),
+        (TransactionState::PrepareAbort, 0, Committed, 5, Err(ConcurrentTransactions)),
+        (TransactionState::Ongoing, 2, Committed, 4, Err(ProducerFenced)),
+        (TransactionState::Ongoing, 2, Committed, 6, Err(ProducerFenced)),
+        (TransactionState::Ongoing, 2, Committed, 5, bumped),
+        (TransactionState::Empty, 0, Aborted, 5, Err(InvalidTxnState)),
+        (TransactionState::Empty, 0, Committed, 5, Err(InvalidTxnState)),
+        (TransactionState::CompleteAbort, 0, Aborted, 5, none),
+        (TransactionState::CompleteAbort, 0, Committed, 5, Err(InvalidTxnState)),
+        (TransactionState::CompleteCommit, 0, Committed, 4, Err(ProducerFenced)),
+        (TransactionState::CompleteCommit, 0, Committed, 6, Err(ProducerFenced)),
+        (TransactionState::Ongoing, 0, Aborted, 5, none),
     ];
     for (state, version, outcome, epoch, expected) in table {
         let mut story = Story::new(2);
@@ -276,18 +285,18 @@ fn an_end_without_a_transaction_is_answered_as_kafka_answers_it() {
 #[test]
 fn a_producer_whose_epochs_are_used_up_goes_on_under_another_id() {
     let mut story = Story::new(2);
-    let last = story.set(State::Ongoing, ProducerEpoch::MAX - 1, 2);
+    let last = story.set(TransactionState::Ongoing, ProducerEpoch::MAX - 1, 2);
     let next = story.end(last, Outcome::Committed, 2).unwrap();
     assert_ne!(next.id, last.id);
     assert_eq!(next.epoch, 0);
-    let Effect::WriteMarkers { producer: of, .. } = &story.effects[0] else { panic!() };
+    let TransactionEffect::WriteMarkers { producer: of, .. } = &story.effects[0] else { panic!() };
     assert_eq!(*of, producer(last.id, ProducerEpoch::MAX), "markers are of the old one");
     story.complete();
     assert_eq!(story.end(last, Outcome::Committed, 2), Ok(next), "its answer was lost");
     assert_eq!(story.add(next, &[0], 2), None);
 
     let mut story = Story::new(1);
-    let last = story.set(State::CompleteCommit, ProducerEpoch::MAX - 1, 0);
+    let last = story.set(TransactionState::CompleteCommit, ProducerEpoch::MAX - 1, 0);
     let next = story.init(Some(last)).unwrap();
     assert!(next.id != last.id && next.epoch == 0);
     assert_eq!(story.init(Some(last)), Ok(next), "its answer was lost");
@@ -296,18 +305,21 @@ fn a_producer_whose_epochs_are_used_up_goes_on_under_another_id() {
 #[test]
 fn without_a_producer_id_at_hand_the_coordinator_asks_for_one_and_changes_nothing() {
     let mut story = Story::new(2);
-    let last = story.set(State::Ongoing, ProducerEpoch::MAX - 1, 2);
-    let command = Command::End {
+    let last = story.set(TransactionState::Ongoing, ProducerEpoch::MAX - 1, 2);
+    let command = TransactionCommand::End {
         id: ID.to_owned(),
         producer: last,
         outcome: Outcome::Aborted,
         client_version: 2,
         fresh: None,
     };
-    assert_eq!(story.ask(command), Ok(Reply::WantsProducerId));
-    assert_eq!(story.known().state, State::Ongoing);
+    assert_eq!(story.ask(command), Ok(TransactionReply::WantsProducerId));
+    assert_eq!(story.known().state, TransactionState::Ongoing);
     story.wait(Duration::from_secs(80));
-    assert_eq!(story.effects, [Effect::Expel { id: ID.to_owned(), producer: last }]);
+    assert_eq!(
+        story.effects,
+        [TransactionEffect::AbortTimedOut { id: ID.to_owned(), producer: last }]
+    );
 }
 
 #[test]
@@ -327,9 +339,9 @@ fn a_transaction_open_for_too_long_is_aborted_with_a_bumped_epoch() {
     let p = story.init(None).unwrap();
     story.add(p, &[3], 2);
     story.wait(Duration::from_mins(1));
-    assert_eq!(story.known().state, State::Ongoing);
+    assert_eq!(story.known().state, TransactionState::Ongoing);
     story.wait(Duration::from_secs(10));
-    assert_eq!(story.known().state, State::PrepareAbort);
+    assert_eq!(story.known().state, TransactionState::PrepareAbort);
     assert_eq!(story.known().epoch, p.epoch + 1);
     story.complete();
     assert_eq!(story.add(p, &[3], 2), Some(ErrorCode::ProducerFenced));
@@ -338,17 +350,17 @@ fn a_transaction_open_for_too_long_is_aborted_with_a_bumped_epoch() {
 #[test]
 fn a_transaction_of_two_phases_is_never_aborted_for_its_time() {
     let mut story = Story::new(2);
-    let begin = Command::InitProducerId {
+    let begin = TransactionCommand::InitProducerId {
         id: ID.to_owned(),
         timeout_ms: 1,
         two_phase: true,
         expected: None,
         fresh: Some(9),
     };
-    assert_eq!(story.ask(begin), Ok(Reply::Producer(producer(9, 0))));
+    assert_eq!(story.ask(begin), Ok(TransactionReply::Producer(producer(9, 0))));
     story.add(producer(9, 0), &[0], 2);
     story.wait(Duration::from_hours(24 * 365));
-    assert_eq!(story.known().state, State::Ongoing);
+    assert_eq!(story.known().state, TransactionState::Ongoing);
     assert_eq!(story.end(producer(9, 0), Outcome::Committed, 2), Ok(producer(9, 1)));
 }
 
@@ -380,7 +392,7 @@ fn who_ends_the_next_transaction_while_the_last_still_ends_is_told_to_wait_and_n
     story.complete();
     let after = story.end(next, Outcome::Aborted, 2).unwrap();
     assert_eq!(after, producer(p.id, 2), "an abort of nothing");
-    assert_eq!(story.known().state, State::PrepareAbort);
+    assert_eq!(story.known().state, TransactionState::PrepareAbort);
 }
 
 #[test]
@@ -394,7 +406,7 @@ fn a_late_end_of_the_transaction_before_is_told_from_the_end_of_this_one() {
     for outcome in [Outcome::Committed, Outcome::Aborted] {
         assert_eq!(story.end(first, outcome, 2), Err(ErrorCode::ProducerFenced));
     }
-    assert_eq!(story.known().state, State::Ongoing, "it goes on");
+    assert_eq!(story.known().state, TransactionState::Ongoing, "it goes on");
 
     // Before version 2 nothing tells them apart: a client must not do it (KAFKA-17754).
     let mut story = Story::new(1);
@@ -409,7 +421,7 @@ fn a_late_end_of_the_transaction_before_is_told_from_the_end_of_this_one() {
 #[test]
 fn a_producer_under_its_new_id_waits_while_the_transaction_of_its_old_one_ends() {
     let mut story = Story::new(2);
-    let last = story.set(State::Ongoing, ProducerEpoch::MAX - 1, 2);
+    let last = story.set(TransactionState::Ongoing, ProducerEpoch::MAX - 1, 2);
     let next = story.end(last, Outcome::Committed, 2).unwrap();
     assert_ne!(next.id, last.id);
     assert_eq!(story.add(next, &[0], 2), Some(ErrorCode::ConcurrentTransactions));
@@ -423,7 +435,7 @@ fn a_producer_under_its_new_id_waits_while_the_transaction_of_its_old_one_ends()
 fn a_producer_that_is_fenced_again_and_again_gets_no_epoch_beyond_the_last() {
     for version in [1, 2] {
         let mut story = Story::new(version);
-        let last = story.set(State::Ongoing, ProducerEpoch::MAX - 1, version);
+        let last = story.set(TransactionState::Ongoing, ProducerEpoch::MAX - 1, version);
         assert_eq!(story.init(None), Err(ErrorCode::ConcurrentTransactions));
         assert_eq!(story.known().epoch, ProducerEpoch::MAX, "kept for this");
         story.complete();
@@ -443,10 +455,12 @@ fn two_that_complete_one_transaction_complete_it_once() {
     story.end(p, Outcome::Committed, 2).unwrap();
     let effects = story.effects.clone();
     story.complete();
-    let Effect::WriteMarkers { id, producer, load, .. } = effects[0].clone() else { panic!() };
-    let again = story.ask(Command::MarkersWritten { id, producer, load });
+    let TransactionEffect::WriteMarkers { id, producer, load, .. } = effects[0].clone() else {
+        panic!()
+    };
+    let again = story.ask(TransactionCommand::MarkersWritten { id, producer, load });
     assert_eq!(again, Err(ErrorCode::InvalidTxnState));
-    assert_eq!(story.known().state, State::CompleteCommit);
+    assert_eq!(story.known().state, TransactionState::CompleteCommit);
 }
 
 #[test]
@@ -454,15 +468,16 @@ fn a_coordinator_that_was_read_again_completes_a_transaction_by_its_own_markers_
     // Before version 2 the next transaction has the same epoch: markers that come after the end of
     // this one would end that.
     let mut story = Story::new(1);
-    let p = story.set(State::PrepareCommit, 3, 0);
-    let again = story.shard.loaded(&story.moment).effects;
-    let before = Command::MarkersWritten { id: ID.to_owned(), producer: p, load: LOAD - 1 };
+    let p = story.set(TransactionState::PrepareCommit, 3, 0);
+    let again = story.shard.loaded(&story.context).effects;
+    let before =
+        TransactionCommand::MarkersWritten { id: ID.to_owned(), producer: p, load: LOAD - 1 };
     assert_eq!(story.ask(before), Err(ErrorCode::NotCoordinator));
-    assert_eq!(story.known().state, State::PrepareCommit);
+    assert_eq!(story.known().state, TransactionState::PrepareCommit);
     assert_eq!(story.add(p, &[0], 0), Some(ErrorCode::ConcurrentTransactions));
     story.effects = again;
     story.complete();
-    assert_eq!(story.known().state, State::CompleteCommit);
+    assert_eq!(story.known().state, TransactionState::CompleteCommit);
     assert_eq!(story.add(p, &[0], 0), None);
 }
 
@@ -470,24 +485,29 @@ fn a_coordinator_that_was_read_again_completes_a_transaction_by_its_own_markers_
 fn a_transaction_with_offsets_alone_has_markers_and_one_with_nothing_has_none() {
     let mut story = Story::new(2);
     let p = story.init(None).unwrap();
-    let offsets = Partitions::from([("__consumer_offsets".to_owned(), BTreeSet::from([7]))]);
-    let add = Command::AddPartitions {
+    let offsets =
+        TransactionPartitions::from([("__consumer_offsets".to_owned(), BTreeSet::from([7]))]);
+    let add = TransactionCommand::AddPartitions {
         id: ID.to_owned(),
         producer: p,
         partitions: offsets.clone(),
         client_version: 2,
     };
-    assert_eq!(story.ask(add), Ok(Reply::Done));
+    assert_eq!(story.ask(add), Ok(TransactionReply::Done));
     let next = story.end(p, Outcome::Committed, 2).unwrap();
-    let Effect::WriteMarkers { partitions: marked, .. } = &story.effects[0] else { panic!() };
+    let TransactionEffect::WriteMarkers { partitions: marked, .. } = &story.effects[0] else {
+        panic!()
+    };
     assert_eq!(*marked, offsets);
     story.complete();
     assert_eq!(story.end(next, Outcome::Committed, 2), Err(ErrorCode::InvalidTxnState));
     story.end(next, Outcome::Aborted, 2).unwrap();
-    let Effect::WriteMarkers { partitions: marked, .. } = &story.effects[0] else { panic!() };
+    let TransactionEffect::WriteMarkers { partitions: marked, .. } = &story.effects[0] else {
+        panic!()
+    };
     assert!(marked.is_empty(), "an abort of nothing ends by itself");
     story.complete();
-    assert_eq!(story.known().state, State::CompleteAbort);
+    assert_eq!(story.known().state, TransactionState::CompleteAbort);
 }
 
 #[test]
@@ -508,22 +528,22 @@ fn an_id_that_was_forgotten_and_comes_back_is_another_producer() {
 fn an_id_without_an_epoch_is_forgotten_and_one_that_comes_back_before_begins_with_the_first() {
     // As Apache Kafka leaves one whose first producer never got its epoch (KAFKA-14880).
     let mut story = Story::new(0);
-    story.set(State::Empty, -1, 0);
+    story.set(TransactionState::Empty, -1, 0);
     story.wait(Duration::from_hours(1));
     assert!(story.shard.get(ID).is_none());
-    story.set(State::Empty, -1, 0);
+    story.set(TransactionState::Empty, -1, 0);
     assert_eq!(story.init(None), Ok(producer(7, 0)));
 }
 
 #[test]
 fn an_id_that_is_not_used_is_forgotten_unless_a_transaction_is_open() {
     let mut story = Story::new(0);
-    story.set(State::Ongoing, 0, 0);
+    story.set(TransactionState::Ongoing, 0, 0);
     story.shard.apply(
         0,
         None,
         machine::Versioned {
-            record: Transaction::new(8, 60_000, story.moment.wall).to_record("other", 0),
+            record: Transaction::new(8, 60_000, story.context.wall).to_record("other", 0),
             version: 0,
         },
     );
@@ -534,13 +554,14 @@ fn an_id_that_is_not_used_is_forgotten_unless_a_transaction_is_open() {
 
 #[test]
 fn after_a_restart_unfinished_transactions_get_their_markers() {
-    for (state, outcome) in
-        [(State::PrepareCommit, Outcome::Committed), (State::PrepareAbort, Outcome::Aborted)]
-    {
+    for (state, outcome) in [
+        (TransactionState::PrepareCommit, Outcome::Committed),
+        (TransactionState::PrepareAbort, Outcome::Aborted),
+    ] {
         let mut story = Story::new(2);
         let p = story.set(state, 3, 2);
-        let decision = story.shard.loaded(&story.moment);
-        let [Effect::WriteMarkers { producer: of, outcome: how, version: 2, .. }] =
+        let decision = story.shard.loaded(&story.context);
+        let [TransactionEffect::WriteMarkers { producer: of, outcome: how, version: 2, .. }] =
             &decision.effects[..]
         else {
             panic!("{:?}", decision.effects);
@@ -554,12 +575,15 @@ fn a_partition_that_is_not_in_the_transaction_does_not_verify() {
     let mut story = Story::new(1);
     let p = story.init(None).unwrap();
     story.add(p, &[0], 0);
-    let ask =
-        |producer| Command::Verify { id: ID.to_owned(), producer, partitions: partitions(&[0, 1]) };
+    let ask = |producer| TransactionCommand::Verify {
+        id: ID.to_owned(),
+        producer,
+        partitions: partitions(&[0, 1]),
+    };
     let t = || "t".to_owned();
     assert_eq!(
         story.ask(ask(p)),
-        Ok(Reply::Verified(vec![
+        Ok(TransactionReply::Verified(vec![
             (t(), 0, ErrorCode::None),
             (t(), 1, ErrorCode::TransactionAbortable)
         ]))
@@ -574,18 +598,21 @@ fn ids_are_described_and_listed_by_what_they_are() {
     let mut story = Story::new(2);
     let p = story.init(None).unwrap();
     story.add(p, &[0], 2);
-    let described = story.ask(Command::Describe { id: ID.to_owned() });
-    let Ok(Reply::Described(description)) = described else { panic!("{described:?}") };
-    assert_eq!((description.state, description.producer_id), (State::Ongoing, p.id));
-    let missing = story.ask(Command::Describe { id: "other".to_owned() });
+    let described = story.ask(TransactionCommand::Describe { id: ID.to_owned() });
+    let Ok(TransactionReply::Described(description)) = described else { panic!("{described:?}") };
+    assert_eq!((description.state, description.producer_id), (TransactionState::Ongoing, p.id));
+    let missing = story.ask(TransactionCommand::Describe { id: "other".to_owned() });
     assert_eq!(missing, Err(ErrorCode::TransactionalIdNotFound));
-    let mut count = |filter| match story.ask(Command::List { filter }) {
-        Ok(Reply::Listed(listed)) => listed.len(),
+    let mut count = |filter| match story.ask(TransactionCommand::List { filter }) {
+        Ok(TransactionReply::Listed(listed)) => listed.len(),
         other => panic!("{other:?}"),
     };
-    let all = Filter { longer_than_ms: -1, ..Filter::default() };
+    let all = TransactionFilter { longer_than_ms: -1, ..TransactionFilter::default() };
     assert_eq!(count(all.clone()), 1);
-    assert_eq!(count(Filter { states: Some(vec![State::Empty]), ..all.clone() }), 0);
-    assert_eq!(count(Filter { producer_ids: BTreeSet::from([1]), ..all.clone() }), 0);
-    assert_eq!(count(Filter { longer_than_ms: 10, ..all }), 0);
+    assert_eq!(
+        count(TransactionFilter { states: Some(vec![TransactionState::Empty]), ..all.clone() }),
+        0
+    );
+    assert_eq!(count(TransactionFilter { producer_ids: BTreeSet::from([1]), ..all.clone() }), 0);
+    assert_eq!(count(TransactionFilter { longer_than_ms: 10, ..all }), 0);
 }

@@ -4,7 +4,7 @@
 //! v3: flexible. v4: TRANSACTION_ABORTABLE. Clients of transaction.version 2 do not send it.
 
 use crate::coordinator::Producer;
-use crate::coordinator::transactions::{Command, Partitions};
+use crate::coordinator::transactions::{TransactionCommand, TransactionPartitions};
 use crate::metadata::{Operation, Resource};
 use crate::protocol::messages::{AddOffsetsToTxnRequest, AddOffsetsToTxnResponse};
 use crate::server::context::RequestContext;
@@ -35,9 +35,9 @@ async fn add(context: &RequestContext, request: &AddOffsetsToTxnRequest) -> Resu
     let partition = groups
         .partition_for(&image, &request.group_id.0)
         .ok_or(ErrorCode::CoordinatorNotAvailable)?;
-    let partitions = Partitions::from([(groups.topic().to_owned(), [partition].into())]);
+    let partitions = TransactionPartitions::from([(groups.topic().to_owned(), [partition].into())]);
     let producer = Producer { id: request.producer_id.0, epoch: request.producer_epoch };
-    let command = |_| Command::AddPartitions {
+    let command = |_| TransactionCommand::AddPartitions {
         id: id.to_owned(),
         producer,
         partitions: partitions.clone(),

@@ -7,7 +7,9 @@
 use std::collections::BTreeSet;
 
 use crate::coordinator::Producer;
-use crate::coordinator::transactions::{Command, Partitions, Reply};
+use crate::coordinator::transactions::{
+    TransactionCommand, TransactionPartitions, TransactionReply,
+};
 use crate::metadata::{Operation, Resource};
 use crate::protocol::messages::{
     AddPartitionsToTxnRequest, AddPartitionsToTxnResponse, TopicName,
@@ -59,8 +61,8 @@ pub(in crate::server) async fn handle(
     response.with_results_by_transaction(results)
 }
 
-fn partitions_of(transaction: &AddPartitionsToTxnTransaction) -> Partitions {
-    let mut partitions = Partitions::new();
+fn partitions_of(transaction: &AddPartitionsToTxnTransaction) -> TransactionPartitions {
+    let mut partitions = TransactionPartitions::new();
     for topic in &transaction.topics {
         partitions.entry(topic.name.0.to_string()).or_default().extend(&topic.partitions);
     }
@@ -102,10 +104,10 @@ async fn one(context: &RequestContext, transaction: &AddPartitionsToTxnTransacti
     let answer = if id.is_empty() {
         Err(ErrorCode::InvalidRequest)
     } else if transaction.verify_only {
-        transactions.verify(id, producer, &partitions).await.map(Reply::Verified)
+        transactions.verify(id, producer, &partitions).await.map(TransactionReply::Verified)
     } else {
         let client_version = if context.version >= 4 { 2 } else { 0 };
-        let command = |_| Command::AddPartitions {
+        let command = |_| TransactionCommand::AddPartitions {
             id: id.to_owned(),
             producer,
             partitions: partitions.clone(),
@@ -114,7 +116,7 @@ async fn one(context: &RequestContext, transaction: &AddPartitionsToTxnTransacti
         transactions.ask(id, command).await
     };
     match answer {
-        Ok(Reply::Verified(codes)) => codes,
+        Ok(TransactionReply::Verified(codes)) => codes,
         Ok(_) => each(&partitions, |_, _| ErrorCode::None),
         Err(ErrorCode::ProducerFenced) if context.version < 2 => {
             each(&partitions, |_, _| ErrorCode::InvalidProducerEpoch)
@@ -128,7 +130,10 @@ fn may_write(context: &RequestContext, topic: &str) -> bool {
     !super::is_internal(topic) && context.may(Operation::Write, Resource::Topic(topic))
 }
 
-fn each(partitions: &Partitions, code: impl Fn(&str, PartitionIndex) -> ErrorCode) -> Codes {
+fn each(
+    partitions: &TransactionPartitions,
+    code: impl Fn(&str, PartitionIndex) -> ErrorCode,
+) -> Codes {
     let mut codes = Codes::new();
     for (topic, indexes) in partitions {
         codes.extend(indexes.iter().map(|index| (topic.clone(), *index, code(topic, *index))));

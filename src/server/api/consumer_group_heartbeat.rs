@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::coordinator::groups::command::{GroupCommand, GroupReply, Member};
-use crate::coordinator::groups::consumer::command::{ConsumerHeartbeat, Refused, Told};
+use crate::coordinator::groups::consumer::command::{ConsumerHeartbeat, HeartbeatReply, Refused};
 use crate::metadata::{Operation, Resource};
 use crate::protocol::messages::{
     ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse,
@@ -61,7 +61,7 @@ pub(in crate::server) async fn handle(
         rebalance_timeout_ms: Some(request.rebalance_timeout_ms).filter(|ms| *ms != -1),
         names: names.map(|names| names.iter().map(|name| name.0.to_string()).collect()),
         regex: request.subscribed_topic_regex.as_ref().map(owns),
-        sight: context.sight(),
+        topic_filter: context.topic_filter(),
         assignor: request.server_assignor.as_ref().map(owns),
         owned,
         must_name_itself: context.version >= 1,
@@ -88,7 +88,7 @@ fn failed(error: ErrorCode) -> ConsumerGroupHeartbeatResponse {
     ConsumerGroupHeartbeatResponse::default().with_error_code(error.code())
 }
 
-fn tell(told: Told) -> ConsumerGroupHeartbeatResponse {
+fn tell(told: HeartbeatReply) -> ConsumerGroupHeartbeatResponse {
     let assignment = told.assignment.map(|assignment| {
         let topics = assignment.into_iter().map(|(topic, partitions)| {
             TopicPartitions::default().with_topic_id(wire_uuid(topic)).with_partitions(partitions)

@@ -7,7 +7,7 @@ use crate::coordinator::groups::command::{DescribedGroup, GroupCommand, GroupRep
 use crate::metadata::{Operation, Resource};
 use crate::protocol::messages::{
     DescribeGroupsRequest, DescribeGroupsResponse, GroupId,
-    describe_groups_response::{DescribedGroup as Told, DescribedGroupMember},
+    describe_groups_response::{DescribedGroup as HeartbeatReply, DescribedGroupMember},
     text,
 };
 use crate::server::context::RequestContext;
@@ -28,7 +28,7 @@ pub(in crate::server) async fn handle(
     let mut groups = Vec::with_capacity(request.groups.len());
     for name in &request.groups {
         let command = GroupCommand::Describe(name.0.to_string());
-        let told = Told::default().with_group_id(GroupId(text(name.0.as_str())));
+        let told = HeartbeatReply::default().with_group_id(GroupId(text(name.0.as_str())));
         let asked = match context.require(Operation::Describe, Resource::Group(&name.0)) {
             Ok(()) => super::groups::ask(context, &name.0, command).await,
             Err(code) => Err(code),
@@ -63,7 +63,7 @@ pub(in crate::server) async fn handle(
     DescribeGroupsResponse::default().with_groups(groups)
 }
 
-fn describe(told: Told, group: DescribedGroup) -> Told {
+fn describe(told: HeartbeatReply, group: DescribedGroup) -> HeartbeatReply {
     let members = group.members.into_iter().map(|member| {
         DescribedGroupMember::default()
             .with_member_id(text(member.member_id))

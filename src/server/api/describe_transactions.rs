@@ -2,7 +2,7 @@
 //!
 //! What the coordinator knows of transactional ids (KIP-664).
 
-use crate::coordinator::transactions::{Command, Reply};
+use crate::coordinator::transactions::{TransactionCommand, TransactionReply};
 use crate::metadata::{Operation, Resource};
 use crate::protocol::messages::{
     self, DescribeTransactionsRequest, DescribeTransactionsResponse, TopicName,
@@ -25,12 +25,12 @@ pub(in crate::server) async fn handle(
         } else if id.0.is_empty() {
             Err(ErrorCode::InvalidRequest)
         } else {
-            let command = |_| Command::Describe { id: id.0.to_string() };
+            let command = |_| TransactionCommand::Describe { id: id.0.to_string() };
             context.broker.transactions.ask(&id.0, command).await
         };
         let state = TransactionState::default().with_transactional_id(id);
         states.push(match answer {
-            Ok(Reply::Described(found)) => {
+            Ok(TransactionReply::Described(found)) => {
                 let seen = found
                     .partitions
                     .into_iter()

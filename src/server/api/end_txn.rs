@@ -3,7 +3,7 @@
 //! Commits or aborts a transaction. v2: PRODUCER_FENCED. v3: flexible. v5: the epoch is bumped, and
 //! the answer says to what (KIP-890).
 
-use crate::coordinator::transactions::{Command, Reply};
+use crate::coordinator::transactions::{TransactionCommand, TransactionReply};
 use crate::coordinator::{Outcome, Producer};
 use crate::metadata::{Operation, Resource};
 use crate::protocol::messages::{self, EndTxnRequest, EndTxnResponse};
@@ -25,13 +25,18 @@ pub(in crate::server) async fn handle(
         } else if id.is_empty() {
             Err(ErrorCode::InvalidRequest)
         } else {
-            let command =
-                |fresh| Command::End { id: id.clone(), producer, outcome, client_version, fresh };
+            let command = |fresh| TransactionCommand::End {
+                id: id.clone(),
+                producer,
+                outcome,
+                client_version,
+                fresh,
+            };
             context.broker.transactions.ask(&id, command).await
         };
     let response = EndTxnResponse::default();
     match answer {
-        Ok(Reply::Producer(next)) if context.version >= 5 => {
+        Ok(TransactionReply::Producer(next)) if context.version >= 5 => {
             response.with_producer_id(messages::ProducerId(next.id)).with_producer_epoch(next.epoch)
         }
         Ok(_) => response,

@@ -6,7 +6,7 @@
 //! time out (KIP-939); of these, Kafka 4.4 cannot keep one that is prepared, nor can we.
 
 use crate::coordinator::Producer;
-use crate::coordinator::transactions::{Command, Reply};
+use crate::coordinator::transactions::{TransactionCommand, TransactionReply};
 use crate::metadata::{Operation, Resource, ResourceKind};
 use crate::protocol::own_transactions::{InitProducerIdRequest, InitProducerIdResponse};
 use crate::server::context::RequestContext;
@@ -83,7 +83,7 @@ async fn of_transaction(
         return Err(ErrorCode::UnsupportedVersion);
     }
     let (timeout_ms, two_phase) = (request.transaction_timeout_ms, request.enable_2pc);
-    let command = |fresh| Command::InitProducerId {
+    let command = |fresh| TransactionCommand::InitProducerId {
         id: transactional_id.to_owned(),
         timeout_ms,
         two_phase,
@@ -91,7 +91,7 @@ async fn of_transaction(
         fresh,
     };
     match transactions.ask(transactional_id, command).await? {
-        Reply::Producer(producer) => Ok(producer),
+        TransactionReply::Producer(producer) => Ok(producer),
         _ => Err(ErrorCode::UnknownServerError),
     }
 }

@@ -42,7 +42,7 @@ pub(in crate::server) async fn handle(
         requires_known_member_id: version >= 4,
         can_skip_assignment: version >= 9,
         fresh_id: hyphenated(context.broker.env.random.uuid()),
-        sight: context.sight(),
+        topic_filter: context.topic_filter(),
     };
     let command = GroupCommand::Join(Box::new(asked));
     let group = &request.group_id.0;

@@ -3,11 +3,13 @@
 //! The transactional ids whose coordinator is here (KIP-664). v1: only those open for longer
 //! (KIP-994). v2: only those whose id matches a pattern (KIP-1152).
 
-use crate::coordinator::transactions::{Command, Filter, Reply, State};
+use crate::coordinator::transactions::{
+    TransactionCommand, TransactionFilter, TransactionReply, TransactionState,
+};
 use crate::metadata::{Operation, Resource};
 use crate::protocol::messages::{
     self, ListTransactionsRequest, ListTransactionsResponse, TransactionalId,
-    list_transactions_response::TransactionState, text,
+    list_transactions_response::TransactionState as ListedTransaction, text,
 };
 use crate::server::context::RequestContext;
 use crate::types::ErrorCode;
@@ -33,7 +35,7 @@ pub(in crate::server) async fn handle(
     let (mut states, mut unknown) = (Vec::new(), Vec::new());
     let filters_states = !request.state_filters.is_empty();
     for name in request.state_filters {
-        match State::ALL.into_iter().find(|state| state.name() == &*name) {
+        match TransactionState::ALL.into_iter().find(|state| state.name() == &*name) {
             Some(state) => states.push(state),
             None if PASSING.contains(&&*name) => {}
             None => unknown.push(name),
@@ -41,16 +43,16 @@ pub(in crate::server) async fn handle(
     }
     states.sort_unstable();
     states.dedup();
-    let filter = Filter {
+    let filter = TransactionFilter {
         producer_ids: request.producer_id_filters.iter().map(|id| id.0).collect(),
         states: filters_states.then_some(states),
         longer_than_ms: if context.version >= 1 { request.duration_filter } else { -1 },
     };
     let mut found = Vec::new();
     for partition in context.broker.transactions.here() {
-        let command = Command::List { filter: filter.clone() };
+        let command = TransactionCommand::List { filter: filter.clone() };
         match context.broker.transactions.ask_partition(partition, command).await {
-            Ok(Reply::Listed(listed)) => found.extend(listed),
+            Ok(TransactionReply::Listed(listed)) => found.extend(listed),
             Err(ErrorCode::CoordinatorLoadInProgress) => {
                 return response.with_error_code(ErrorCode::CoordinatorLoadInProgress.code());
             }
@@ -63,7 +65,7 @@ pub(in crate::server) async fn handle(
         .filter(|listed| pattern.as_ref().is_none_or(|pattern| pattern.is_match(&listed.id)))
         .filter(|listed| context.may(Operation::Describe, Resource::TransactionalId(&listed.id)))
         .map(|listed| {
-            TransactionState::default()
+            ListedTransaction::default()
                 .with_transactional_id(TransactionalId(text(listed.id)))
                 .with_producer_id(messages::ProducerId(listed.producer_id))
                 .with_transaction_state(text(listed.state.name()))

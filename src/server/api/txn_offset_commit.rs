@@ -10,7 +10,7 @@ use crate::coordinator::Producer;
 use crate::coordinator::groups::command::{
     CommitOffsets, GroupCommand, GroupReply, Member, OffsetToCommit,
 };
-use crate::coordinator::transactions::Partitions;
+use crate::coordinator::transactions::TransactionPartitions;
 use crate::log::Verification;
 use crate::metadata::{Operation, Resource, Topic};
 use crate::protocol::own_offsets::{
@@ -156,7 +156,7 @@ async fn enlist(
         return Ok(());
     }
     let transactions = &context.broker.transactions;
-    let partitions = Partitions::from([(groups.topic().to_owned(), [index].into())]);
+    let partitions = TransactionPartitions::from([(groups.topic().to_owned(), [index].into())]);
     let code = if context.version >= 5 {
         let guards_stand = || std::mem::replace(&mut guard, begin()) == guard;
         transactions.add(id, producer, &partitions, guards_stand).await.err()

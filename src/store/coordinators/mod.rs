@@ -1,13 +1,12 @@
 //! Runs the coordinators of an internal topic, one [`Shard`] for each partition that this broker
 //! leads (Kafka 4.4 `CoordinatorRuntime`).
 //!
-//! A shard is a monitor, as a partition is. Whoever brings a command takes it, on its own thread,
-//! and executes whatever else has been brought meanwhile: what waits together is written with one
-//! append and answered together. `slot.rs` is that monitor; `load.rs` reads a partition into a
-//! shard.
+//! A shard is run by a monitor, as a partition is. The caller of a command takes the monitor on its
+//! own thread and executes all queued commands: their records are appended with one write.
+//! `runner.rs` is that monitor; `load.rs` reads a partition into a shard.
 
 mod load;
-mod slot;
+mod runner;
 #[cfg(test)]
 mod tests;
 
@@ -19,12 +18,12 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use self::slot::Slot;
+use self::runner::ShardRunner;
 use super::error::StoreError;
 use super::flusher::Flusher;
 use super::partition::{Accepted, Partition};
 use super::partitions::Partitions;
-use crate::coordinator::{Answer, Moment, Outcome, Producer, Shard, partition_for};
+use crate::coordinator::{Answer, Outcome, Producer, Shard, ShardContext, partition_for};
 use crate::env::Env;
 use crate::metadata::image::Changes;
 use crate::metadata::{MetadataImage, Topic};
@@ -33,7 +32,7 @@ use crate::types::{BrokerId, ErrorCode, PartitionIndex, TopicPartition};
 
 /// What the coordinators of a topic need of the broker.
 #[derive(Clone)]
-pub struct Surroundings {
+pub struct CoordinatorDependencies {
     /// The world outside.
     pub env: Env,
     /// Which broker this is.
@@ -46,16 +45,16 @@ pub struct Surroundings {
     pub image: Arc<ArcSwap<MetadataImage>>,
 }
 
-impl Surroundings {
-    fn moment(&self) -> Moment {
+impl CoordinatorDependencies {
+    fn context(&self) -> ShardContext {
         let clock = &self.env.clock;
-        Moment { now: clock.now(), wall: clock.wall(), image: self.image.load_full() }
+        ShardContext { now: clock.now(), wall: clock.wall(), image: self.image.load_full() }
     }
 }
 
 /// Makes the empty shard of a partition.
 pub type MakeShard<S> = Box<dyn Fn(PartitionIndex) -> S + Send + Sync>;
-/// Does what shards want done elsewhere. Called outside of every monitor; it must not block.
+/// Runs the effects of shards. Called outside of every monitor; it must not block.
 pub type OnEffect<S> = Box<dyn Fn(PartitionIndex, <S as Shard>::Effect) + Send + Sync>;
 
 /// How the coordinators of a topic use its logs.
@@ -63,19 +62,19 @@ pub type OnEffect<S> = Box<dyn Fn(PartitionIndex, <S as Shard>::Effect) + Send +
 pub struct LogUse {
     /// Of the batches that they write.
     pub compression: CompressionType,
-    /// How long records wait for others to be appended with; `None`: for the end of their round.
-    /// Those of a transaction never do.
+    /// How long records linger before they are appended; `None`: until the end of their round.
+    /// Records of a transaction never linger.
     pub linger: Option<Duration>,
-    /// Whoever waits longer for a commit is told that the coordinator is not available.
+    /// Commits that take longer fail with COORDINATOR_NOT_AVAILABLE.
     pub commit_timeout: Option<Duration>,
-    /// How much is read at once when a log is loaded; a larger batch is read all the same.
+    /// Read size of a load; a larger batch is still read.
     pub load_bytes: usize,
 }
 
 /// What all shards of a topic share.
 struct Shared<S: Shard> {
     topic: &'static str,
-    around: Surroundings,
+    dependencies: CoordinatorDependencies,
     log_use: LogUse,
     make: MakeShard<S>,
     on_effect: OnEffect<S>,
@@ -84,7 +83,7 @@ struct Shared<S: Shard> {
 /// The coordinators of one internal topic.
 pub struct Coordinators<S: Shard> {
     shared: Arc<Shared<S>>,
-    slots: ArcSwap<BTreeMap<PartitionIndex, Arc<Slot<S>>>>,
+    runners: ArcSwap<BTreeMap<PartitionIndex, Arc<ShardRunner<S>>>>,
     /// One change at a time.
     changing: Mutex<()>,
 }
@@ -93,13 +92,13 @@ impl<S: Shard> Coordinators<S> {
     /// Coordinators of `topic`, none of them here yet.
     pub fn new(
         topic: &'static str,
-        around: Surroundings,
+        dependencies: CoordinatorDependencies,
         log_use: LogUse,
         make: MakeShard<S>,
         on_effect: OnEffect<S>,
     ) -> Self {
-        let shared = Arc::new(Shared { topic, around, log_use, make, on_effect });
-        Self { shared, slots: ArcSwap::default(), changing: Mutex::new(()) }
+        let shared = Arc::new(Shared { topic, dependencies, log_use, make, on_effect });
+        Self { shared, runners: ArcSwap::default(), changing: Mutex::new(()) }
     }
 
     /// The name of the topic.
@@ -115,7 +114,7 @@ impl<S: Shard> Coordinators<S> {
 
     /// The partitions whose coordinators are here, loading ones among them.
     pub fn partitions(&self) -> Vec<PartitionIndex> {
-        self.slots.load().keys().copied().collect()
+        self.runners.load().keys().copied().collect()
     }
 
     /// Asks the coordinator of `partition`. It executes on this thread, and is answered when what
@@ -135,10 +134,10 @@ impl<S: Shard> Coordinators<S> {
         partition: PartitionIndex,
         command: S::Command,
     ) -> Result<oneshot::Receiver<Answer<S>>, ErrorCode> {
-        let Some(slot) = self.slots.load().get(&partition).cloned() else {
+        let Some(runner) = self.runners.load().get(&partition).cloned() else {
             return Err(ErrorCode::NotCoordinator);
         };
-        Ok(slot.submit(command))
+        Ok(runner.submit(command))
     }
 
     /// Asks the coordinator of `key`; see [`Coordinators::call`].
@@ -163,14 +162,14 @@ impl<S: Shard> Coordinators<S> {
         outcome: Outcome,
         append: impl FnOnce(&Partition) -> Result<Accepted, StoreError>,
     ) -> Result<Accepted, ErrorCode> {
-        let Some(slot) = self.slots.load().get(&partition).cloned() else {
+        let Some(runner) = self.runners.load().get(&partition).cloned() else {
             return Err(ErrorCode::NotCoordinator);
         };
-        slot.end_transaction(producer, outcome, append)
+        runner.end_transaction(producer, outcome, append)
     }
 
     /// Acts on a new image, whose partitions are in place: coordinators of partitions that this
-    /// broker leads from now on are loaded, others are given up.
+    /// broker leads from now on are loaded, the others are unloaded.
     pub fn on_image(&self, image: &MetadataImage, changes: &Changes) {
         let is_ours = |topic: &Arc<Topic>| *topic.name == *self.shared.topic;
         if changes.topics_deleted.iter().any(is_ours) {
@@ -180,7 +179,7 @@ impl<S: Shard> Coordinators<S> {
         let range = |partition| TopicPartition { topic: topic.id, partition };
         for id in changes.partitions.range(range(0)..=range(i32::MAX)) {
             let Some(registration) = topic.partition(id.partition) else { continue };
-            if registration.leader == self.shared.around.this_broker {
+            if registration.leader == self.shared.dependencies.this_broker {
                 self.lead(*id);
             } else {
                 self.keep_only(|partition| partition != id.partition);
@@ -188,45 +187,45 @@ impl<S: Shard> Coordinators<S> {
         }
     }
 
-    /// Gives all coordinators up: the broker stops.
+    /// Unloads all shards: the broker shuts down.
     pub fn stop(&self) {
         self.keep_only(|_| false);
     }
 
     fn lead(&self, id: TopicPartition) {
         let _one = self.changing.lock();
-        let mut slots = BTreeMap::clone(&self.slots.load());
-        let Some(partition) = self.shared.around.partitions.get(id) else { return };
-        if let Some(slot) = slots.get(&id.partition) {
-            // It has led all along: nobody else can have written. One that failed tries again.
-            if slot.is_over(&partition) && !slot.has_failed() {
+        let mut runners = BTreeMap::clone(&self.runners.load());
+        let Some(partition) = self.shared.dependencies.partitions.get(id) else { return };
+        if let Some(runner) = runners.get(&id.partition) {
+            // This broker has led since the load, so no other can have appended. A failed load is retried.
+            if runner.is_over(&partition) && !runner.has_failed() {
                 return;
             }
-            slot.close();
+            runner.close();
         }
-        let slot = Slot::new(Arc::clone(&self.shared), partition);
-        slots.insert(id.partition, Arc::clone(&slot));
-        self.slots.store(Arc::new(slots));
-        slot.load();
+        let runner = ShardRunner::new(Arc::clone(&self.shared), partition);
+        runners.insert(id.partition, Arc::clone(&runner));
+        self.runners.store(Arc::new(runners));
+        runner.load();
     }
 
     fn keep_only(&self, keep: impl Fn(PartitionIndex) -> bool) {
         let _one = self.changing.lock();
-        let mut slots = BTreeMap::clone(&self.slots.load());
+        let mut runners = BTreeMap::clone(&self.runners.load());
         let mut gone = Vec::new();
-        slots.retain(|partition, slot| {
+        runners.retain(|partition, runner| {
             let keeps = keep(*partition);
             if !keeps {
-                gone.push(Arc::clone(slot));
+                gone.push(Arc::clone(runner));
             }
             keeps
         });
         if gone.is_empty() {
             return;
         }
-        self.slots.store(Arc::new(slots));
-        for slot in gone {
-            slot.close();
+        self.runners.store(Arc::new(runners));
+        for runner in gone {
+            runner.close();
         }
     }
 }

@@ -47,7 +47,7 @@ enum Command {
     /// Someone keeps the register from now on.
     Join(Duration),
     /// Whoever keeps it is alive.
-    Beat,
+    HeartbeatOutcome,
 }
 
 impl Shard for Register {
@@ -74,25 +74,30 @@ impl Shard for Register {
 
     fn apply_marker(&mut self, _producer: Producer, _outcome: Outcome) {}
 
-    fn loaded(&mut self, moment: &Moment) -> Decision<Self> {
+    fn loaded(&mut self, context: &ShardContext) -> Decision<Self> {
         // Whoever keeps a register that is not empty has as long as ever.
-        self.kept_until = (self.value != 0).then(|| moment.now + SESSION);
+        self.kept_until = (self.value != 0).then(|| context.now + SESSION);
         Decision::default()
     }
 
-    fn decide(&mut self, moment: &Moment, ticket: Ticket, command: Command) -> Decision<Self> {
+    fn decide(
+        &mut self,
+        context: &ShardContext,
+        ticket: Ticket,
+        command: Command,
+    ) -> Decision<Self> {
         match command {
             Command::Set(value) => {
                 Decision { effects: vec![value], ..Decision::write(vec![value], ticket, Ok(value)) }
             }
             Command::Get => Decision::answer(ticket, Ok(self.value)),
             Command::Join(session) => {
-                self.kept_until = Some(moment.now + session);
+                self.kept_until = Some(context.now + session);
                 Decision::answer(ticket, Ok(self.value))
             }
-            Command::Beat => {
+            Command::HeartbeatOutcome => {
                 let known = self.kept_until.map(|_| self.value);
-                self.kept_until = known.map(|_| moment.now + SESSION);
+                self.kept_until = known.map(|_| context.now + SESSION);
                 Decision::answer(ticket, known.ok_or(ErrorCode::UnknownMemberId))
             }
         }
@@ -102,12 +107,16 @@ impl Shard for Register {
         self.kept_until
     }
 
-    fn on_deadline(&mut self, _moment: &Moment) -> Decision<Self> {
+    fn on_deadline(&mut self, _moment: &ShardContext) -> Decision<Self> {
         self.kept_until = None;
         Decision { records: vec![0], ..Decision::default() }
     }
 
-    fn refused(&mut self, _moment: &Moment, undo: std::convert::Infallible) -> Decision<Self> {
+    fn refused(
+        &mut self,
+        _moment: &ShardContext,
+        undo: std::convert::Infallible,
+    ) -> Decision<Self> {
         match undo {}
     }
 }
@@ -136,7 +145,7 @@ impl Clock for Jumping {
 /// A broker of nothing but registers.
 struct Node {
     machine: Machine,
-    around: Surroundings,
+    dependencies: CoordinatorDependencies,
     clock: Arc<Jumping>,
     registers: Arc<Coordinators<Register>>,
     leader_epoch: i32,
@@ -152,7 +161,7 @@ impl Node {
             Arc::new(Jumping { inner: Arc::clone(&env.clock), ahead_ms: AtomicU64::new(0) });
         env.clock = Arc::clone(&clock) as Arc<dyn Clock>;
         env.disk.create_dir_all(Path::new("/data")).unwrap();
-        let around = Surroundings {
+        let dependencies = CoordinatorDependencies {
             env: env.clone(),
             this_broker: US,
             partitions: Arc::default(),
@@ -172,7 +181,11 @@ impl Node {
             let dir = format!("/data/{TOPIC}-{partition}");
             let open = Log::open(shared.clone(), Path::new(&dir), Arc::clone(&config), &context);
             let id = TopicPartition { topic: topic_id(), partition };
-            around.partitions.insert([Arc::new(Partition::new(id, TOPIC.into(), open.unwrap().0))]);
+            dependencies.partitions.insert([Arc::new(Partition::new(
+                id,
+                TOPIC.into(),
+                open.unwrap().0,
+            ))]);
         }
         let registers = Arc::new_cyclic(|this: &Weak<Coordinators<Register>>| {
             let this = Weak::clone(this);
@@ -188,9 +201,9 @@ impl Node {
                 }
             });
             let make: MakeShard<Register> = Box::new(|_| Register::default());
-            Coordinators::new(TOPIC, around.clone(), log_use, make, chain)
+            Coordinators::new(TOPIC, dependencies.clone(), log_use, make, chain)
         });
-        Self { machine, around, clock, registers, leader_epoch: 0 }
+        Self { machine, dependencies, clock, registers, leader_epoch: 0 }
     }
 
     /// A leader is elected.
@@ -213,15 +226,18 @@ impl Node {
             image.apply(&MetadataRecord::Partition(record), &mut changes).unwrap();
         }
         let topic = image.topics.by_name(TOPIC).unwrap();
-        for (partition, ours) in self.around.partitions.of_topic(topic_id()) {
+        for (partition, ours) in self.dependencies.partitions.of_topic(topic_id()) {
             ours.set_role(US, topic.partition(partition).unwrap());
         }
-        self.around.image.store(Arc::new(image.clone()));
+        self.dependencies.image.store(Arc::new(image.clone()));
         self.registers.on_image(&image, &changes);
     }
 
     fn partition(&self) -> Arc<Partition> {
-        self.around.partitions.get(TopicPartition { topic: topic_id(), partition: 0 }).unwrap()
+        self.dependencies
+            .partitions
+            .get(TopicPartition { topic: topic_id(), partition: 0 })
+            .unwrap()
     }
 
     fn send(&self, command: Command) -> oneshot::Receiver<Answer<Register>> {
@@ -250,7 +266,7 @@ impl Node {
     fn flush(&self) {
         let partition = self.partition();
         let job = partition.begin_flush(FlushKind::Records).unwrap();
-        let result = job.sync(&*self.around.env.disk);
+        let result = job.sync(&*self.dependencies.env.disk);
         partition.finish_flush(&job, result, self.clock.wall());
     }
 }
@@ -303,9 +319,9 @@ fn a_member_that_is_heard_of_after_its_session_ended_is_gone_however_late_the_ti
         assert_eq!(node.ask(Command::Set(7)).await, Ok(7));
         assert_eq!(node.ask(Command::Join(SESSION)).await, Ok(7));
         node.clock.ahead_ms.store(9_999, Ordering::Relaxed);
-        assert_eq!(node.ask(Command::Beat).await, Ok(7), "in time");
+        assert_eq!(node.ask(Command::HeartbeatOutcome).await, Ok(7), "in time");
         node.clock.ahead_ms.store(19_999, Ordering::Relaxed);
-        assert_eq!(node.ask(Command::Beat).await, Err(ErrorCode::UnknownMemberId));
+        assert_eq!(node.ask(Command::HeartbeatOutcome).await, Err(ErrorCode::UnknownMemberId));
         assert_eq!(node.ask(Command::Get).await, Ok(0), "what follows from it is decided before");
     });
 }
@@ -341,7 +357,7 @@ fn a_coordinator_that_is_given_up_lets_no_deadline_pass_and_its_successor_counts
         assert_eq!(node.log_end(), 1, "the session has ended, and nobody is here to say so");
         node.elect(US);
         pass(SESSION / 2).await;
-        assert_eq!(node.ask(Command::Beat).await, Ok(7));
+        assert_eq!(node.ask(Command::HeartbeatOutcome).await, Ok(7));
         pass(SESSION + TIMEOUT).await;
         assert_eq!(node.ask(Command::Get).await, Ok(0));
         assert_eq!(node.log_end(), 2, "its deadline passed once");

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::classic_member::{
     Becomes, Join, check_join, check_protocol, is_behind, join, must_join, who_asks,
 };
-use super::heartbeat::World;
+use super::heartbeat::HeartbeatContext;
 use super::member::ConsumerMember;
 use super::migration::downgrade;
 use crate::coordinator::groups::classic_events::{failed, milliseconds};
@@ -16,14 +16,14 @@ use crate::coordinator::groups::command::{
 };
 use crate::coordinator::groups::timers::Due;
 use crate::coordinator::groups::{Decided, Group, Groups, embedded};
-use crate::coordinator::{Decision, Moment, Ticket};
+use crate::coordinator::{Decision, ShardContext, Ticket};
 use crate::types::ErrorCode;
 
 impl Groups {
     /// JoinGroup of a consumer group that has members.
     pub(in crate::coordinator::groups) fn join_consumer(
         &mut self,
-        moment: &Moment,
+        context: &ShardContext,
         ticket: Ticket,
         asked: &JoinGroup,
     ) -> Decided {
@@ -46,9 +46,10 @@ impl Groups {
             let joined = Joined::failed(&asked.fresh_id, ErrorCode::MemberIdRequired);
             return Decision::answer(ticket, Ok(GroupReply::Join(joined)));
         }
-        let times = config.times_of(name, &moment.image);
-        let world = World { moment, config, times, newest_topic_at: self.newest_topic_at };
-        let done = match join(group, &mut self.topic_hashes, &world, asked, rules) {
+        let times = config.times_of(name, &context.image);
+        let heartbeat_context =
+            HeartbeatContext { context, config, times, newest_topic_at: self.newest_topic_at };
+        let done = match join(group, &mut self.topic_hashes, &heartbeat_context, asked, rules) {
             Ok(done) => done,
             Err(error) => return failed(ticket, "", error),
         };
@@ -56,42 +57,47 @@ impl Groups {
         let group_name = Arc::clone(&group.name);
         let mut decision = Decision::default();
         if let Becomes::Classic { rebalances } = becomes {
-            let classic = downgrade(group, &BTreeSet::new(), Some(&member), moment);
-            self.begin_classic(moment, classic, &mut decision);
+            let classic = downgrade(group, &BTreeSet::new(), Some(&member), context);
+            self.begin_classic(context, classic, &mut decision);
             if rebalances {
-                self.prepare_rebalance(moment, name, &mut decision);
+                self.prepare_rebalance(context, name, &mut decision);
             }
         } else {
             decision.records = records;
             if let Some(replaced) = replaced {
                 self.forget_member(&group_name, &replaced);
             }
-            self.classic_member_joined(moment, &group_name, &member);
+            self.classic_member_joined(context, &group_name, &member);
         }
         decision.replies.push((ticket, Ok(GroupReply::Join(joined))));
         decision
     }
 
     /// A member has joined, and has as long to sync.
-    fn classic_member_joined(&mut self, moment: &Moment, name: &Arc<str>, member: &ConsumerMember) {
+    fn classic_member_joined(
+        &mut self,
+        context: &ShardContext,
+        name: &Arc<str>,
+        member: &ConsumerMember,
+    ) {
         let due =
             |kind: fn(Arc<str>, Arc<str>) -> Due| kind(Arc::clone(name), Arc::clone(&member.id));
         self.timers.cancel(&due(Due::MemberJoin));
         self.timers.cancel(&due(Due::Revocation));
-        let until = moment.now + milliseconds(member.rebalance_timeout_ms);
+        let until = context.now + milliseconds(member.rebalance_timeout_ms);
         self.timers.set(due(Due::MemberSync), until);
         if let Some(timeout) = member.classic_session() {
-            self.member_is_alive(moment, name, &member.id, timeout);
+            self.member_is_alive(context, name, &member.id, timeout);
         }
         if let Some(group) = self.consumer_mut(name) {
-            group.compared_with = Some(moment.image.offset);
+            group.compared_with = Some(context.image.offset);
         }
     }
 
     /// SyncGroup of a consumer group: what the member was given.
     pub(in crate::coordinator::groups) fn sync_consumer(
         &mut self,
-        moment: &Moment,
+        context: &ShardContext,
         ticket: Ticket,
         asked: SyncGroup,
     ) -> Decided {
@@ -107,12 +113,12 @@ impl Groups {
         }
         let (name, member) = (Arc::clone(&group.name), member.clone());
         if is_behind(group, &member) {
-            self.member_must_join(moment, &name, &member);
+            self.member_must_join(context, &name, &member);
             return Decision::answer(ticket, Err(ErrorCode::RebalanceInProgress));
         }
         self.timers.cancel(&Due::MemberSync(Arc::clone(&name), Arc::clone(&member.id)));
         if let Some(timeout) = member.classic_session() {
-            self.member_is_alive(moment, &name, &member.id, timeout);
+            self.member_is_alive(context, &name, &member.id, timeout);
         }
         let classic = member.classic.as_ref();
         let first = classic.and_then(|classic| classic.supported_protocols.first());
@@ -121,7 +127,7 @@ impl Groups {
         let synced = Synced {
             protocol_type: asked.protocol_type,
             protocol_name: asked.protocol_name,
-            assignment: embedded::give(&assigned, &moment.image, subscription),
+            assignment: embedded::give(&assigned, &context.image, subscription),
         };
         Decision::answer(ticket, Ok(GroupReply::Sync(synced)))
     }
@@ -129,7 +135,7 @@ impl Groups {
     /// Heartbeat of a consumer group.
     pub(in crate::coordinator::groups) fn heartbeat_consumer(
         &mut self,
-        moment: &Moment,
+        context: &ShardContext,
         asked: &Member,
     ) -> Result<(), ErrorCode> {
         let group = self.consumer_mut(&asked.group).ok_or(ErrorCode::UnknownMemberId)?;
@@ -137,19 +143,24 @@ impl Groups {
         let name = Arc::clone(&group.name);
         let must_join = must_join(group, &member);
         if let Some(timeout) = member.classic_session() {
-            self.member_is_alive(moment, &name, &member.id, timeout);
+            self.member_is_alive(context, &name, &member.id, timeout);
         }
         if must_join {
-            self.member_must_join(moment, &name, &member);
+            self.member_must_join(context, &name, &member);
             return Err(ErrorCode::RebalanceInProgress);
         }
         Ok(())
     }
 
     /// A member has been told to join again; the time for it runs from the first time.
-    fn member_must_join(&mut self, moment: &Moment, name: &Arc<str>, member: &ConsumerMember) {
+    fn member_must_join(
+        &mut self,
+        context: &ShardContext,
+        name: &Arc<str>,
+        member: &ConsumerMember,
+    ) {
         let due = Due::MemberJoin(Arc::clone(name), Arc::clone(&member.id));
-        let until = moment.now + milliseconds(member.rebalance_timeout_ms);
+        let until = context.now + milliseconds(member.rebalance_timeout_ms);
         self.timers.set_if_absent(due, until);
     }
 
@@ -157,7 +168,7 @@ impl Groups {
     /// leaves (Kafka 4.4 `GroupMetadataManager.classicGroupLeaveToConsumerGroup`).
     pub(in crate::coordinator::groups) fn leave_consumer(
         &mut self,
-        moment: &Moment,
+        context: &ShardContext,
         ticket: Ticket,
         asked: LeaveGroup,
     ) -> Decided {
@@ -189,7 +200,7 @@ impl Groups {
             left.push((member, error));
         }
         let mut decision = Decision::default();
-        self.remove_members(moment, &asked.group, &leaving, &mut decision);
+        self.remove_members(context, &asked.group, &leaving, &mut decision);
         decision.replies.push((ticket, Ok(GroupReply::Left(left))));
         decision
     }

@@ -9,7 +9,8 @@ use super::command::Refused;
 use super::group::ConsumerGroup;
 use super::hash::TopicHashes;
 use super::heartbeat::{
-    Change, World, check_instance, check_room, replacement_records, settle, unknown_member,
+    Change, HeartbeatContext, check_instance, check_room, replacement_records, settle,
+    unknown_member,
 };
 use super::member::{ConsumerMember, MemberState};
 use super::migration::{PROTOCOL_TYPE, classic_metadata, may_downgrade_with};
@@ -71,7 +72,7 @@ pub(super) fn check_join(
 pub(super) fn join(
     group: &ConsumerGroup,
     hashes: &mut TopicHashes,
-    world: &World<'_>,
+    heartbeat_context: &HeartbeatContext<'_>,
     asked: &JoinGroup,
     downgrade: Downgrade,
 ) -> Result<Join, ErrorCode> {
@@ -97,7 +98,7 @@ pub(super) fn join(
     let first = asked.protocols.first().map(|(_, metadata)| metadata);
     let subscription = first.and_then(|metadata| embedded::subscription(metadata));
     let subscription = subscription.ok_or(ErrorCode::InconsistentGroupProtocol)?;
-    let owned = embedded::by_id(&subscription.owned_partitions, &world.moment.image);
+    let owned = embedded::by_id(&subscription.owned_partitions, &heartbeat_context.context.image);
     let updated = updated(&member, asked, subscription);
     let mut records = Vec::new();
     if let Some(old) = replaced {
@@ -107,11 +108,11 @@ pub(super) fn join(
         member: &member,
         updated,
         replaced,
-        sight: &asked.sight,
+        topic_filter: &asked.topic_filter,
         owned: Some(&owned),
         keeps_target: downgrades,
     };
-    let settled = settle(group, hashes, world, change, &mut records).map_err(code)?;
+    let settled = settle(group, hashes, heartbeat_context, change, &mut records).map_err(code)?;
     let member = settled.member;
     let protocol = asked.protocols.first().map(|(name, _)| name.clone());
     let joined = Joined {

@@ -16,17 +16,17 @@ pub const LEAVE_FOR_A_WHILE_EPOCH: i32 = -2;
 
 /// Which topics whoever asks may see, by name; all of them by default.
 #[derive(Clone, Default)]
-pub struct Sight(pub Option<Arc<dyn Fn(&str) -> bool + Send + Sync>>);
+pub struct TopicFilter(pub Option<Arc<dyn Fn(&str) -> bool + Send + Sync>>);
 
-impl Sight {
-    pub(super) fn sees(&self, topic: &str) -> bool {
-        self.0.as_ref().is_none_or(|sees| sees(topic))
+impl TopicFilter {
+    pub(super) fn allows(&self, topic: &str) -> bool {
+        self.0.as_ref().is_none_or(|allows| allows(topic))
     }
 }
 
-impl std::fmt::Debug for Sight {
+impl std::fmt::Debug for TopicFilter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if self.0.is_some() { "Sight(some)" } else { "Sight(all)" })
+        f.write_str(if self.0.is_some() { "TopicFilter(some)" } else { "TopicFilter(all)" })
     }
 }
 
@@ -48,7 +48,7 @@ pub struct ConsumerHeartbeat {
     /// And by pattern.
     pub regex: Option<String>,
     /// What a pattern may match.
-    pub sight: Sight,
+    pub topic_filter: TopicFilter,
     /// The assignor that it would have.
     pub assignor: Option<String>,
     /// The partitions that it has.
@@ -61,7 +61,7 @@ pub struct ConsumerHeartbeat {
 
 /// What a member is told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Told {
+pub struct HeartbeatReply {
     /// Its id.
     pub member_id: String,
     /// Its epoch.

@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use super::classic_member::Downgrade;
 use super::command::{
-    ConsumerHeartbeat, DescribedConsumerGroup, LEAVE_EPOCH, LEAVE_FOR_A_WHILE_EPOCH, Refused, Told,
+    ConsumerHeartbeat, DescribedConsumerGroup, HeartbeatReply, LEAVE_EPOCH,
+    LEAVE_FOR_A_WHILE_EPOCH, Refused,
 };
 use super::group::ConsumerGroup;
 use super::heartbeat::{
-    Beat, Revocation, World, beat, check_instance, leave_for_a_while, remove, unknown_member,
+    HeartbeatContext, HeartbeatOutcome, Revocation, check_instance, heartbeat, leave_for_a_while,
+    remove, unknown_member,
 };
 use super::member::{ConsumerMember, MemberState};
 use super::migration::{check_upgrade, downgrade, may_downgrade_without, upgrade};
@@ -20,7 +22,7 @@ use crate::coordinator::groups::command::{GroupReply, Joined};
 use crate::coordinator::groups::timers::Due;
 use crate::coordinator::groups::{Decided, Group, Groups, Kept, Undo, group_tombstone};
 use crate::coordinator::records::GroupRecord;
-use crate::coordinator::{Decision, Moment, Ticket};
+use crate::coordinator::{Decision, ShardContext, Ticket};
 use crate::types::ErrorCode;
 
 impl Groups {
@@ -43,7 +45,7 @@ impl Groups {
     /// ConsumerGroupHeartbeat.
     pub(in crate::coordinator::groups) fn consumer_heartbeat(
         &mut self,
-        moment: &Moment,
+        context: &ShardContext,
         ticket: Ticket,
         asked: &ConsumerHeartbeat,
     ) -> Decided {
@@ -51,9 +53,9 @@ impl Groups {
         let mut decision = Decision::default();
         let done = checked.and_then(|()| match asked.member.generation {
             LEAVE_EPOCH | LEAVE_FOR_A_WHILE_EPOCH => {
-                self.consumer_leave(moment, asked, &mut decision)
+                self.consumer_leave(context, asked, &mut decision)
             }
-            _ => self.consumer_beat(moment, asked, &mut decision),
+            _ => self.consumer_beat(context, asked, &mut decision),
         });
         decision.replies.push((ticket, Ok(GroupReply::ConsumerHeartbeat(done))));
         decision
@@ -61,13 +63,13 @@ impl Groups {
 
     fn consumer_beat(
         &mut self,
-        moment: &Moment,
+        context: &ShardContext,
         asked: &ConsumerHeartbeat,
         decision: &mut Decided,
-    ) -> Result<Told, Refused> {
+    ) -> Result<HeartbeatReply, Refused> {
         let name = &asked.member.group;
         let joins = asked.member.generation == super::command::JOIN_EPOCH;
-        let image = &moment.image;
+        let image = &context.image;
         let mut records = Vec::new();
         let mut fresh = None;
         let group = match self.groups.get(name) {
@@ -96,38 +98,43 @@ impl Groups {
             }
         };
         let config = &self.config.consumer;
-        let times = config.times_of(name, &moment.image);
+        let times = config.times_of(name, &context.image);
         let newest_topic_at = self.newest_topic_at;
-        let world = World { moment, config, times, newest_topic_at };
-        let done = beat(group, &mut self.topic_hashes, &world, asked)?;
+        let heartbeat_context = HeartbeatContext { context, config, times, newest_topic_at };
+        let done = heartbeat(group, &mut self.topic_hashes, &heartbeat_context, asked)?;
         let group_name = Arc::clone(&group.name);
         if let Some(fresh) = fresh {
-            self.begin_consumer(moment, fresh, decision);
+            self.begin_consumer(context, fresh, decision);
         }
-        let Beat { records: more, told, member, revocation, replaced } = done;
+        let HeartbeatOutcome { records: more, reply, member, revocation, replaced } = done;
         records.extend(more);
         if let Some(replaced) = replaced {
             self.forget_member(&group_name, &replaced);
         }
-        self.member_is_alive(moment, name, &member, times.session_timeout);
+        self.member_is_alive(context, name, &member, times.session_timeout);
         let due = Due::Revocation(group_name, member);
         match revocation {
             Some(Revocation::Begins(ms)) => {
-                self.timers.set(due, moment.now + milliseconds(ms));
+                self.timers.set(due, context.now + milliseconds(ms));
             }
             Some(Revocation::Over) => self.timers.cancel(&due),
             None => {}
         }
         if let Some(group) = self.consumer_mut(name) {
-            group.compared_with = Some(moment.image.offset);
+            group.compared_with = Some(context.image.offset);
         }
         decision.records = records;
-        Ok(told)
+        Ok(reply)
     }
 
     /// A group begins as a consumer group, in the place of a classic one if there is one: whoever
     /// waits there is told to come again.
-    fn begin_consumer(&mut self, moment: &Moment, group: ConsumerGroup, decision: &mut Decided) {
+    fn begin_consumer(
+        &mut self,
+        context: &ShardContext,
+        group: ConsumerGroup,
+        decision: &mut Decided,
+    ) {
         let name = Arc::clone(&group.name);
         let sessions: Vec<(Arc<str>, Duration)> = group
             .members
@@ -147,52 +154,52 @@ impl Groups {
             }
         }
         for (id, timeout) in sessions {
-            self.member_is_alive(moment, &name, &id, timeout);
+            self.member_is_alive(context, &name, &id, timeout);
         }
         decision.undo = Some(Undo(Kept::Group(Box::new(Group::Classic(classic)))));
     }
 
     fn consumer_leave(
         &mut self,
-        moment: &Moment,
+        context: &ShardContext,
         asked: &ConsumerHeartbeat,
         decision: &mut Decided,
-    ) -> Result<Told, Refused> {
+    ) -> Result<HeartbeatReply, Refused> {
         let (id, epoch) = (&*asked.member.member_id, asked.member.generation);
         let group = self.consumer(&asked.member.group)?;
         let member = match &asked.member.instance_id {
             None => group.members.get(id).ok_or_else(|| unknown_member(group, id))?,
             Some(instance) => check_instance(group.static_member(instance), instance, id)?,
         };
-        let told = Told { member_id: id.to_owned(), epoch, ..Told::default() };
+        let reply = HeartbeatReply { member_id: id.to_owned(), epoch, ..HeartbeatReply::default() };
         if epoch == LEAVE_FOR_A_WHILE_EPOCH {
             let record = leave_for_a_while(group, member);
             let due = Due::Revocation(Arc::clone(&group.name), Arc::clone(&member.id));
             self.timers.cancel(&due);
             decision.records.push(record);
-            return Ok(told);
+            return Ok(reply);
         }
         let id = Arc::clone(&member.id);
-        self.remove_member(moment, &asked.member.group, &id, decision);
-        Ok(told)
+        self.remove_member(context, &asked.member.group, &id, decision);
+        Ok(reply)
     }
 
     /// A member is no more.
     fn remove_member(
         &mut self,
-        moment: &Moment,
+        context: &ShardContext,
         name: &str,
         id: &Arc<str>,
         decision: &mut Decided,
     ) {
-        self.remove_members(moment, name, &BTreeSet::from([Arc::clone(id)]), decision);
+        self.remove_members(context, name, &BTreeSet::from([Arc::clone(id)]), decision);
     }
 
     /// Members are no more. If all others speak the classic protocol, they go on in a classic
     /// group.
     pub(super) fn remove_members(
         &mut self,
-        moment: &Moment,
+        context: &ShardContext,
         name: &str,
         ids: &BTreeSet<Arc<str>>,
         decision: &mut Decided,
@@ -204,15 +211,21 @@ impl Groups {
         }
         let Downgrade { policy, members_max } = self.downgrade_rules();
         if may_downgrade_without(group, &members, policy, members_max) {
-            let classic = downgrade(group, ids, None, moment);
-            self.begin_classic(moment, classic, decision);
-            self.prepare_rebalance(moment, name, decision);
+            let classic = downgrade(group, ids, None, context);
+            self.begin_classic(context, classic, decision);
+            self.prepare_rebalance(context, name, decision);
             return;
         }
         let config = &self.config.consumer;
-        let times = config.times_of(name, &moment.image);
-        let world = World { moment, config, times, newest_topic_at: self.newest_topic_at };
-        decision.records.extend(remove(group, &mut self.topic_hashes, &world, &members));
+        let times = config.times_of(name, &context.image);
+        let heartbeat_context =
+            HeartbeatContext { context, config, times, newest_topic_at: self.newest_topic_at };
+        decision.records.extend(remove(
+            group,
+            &mut self.topic_hashes,
+            &heartbeat_context,
+            &members,
+        ));
         let group_name = Arc::clone(&group.name);
         ids.iter().for_each(|id| self.forget_member(&group_name, id));
     }
@@ -224,7 +237,7 @@ impl Groups {
     /// A consumer group goes on as a classic one.
     pub(super) fn begin_classic(
         &mut self,
-        moment: &Moment,
+        context: &ShardContext,
         mut classic: ClassicGroup,
         decision: &mut Decided,
     ) {
@@ -236,7 +249,7 @@ impl Groups {
             }
         }
         for member in classic.members.values_mut() {
-            member.expires = moment.now + milliseconds(member.session_timeout_ms);
+            member.expires = context.now + milliseconds(member.session_timeout_ms);
             let due = Due::Session(Arc::clone(&name), Arc::clone(&member.id));
             self.timers.set(due, member.expires);
         }
@@ -247,7 +260,11 @@ impl Groups {
     }
 
     /// A group could not become one of the other protocol, and goes on as it was.
-    pub(in crate::coordinator::groups) fn take_back(&mut self, moment: &Moment, group: Group) {
+    pub(in crate::coordinator::groups) fn take_back(
+        &mut self,
+        context: &ShardContext,
+        group: Group,
+    ) {
         let name = match &group {
             Group::Classic(group) => Arc::clone(&group.name),
             Group::Consumer(group) => Arc::clone(&group.name),
@@ -264,7 +281,7 @@ impl Groups {
                 };
                 strangers.iter().for_each(|id| self.forget_member(&name, id));
             }
-            _ => self.group_is_alive(moment, &name),
+            _ => self.group_is_alive(context, &name),
         }
     }
 
@@ -281,12 +298,12 @@ impl Groups {
 
     pub(super) fn member_is_alive(
         &mut self,
-        moment: &Moment,
+        context: &ShardContext,
         name: &str,
         id: &Arc<str>,
         timeout: Duration,
     ) {
-        let expires = moment.now + timeout;
+        let expires = context.now + timeout;
         let Some(group) = self.consumer_mut(name) else { return };
         let before = group.expires.insert(Arc::clone(id), expires);
         let group_name = Arc::clone(&group.name);
@@ -299,26 +316,26 @@ impl Groups {
     /// The session of a member of a consumer group may be over.
     pub(in crate::coordinator::groups) fn consumer_session_over(
         &mut self,
-        moment: &Moment,
+        context: &ShardContext,
         name: &str,
         id: &Arc<str>,
         decision: &mut Decided,
     ) {
         let Some(group) = self.consumer_mut(name) else { return };
         let expires = group.expires.get(id).copied();
-        if let Some(expires) = expires.filter(|expires| *expires > moment.now) {
+        if let Some(expires) = expires.filter(|expires| *expires > context.now) {
             let due = Due::Session(Arc::clone(&group.name), Arc::clone(id));
             self.timers.set(due, expires);
             return;
         }
         group.expires.remove(id);
-        self.remove_member(moment, name, id, decision);
+        self.remove_member(context, name, id, decision);
     }
 
     /// A member had time enough to give up what it was told to.
     pub(in crate::coordinator::groups) fn revocation_time_over(
         &mut self,
-        moment: &Moment,
+        context: &ShardContext,
         name: &str,
         id: &Arc<str>,
         decision: &mut Decided,
@@ -326,14 +343,14 @@ impl Groups {
         let Some(group) = self.consumer_mut(name) else { return };
         let state = group.members.get(id).map(|member| member.state);
         if state == Some(MemberState::Unrevoked) {
-            self.remove_member(moment, name, id, decision);
+            self.remove_member(context, name, id, decision);
         }
     }
 
     /// A classic member had time enough to join again, or to sync.
     pub(in crate::coordinator::groups) fn classic_member_time_over(
         &mut self,
-        moment: &Moment,
+        context: &ShardContext,
         name: &str,
         id: &Arc<str>,
         decision: &mut Decided,
@@ -341,28 +358,28 @@ impl Groups {
         let Some(group) = self.consumer_mut(name) else { return };
         // One that speaks the new protocol by now is asked for neither.
         if group.members.get(id).is_some_and(|member| member.classic.is_some()) {
-            self.remove_member(moment, name, id, decision);
+            self.remove_member(context, name, id, decision);
         }
     }
 
     /// ConsumerGroupDescribe.
     pub(in crate::coordinator::groups) fn describe_consumer(
         &self,
-        moment: &Moment,
+        context: &ShardContext,
         name: &str,
     ) -> Result<DescribedConsumerGroup, Refused> {
         let usual = self.config.consumer.usual_assignor();
-        Ok(self.consumer(name)?.describe(&moment.image, usual))
+        Ok(self.consumer(name)?.describe(&context.image, usual))
     }
 
     /// The shard begins to decide: all members are alive for now.
-    pub(in crate::coordinator::groups) fn consumers_loaded(&mut self, moment: &Moment) {
+    pub(in crate::coordinator::groups) fn consumers_loaded(&mut self, context: &ShardContext) {
         let names: Vec<String> = self.groups.keys().cloned().collect();
-        names.iter().for_each(|name| self.group_is_alive(moment, name));
+        names.iter().for_each(|name| self.group_is_alive(context, name));
     }
 
     /// All members of a consumer group are alive for now.
-    fn group_is_alive(&mut self, moment: &Moment, name: &str) {
+    fn group_is_alive(&mut self, context: &ShardContext, name: &str) {
         let Some(group) = self.consumer_mut(name) else { return };
         // Of a group that was put aside and is back, no deadline is set any more.
         group.expires.clear();
@@ -376,12 +393,12 @@ impl Groups {
             .values()
             .map(|member| (Arc::clone(&member.id), gives_up(member)))
             .collect();
-        let times = self.config.consumer.times_of(name, &moment.image);
+        let times = self.config.consumer.times_of(name, &context.image);
         for (id, timeout) in members {
-            self.member_is_alive(moment, name, &id, times.session_timeout);
+            self.member_is_alive(context, name, &id, times.session_timeout);
             if let Some(ms) = timeout {
                 let due = Due::Revocation(Arc::clone(&group_name), id);
-                self.timers.set(due, moment.now + milliseconds(ms));
+                self.timers.set(due, context.now + milliseconds(ms));
             }
         }
     }

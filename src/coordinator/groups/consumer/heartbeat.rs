@@ -6,16 +6,16 @@ use std::sync::Arc;
 
 use super::assignment::{Owned, partitions};
 use super::command::{
-    ConsumerHeartbeat, JOIN_EPOCH, LEAVE_FOR_A_WHILE_EPOCH, Refused, Sight, Told,
+    ConsumerHeartbeat, HeartbeatReply, JOIN_EPOCH, LEAVE_FOR_A_WHILE_EPOCH, Refused, TopicFilter,
 };
 use super::group::{ConsumerGroup, Patterns, epoch_record, pattern_record, target_epoch_record};
 use super::hash::TopicHashes;
 use super::member::{ConsumerMember, MemberState, tombstones};
-use super::reconcile::{Aim, step};
+use super::reconcile::{ReconciliationTarget, step};
 use super::regex::{Resolved, resolve};
 use super::target::{compute, target_record};
 use super::{ConsumerConfig, GroupTimes};
-use crate::coordinator::Moment;
+use crate::coordinator::ShardContext;
 use crate::coordinator::records::GroupRecord;
 use crate::coordinator::records::consumer::ConsumerGroupPartitionMetadataKey;
 use crate::types::{ErrorCode, Offset, PartitionIndex, TopicId};
@@ -25,8 +25,8 @@ use crate::types::{ErrorCode, Offset, PartitionIndex, TopicId};
 const MATCH_INTERVAL_MIN_MS: i64 = 10_000;
 
 /// What there is beside the group.
-pub(super) struct World<'a> {
-    pub(super) moment: &'a Moment,
+pub(super) struct HeartbeatContext<'a> {
+    pub(super) context: &'a ShardContext,
     pub(super) config: &'a ConsumerConfig,
     pub(super) times: GroupTimes,
     /// The metadata with the newest topic.
@@ -34,9 +34,9 @@ pub(super) struct World<'a> {
 }
 
 /// What a heartbeat comes to.
-pub(super) struct Beat {
+pub(super) struct HeartbeatOutcome {
     pub(super) records: Vec<GroupRecord>,
-    pub(super) told: Told,
+    pub(super) reply: HeartbeatReply,
     pub(super) member: Arc<str>,
     /// Its time to give up partitions begins, or is no more.
     pub(super) revocation: Option<Revocation>,
@@ -51,21 +51,21 @@ pub(super) enum Revocation {
 }
 
 /// A member, found or made, as it was before the heartbeat.
-struct Found<'a> {
+struct MemberLookup<'a> {
     member: ConsumerMember,
     /// The static member whose place it takes.
     replaced: Option<&'a ConsumerMember>,
 }
 
-pub(super) fn beat(
+pub(super) fn heartbeat(
     group: &ConsumerGroup,
     hashes: &mut TopicHashes,
-    world: &World<'_>,
+    heartbeat_context: &HeartbeatContext<'_>,
     asked: &ConsumerHeartbeat,
-) -> Result<Beat, Refused> {
+) -> Result<HeartbeatOutcome, Refused> {
     let instance = asked.member.instance_id.as_deref();
-    check_room(group, &asked.member.member_id, instance, world.config.members_max)?;
-    let Found { member, replaced } = find(group, asked)?;
+    check_room(group, &asked.member.member_id, instance, heartbeat_context.config.members_max)?;
+    let MemberLookup { member, replaced } = find(group, asked)?;
     let mut records = Vec::new();
     if let Some(old) = replaced {
         records.extend(replacement_records(group, old, &member));
@@ -74,25 +74,25 @@ pub(super) fn beat(
         member: &member,
         updated: member.updated(asked),
         replaced,
-        sight: &asked.sight,
+        topic_filter: &asked.topic_filter,
         owned: asked.owned.as_ref(),
         keeps_target: false,
     };
-    let Settled { member: updated, revocation, .. } =
-        settle(group, hashes, world, change, &mut records)?;
+    let ReconciledMember { member: updated, revocation, .. } =
+        settle(group, hashes, heartbeat_context, change, &mut records)?;
     let is_full = asked.rebalance_timeout_ms.is_some()
         && (asked.names.is_some() || asked.regex.is_some())
         && asked.owned.is_some();
     let tells =
         asked.member.generation == JOIN_EPOCH || is_full || updated.assigned != member.assigned;
-    let told = Told {
+    let reply = HeartbeatReply {
         member_id: updated.id.to_string(),
         epoch: updated.epoch,
-        heartbeat_interval_ms: world.times.heartbeat_interval_ms,
+        heartbeat_interval_ms: heartbeat_context.times.heartbeat_interval_ms,
         assignment: tells.then(|| partitions(&updated.assigned)),
     };
     let replaced = replaced.map(|old| Arc::clone(&old.id)).filter(|old| *old != updated.id);
-    Ok(Beat { records, told, member: updated.id, revocation, replaced })
+    Ok(HeartbeatOutcome { records, reply, member: updated.id, revocation, replaced })
 }
 
 /// The records by which a member takes the place of a static one, and what that one had.
@@ -118,7 +118,7 @@ pub(super) struct Change<'a> {
     /// The static member whose place it has taken.
     pub(super) replaced: Option<&'a ConsumerMember>,
     /// What its pattern may match.
-    pub(super) sight: &'a Sight,
+    pub(super) topic_filter: &'a TopicFilter,
     /// What it says that it has.
     pub(super) owned: Option<&'a BTreeMap<TopicId, Vec<PartitionIndex>>>,
     /// No other target is computed for it.
@@ -126,7 +126,7 @@ pub(super) struct Change<'a> {
 }
 
 /// What a member is then.
-pub(super) struct Settled {
+pub(super) struct ReconciledMember {
     pub(super) member: ConsumerMember,
     pub(super) revocation: Option<Revocation>,
     /// The target is not that of the group's epoch.
@@ -138,12 +138,12 @@ pub(super) struct Settled {
 pub(super) fn settle(
     group: &ConsumerGroup,
     hashes: &mut TopicHashes,
-    world: &World<'_>,
+    heartbeat_context: &HeartbeatContext<'_>,
     change: Change<'_>,
     records: &mut Vec<GroupRecord>,
-) -> Result<Settled, Refused> {
-    let Change { member, mut updated, replaced, sight, owned, keeps_target } = change;
-    let (moment, image) = (world.moment, &*world.moment.image);
+) -> Result<ReconciledMember, Refused> {
+    let Change { member, mut updated, replaced, topic_filter, owned, keeps_target } = change;
+    let (context, image) = (heartbeat_context.context, &*heartbeat_context.context.image);
     // Whom the group counts, in the place of this member.
     let counted = replaced.or_else(|| group.members.get(&member.id));
     let counted_list: Vec<&ConsumerMember> = counted.into_iter().collect();
@@ -151,8 +151,15 @@ pub(super) fn settle(
     if updated != *member {
         records.push(updated.metadata_record(&group.name));
     }
-    let matched = match_patterns(group, world, (member, &updated), &counted_list, sight, records)?;
-    let usual = world.config.usual_assignor();
+    let matched = match_patterns(
+        group,
+        heartbeat_context,
+        (member, &updated),
+        &counted_list,
+        topic_filter,
+        records,
+    )?;
+    let usual = heartbeat_context.config.usual_assignor();
     let assignor = group.assignor_with(counted, Some(&updated)).unwrap_or(usual);
     let assignor_changed = assignor != group.assignor_with(None, None).unwrap_or(usual);
 
@@ -173,12 +180,13 @@ pub(super) fn settle(
     }
 
     let known_as = replaced.map_or(&updated.id, |old| &old.id);
-    let computes = group.target_epoch < epoch && !keeps_target && may_compute(group, world);
+    let computes =
+        group.target_epoch < epoch && !keeps_target && may_compute(group, heartbeat_context);
     let (target_epoch, target) = if computes {
         let (targets, own) =
             compute(group, image, assignor, &matched.patterns, (replaced, &updated));
         records.extend(targets);
-        records.push(target_epoch_record(&group.name, epoch, moment.wall.0));
+        records.push(target_epoch_record(&group.name, epoch, context.wall.0));
         (epoch, own)
     } else {
         (group.target_epoch, group.targets.get(known_as).cloned().unwrap_or_default())
@@ -190,11 +198,12 @@ pub(super) fn settle(
     let steps = changed || !updated.is_reconciled_to(target_epoch);
     if steps && !(keeps_target && is_behind) {
         let next = {
-            let is_subscribed = |topic: TopicId| reads(world, &matched.patterns, &updated, topic);
+            let is_subscribed =
+                |topic: TopicId| reads(heartbeat_context, &matched.patterns, &updated, topic);
             let is_free = |topic: TopicId, partition: i32| {
                 group.owner(topic, partition).is_none_or(|owner| *owner == updated.id)
             };
-            let aim = Aim {
+            let aim = ReconciliationTarget {
                 epoch: target_epoch,
                 target: &target,
                 has_subscription_changed: changed,
@@ -213,7 +222,7 @@ pub(super) fn settle(
             updated = next;
         }
     }
-    Ok(Settled { member: updated, revocation, is_behind })
+    Ok(ReconciledMember { member: updated, revocation, is_behind })
 }
 
 pub(super) fn check_room(
@@ -232,7 +241,10 @@ pub(super) fn check_room(
     Err(Refused::new(ErrorCode::GroupMaxSizeReached, message))
 }
 
-fn find<'a>(group: &'a ConsumerGroup, asked: &ConsumerHeartbeat) -> Result<Found<'a>, Refused> {
+fn find<'a>(
+    group: &'a ConsumerGroup,
+    asked: &ConsumerHeartbeat,
+) -> Result<MemberLookup<'a>, Refused> {
     let joins = asked.member.generation == JOIN_EPOCH;
     let id: Arc<str> = match &*asked.member.member_id {
         "" => Arc::from(&*asked.fresh_id),
@@ -240,12 +252,12 @@ fn find<'a>(group: &'a ConsumerGroup, asked: &ConsumerHeartbeat) -> Result<Found
     };
     let found = |member: &ConsumerMember| {
         check_epoch(member, asked)?;
-        Ok(Found { member: member.clone(), replaced: None })
+        Ok(MemberLookup { member: member.clone(), replaced: None })
     };
     let Some(instance) = &asked.member.instance_id else {
         return match group.members.get(&id) {
             Some(member) => found(member),
-            None if joins => Ok(Found { member: ConsumerMember::new(id), replaced: None }),
+            None if joins => Ok(MemberLookup { member: ConsumerMember::new(id), replaced: None }),
             None => Err(unknown_member(group, &id)),
         };
     };
@@ -253,7 +265,7 @@ fn find<'a>(group: &'a ConsumerGroup, asked: &ConsumerHeartbeat) -> Result<Found
         None if joins => {
             let known = group.members.get(&id).cloned();
             let member = known.unwrap_or_else(|| ConsumerMember::new(id));
-            Ok(Found { member, replaced: None })
+            Ok(MemberLookup { member, replaced: None })
         }
         Some(owner) if joins => {
             if owner.classic.is_none() && owner.epoch != LEAVE_FOR_A_WHILE_EPOCH {
@@ -265,7 +277,7 @@ fn find<'a>(group: &'a ConsumerGroup, asked: &ConsumerHeartbeat) -> Result<Found
                 return Err(Refused::new(ErrorCode::UnreleasedInstanceId, message));
             }
             let member = ConsumerMember { id, epoch: 0, previous_epoch: 0, ..owner.clone() };
-            Ok(Found { member, replaced: Some(owner) })
+            Ok(MemberLookup { member, replaced: Some(owner) })
         }
         owner => found(check_instance(owner, instance, &id)?),
     }
@@ -326,15 +338,24 @@ fn is_within(assigned: &Owned, topic: TopicId, partitions: &[i32]) -> bool {
 }
 
 /// The next target may be computed: the last one is old enough.
-fn may_compute(group: &ConsumerGroup, world: &World<'_>) -> bool {
-    let interval = i64::from(world.config.assignment_interval_ms(&group.name, &world.moment.image));
+fn may_compute(group: &ConsumerGroup, heartbeat_context: &HeartbeatContext<'_>) -> bool {
+    let interval = i64::from(
+        heartbeat_context
+            .config
+            .assignment_interval_ms(&group.name, &heartbeat_context.context.image),
+    );
     group.target_at == 0
         || interval == 0
-        || world.moment.wall.0 >= group.target_at.saturating_add(interval)
+        || heartbeat_context.context.wall.0 >= group.target_at.saturating_add(interval)
 }
 
-fn reads(world: &World<'_>, patterns: &Patterns, member: &ConsumerMember, id: TopicId) -> bool {
-    let Some(topic) = world.moment.image.topics.by_id(id) else { return false };
+fn reads(
+    heartbeat_context: &HeartbeatContext<'_>,
+    patterns: &Patterns,
+    member: &ConsumerMember,
+    id: TopicId,
+) -> bool {
+    let Some(topic) = heartbeat_context.context.image.topics.by_id(id) else { return false };
     let matched = member.pattern().and_then(|pattern| patterns.get(pattern));
     member.names.contains(&*topic.name)
         || matched.is_some_and(|known| known.topics.contains(&*topic.name))
@@ -354,13 +375,13 @@ struct Matched {
 /// matches elsewhere and tells it on a later heartbeat.
 fn match_patterns(
     group: &ConsumerGroup,
-    world: &World<'_>,
+    heartbeat_context: &HeartbeatContext<'_>,
     (member, updated): (&ConsumerMember, &ConsumerMember),
     counted: &[&ConsumerMember],
-    sight: &Sight,
+    topic_filter: &TopicFilter,
     records: &mut Vec<GroupRecord>,
 ) -> Result<Matched, Refused> {
-    let (image, now) = (&*world.moment.image, world.moment.wall);
+    let (image, now) = (&*heartbeat_context.context.image, heartbeat_context.context.wall);
     let mut patterns = group.patterns.clone();
     let has_changed = member.pattern() != updated.pattern();
     let (mut bumps, mut waits) = (false, false);
@@ -375,7 +396,7 @@ fn match_patterns(
         if let Some(new) = updated.pattern()
             && !patterns.contains_key(new)
         {
-            let resolved = resolve(new, image, sight, now)?;
+            let resolved = resolve(new, image, topic_filter, now)?;
             // What matches nothing, in the place of nothing, changes nothing: the first topic will.
             bumps = member.pattern().is_some() || !resolved.topics.is_empty();
             // Where there are names too their topics come first, and what the pattern matches with the
@@ -394,16 +415,16 @@ fn match_patterns(
     let last_at = known.clone().map(|known| known.at.0).min().unwrap_or(i64::MIN);
     let last_version = known.map(|known| known.version).min().unwrap_or(0);
     let is_known = wanted.iter().all(|pattern| patterns.contains_key(*pattern));
-    let is_stale = last_version < world.newest_topic_at
-        || now.0 > last_at.saturating_add(world.config.regex_refresh_interval_ms);
+    let is_stale = last_version < heartbeat_context.newest_topic_at
+        || now.0 > last_at.saturating_add(heartbeat_context.config.regex_refresh_interval_ms);
     let may_match = now.0 > last_at.saturating_add(MATCH_INTERVAL_MIN_MS)
-        && image.offset >= world.newest_topic_at;
+        && image.offset >= heartbeat_context.newest_topic_at;
     if !waits
         && !wanted.is_empty()
         && (!is_known || !group.patterns.is_empty() && is_stale && may_match)
     {
         for pattern in wanted {
-            let Ok(resolved) = resolve(pattern, image, sight, now) else { continue };
+            let Ok(resolved) = resolve(pattern, image, topic_filter, now) else { continue };
             let matches_other = |known: &Arc<Resolved>| known.topics != resolved.topics;
             bumps |= patterns.get(pattern).map_or(!resolved.topics.is_empty(), matches_other);
             records.push(pattern_record(&group.name, pattern, Some(&resolved)));
@@ -418,7 +439,7 @@ fn match_patterns(
 pub(super) fn remove(
     group: &ConsumerGroup,
     hashes: &mut TopicHashes,
-    world: &World<'_>,
+    heartbeat_context: &HeartbeatContext<'_>,
     members: &[&ConsumerMember],
 ) -> Vec<GroupRecord> {
     let mut records = Vec::new();
@@ -435,7 +456,7 @@ pub(super) fn remove(
         is_wanted
     });
     let topics = group.topics_with(members, None, &patterns);
-    let hash = hashes.of(&world.moment.image, topics);
+    let hash = hashes.of(&heartbeat_context.context.image, topics);
     let epoch = group.epoch.saturating_add(1);
     records.push(epoch_record(&group.name, epoch, hash));
     if group.members.len() == members.len() {

@@ -19,7 +19,7 @@ use super::hash::TopicHashes;
 use super::member::{ConsumerMember, MemberState};
 use super::target::target_record;
 use crate::config::MigrationPolicy;
-use crate::coordinator::Moment;
+use crate::coordinator::ShardContext;
 use crate::coordinator::groups::classic::{ClassicGroup, GroupMember, State};
 use crate::coordinator::groups::{embedded, group_tombstone};
 use crate::coordinator::records::GroupRecord;
@@ -165,10 +165,10 @@ pub(super) fn downgrade(
     group: &ConsumerGroup,
     gone: &BTreeSet<Arc<str>>,
     joined: Option<&ConsumerMember>,
-    moment: &Moment,
+    context: &ShardContext,
 ) -> ClassicGroup {
-    let mut classic = ClassicGroup::new(&group.name, moment.wall);
-    classic.enter(State::Stable, moment.wall);
+    let mut classic = ClassicGroup::new(&group.name, context.wall);
+    classic.enter(State::Stable, context.wall);
     classic.protocol_type = Some(PROTOCOL_TYPE.to_owned());
     classic.generation = group.epoch;
     let replaced = joined.and_then(|joined| group.static_member(joined.instance_id.as_deref()?));
@@ -185,7 +185,7 @@ pub(super) fn downgrade(
         };
         let target = group.targets.get(had).cloned().unwrap_or_default();
         let subscription = member.metadata(classic.protocol.as_deref());
-        member.assignment = embedded::give(&target, &moment.image, &subscription);
+        member.assignment = embedded::give(&target, &context.image, &subscription);
     }
     classic
 }

@@ -11,7 +11,7 @@ use super::member::{ConsumerMember, MemberState};
 use crate::types::{ErrorCode, PartitionIndex, TopicId};
 
 /// What there is to know beside the member.
-pub(super) struct Aim<'a> {
+pub(super) struct ReconciliationTarget<'a> {
     pub(super) epoch: i32,
     pub(super) target: &'a Assignment,
     /// The member reads other topics than before.
@@ -25,7 +25,10 @@ pub(super) struct Aim<'a> {
 }
 
 /// The member after a step; the same one if there is none to take.
-pub(super) fn step(member: &ConsumerMember, aim: &Aim<'_>) -> Result<ConsumerMember, Refused> {
+pub(super) fn step(
+    member: &ConsumerMember,
+    aim: &ReconciliationTarget<'_>,
+) -> Result<ConsumerMember, Refused> {
     match member.state {
         MemberState::Stable if member.epoch != aim.epoch => Ok(aim.advance(member, member.epoch)),
         MemberState::Stable if aim.has_subscription_changed => Ok(aim.drop_unsubscribed(member)),
@@ -46,7 +49,7 @@ pub(super) fn step(member: &ConsumerMember, aim: &Aim<'_>) -> Result<ConsumerMem
     }
 }
 
-impl Aim<'_> {
+impl ReconciliationTarget<'_> {
     /// Whether the member has any of these, for all that it says.
     fn still_owns(&self, given_up: &Owned) -> bool {
         let Some(owned) = self.owned else { return true };

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use ::regex::{Regex, RegexBuilder};
 
-use super::command::{Refused, Sight};
+use super::command::{Refused, TopicFilter};
 use super::re2::translate;
 use crate::metadata::MetadataImage;
 use crate::types::{ErrorCode, Offset, Timestamp};
@@ -28,12 +28,12 @@ pub(super) struct Resolved {
 pub(super) fn resolve(
     pattern: &str,
     image: &MetadataImage,
-    sight: &Sight,
+    topic_filter: &TopicFilter,
     now: Timestamp,
 ) -> Result<Resolved, Refused> {
     let whole = compile(pattern)?;
     let names = image.topics.iter_by_name().map(|topic| &*topic.name);
-    let matched = names.filter(|name| whole.is_match(name) && sight.sees(name));
+    let matched = names.filter(|name| whole.is_match(name) && topic_filter.allows(name));
     let topics = matched.map(ToOwned::to_owned).collect();
     Ok(Resolved { topics, version: image.offset, at: now })
 }

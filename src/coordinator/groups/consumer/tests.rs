@@ -15,7 +15,7 @@ use crate::config::MigrationPolicy;
 use crate::coordinator::groups::command::*;
 use crate::coordinator::groups::{Group, Groups, GroupsConfig};
 use crate::coordinator::records::GroupRecord;
-use crate::coordinator::{Decision, Moment, Producer, Shard, Ticket};
+use crate::coordinator::{Decision, Producer, Shard, ShardContext, Ticket};
 use crate::metadata::image::Changes;
 use crate::metadata::record::{ConfigRecord, MetadataRecord, PartitionRecord, TopicRecord};
 use crate::types::{ErrorCode, Mono, Timestamp, TopicId};
@@ -108,8 +108,8 @@ impl Story {
         story
     }
 
-    fn moment(&self) -> Moment {
-        Moment { now: self.now, wall: Timestamp(self.wall), image: Arc::clone(&self.image) }
+    fn context(&self) -> ShardContext {
+        ShardContext { now: self.now, wall: Timestamp(self.wall), image: Arc::clone(&self.image) }
     }
 
     fn take(&mut self, decision: Decision<Groups>) -> Option<Result<GroupReply, ErrorCode>> {
@@ -124,11 +124,11 @@ impl Story {
 
     fn send(&mut self, command: GroupCommand) -> Result<GroupReply, ErrorCode> {
         self.tickets += 1;
-        let decision = self.shard.decide(&self.moment(), Ticket(self.tickets), command);
+        let decision = self.shard.decide(&self.context(), Ticket(self.tickets), command);
         self.take(decision).unwrap()
     }
 
-    fn ask(&mut self, asked: ConsumerHeartbeat) -> Result<Told, ErrorCode> {
+    fn ask(&mut self, asked: ConsumerHeartbeat) -> Result<HeartbeatReply, ErrorCode> {
         match self.send(GroupCommand::ConsumerHeartbeat(Box::new(asked))).unwrap() {
             GroupReply::ConsumerHeartbeat(told) => told.map_err(|refused| refused.error),
             other => panic!("{other:?}"),
@@ -141,7 +141,7 @@ impl Story {
             let deadline = self.shard.deadline().unwrap().max(self.now);
             self.wall += deadline.since(self.now).as_millis() as i64;
             self.now = deadline;
-            let decision = self.shard.on_deadline(&self.moment());
+            let decision = self.shard.on_deadline(&self.context());
             self.take(decision);
         }
         self.wall += until.since(self.now).as_millis() as i64;
@@ -159,7 +159,7 @@ impl Story {
 
     /// The shard has read its log.
     fn load(&mut self) {
-        let decision = self.shard.loaded(&self.moment());
+        let decision = self.shard.loaded(&self.context());
         self.take(decision);
     }
 
@@ -170,7 +170,7 @@ impl Story {
         }
     }
 
-    fn join(&mut self, id: &str, topics: &[&str]) -> Result<Told, ErrorCode> {
+    fn join(&mut self, id: &str, topics: &[&str]) -> Result<HeartbeatReply, ErrorCode> {
         let told = self.ask(joining(id, topics))?;
         self.hear(id, &told);
         let client = self.clients.entry(id.to_owned()).or_default();
@@ -178,7 +178,7 @@ impl Story {
         Ok(told)
     }
 
-    fn hear(&mut self, id: &str, told: &Told) {
+    fn hear(&mut self, id: &str, told: &HeartbeatReply) {
         let client = self.clients.entry(id.to_owned()).or_default();
         (client.epoch, client.lost) = (told.epoch, false);
         if let Some(assignment) = &told.assignment {
@@ -187,7 +187,7 @@ impl Story {
     }
 
     /// A heartbeat that says what the client has.
-    fn beat(&mut self, id: &str) -> Result<Told, ErrorCode> {
+    fn beat(&mut self, id: &str) -> Result<HeartbeatReply, ErrorCode> {
         let client = self.clients.get(id).cloned().unwrap_or_default();
         let asked = ConsumerHeartbeat {
             owned: Some(client.owned.clone()),
@@ -516,7 +516,7 @@ fn an_empty_group_changes_its_kind() {
     };
     story.tickets += 1;
     let command = GroupCommand::Join(Box::new(join));
-    let decision = story.shard.decide(&story.moment(), Ticket(story.tickets), command);
+    let decision = story.shard.decide(&story.context(), Ticket(story.tickets), command);
     story.take(decision);
     assert!(matches!(story.shard.groups.get("g"), Some(Group::Classic(_))));
     assert_eq!(story.join("b", &["t"]), Err(ErrorCode::GroupIdNotFound), "it is not empty");

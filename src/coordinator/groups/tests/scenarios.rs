@@ -286,9 +286,9 @@ fn offsets_of_a_topic_that_is_deleted_do_not_come_back_with_its_name() {
             topics: Some(vec![("t".to_owned(), vec![0])]),
             ..FetchOffsets::default()
         };
-        let moment = Moment { image, ..story.moment() };
+        let context = ShardContext { image, ..story.context() };
         let decision =
-            story.shard.decide(&moment, Ticket(story.tickets), GroupCommand::Fetch(fetch));
+            story.shard.decide(&context, Ticket(story.tickets), GroupCommand::Fetch(fetch));
         match decision.replies.into_iter().next() {
             Some((_, Ok(GroupReply::Fetched(topics)))) => topics[0].1[0].offset,
             other => panic!("{other:?}"),

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::coordinator::Producer;
-use crate::coordinator::transactions::Partitions;
+use crate::coordinator::transactions::TransactionPartitions;
 use crate::log::Verification;
 use crate::metadata::{Operation, Resource};
 use crate::protocol::produce::{ProduceRequest, TopicRef};
@@ -122,7 +122,7 @@ pub(super) fn look(
 /// Asks the coordinator.
 pub(super) async fn ask(context: &RequestContext, question: Question) -> Verifications {
     let Question { transactional_id: id, producer, mut wanted, mut verified } = question;
-    let mut partitions = Partitions::new();
+    let mut partitions = TransactionPartitions::new();
     for (topic, index) in wanted.iter().map(Wanted::key) {
         partitions.entry(topic).or_default().insert(index);
     }

@@ -56,7 +56,7 @@ impl Story {
     /// Everything that a command is answered with, and others for it.
     fn exchange(&mut self, command: GroupCommand) -> Vec<(Ticket, Result<GroupReply, ErrorCode>)> {
         self.tickets += 1;
-        let decision = self.shard.decide(&self.moment(), Ticket(self.tickets), command);
+        let decision = self.shard.decide(&self.context(), Ticket(self.tickets), command);
         let replies = decision.replies.clone();
         self.take(decision);
         replies
@@ -411,9 +411,9 @@ fn a_group_that_is_too_large_to_be_written_anew_stays_what_it_was() {
     let mut story = Story::new(&[("t", 1, 2)]);
     let old = story.classic_group(Classic::default());
     let beat = GroupCommand::ConsumerHeartbeat(Box::new(joining("new", &["t"])));
-    let decision = story.shard.decide(&story.moment(), Ticket(900), beat);
+    let decision = story.shard.decide(&story.context(), Ticket(900), beat);
     let undo = decision.undo.expect("it can be taken back");
-    story.shard.refused(&story.moment(), undo);
+    story.shard.refused(&story.context(), undo);
     assert_eq!(story.classic_state().members.len(), 1);
     assert_eq!(story.classic_beat(&old), Ok(()));
     story.pass(Duration::from_mins(1));
@@ -423,9 +423,9 @@ fn a_group_that_is_too_large_to_be_written_anew_stays_what_it_was() {
     let old = story.classic_group(Classic::default());
     story.join("new", &["t"]).unwrap();
     let leave = GroupCommand::ConsumerHeartbeat(Box::new(heartbeat("new", LEAVE_EPOCH)));
-    let decision = story.shard.decide(&story.moment(), Ticket(901), leave);
+    let decision = story.shard.decide(&story.context(), Ticket(901), leave);
     let undo = decision.undo.expect("it can be taken back");
-    story.shard.refused(&story.moment(), undo);
+    story.shard.refused(&story.context(), undo);
     assert_eq!(story.group().members.len(), 2);
     assert_eq!(story.classic_beat(&old), Err(ErrorCode::RebalanceInProgress));
     story.pass(Duration::from_mins(1));

@@ -1,9 +1,9 @@
-//! One shard with its partition: a monitor that executes what was brought to it in rounds.
+//! The runner of one shard: a monitor that executes queued commands in rounds.
 //!
-//! In a round every waiting command is decided, its records are applied, and all records are
-//! appended together; with a linger, those of the rounds of so long. What is to be answered leaves
-//! when the last record that was decided before it is committed; without a linger, a replica or a
-//! flush to wait for, that is at the end of the round.
+//! A round decides every queued command, applies the records, and appends all records together. With
+//! a linger, the records of several rounds are appended together. A reply is sent when the last
+//! record that was decided before it is committed. Without a linger, and with neither a replica nor
+//! a flush to wait for, that is the end of the round.
 
 use std::collections::VecDeque;
 use std::slice;
@@ -17,7 +17,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::load::load;
 use super::{LogUse, Shared, code_of};
-use crate::coordinator::{Answer, Decision, Moment, Outcome, Producer, Shard, Ticket};
+use crate::coordinator::{Answer, Decision, Outcome, Producer, Shard, ShardContext, Ticket};
 use crate::log::AppendError;
 use crate::record::{BatchBuilder, BatchView, HEADER_LEN};
 use crate::store::error::StoreError;
@@ -26,30 +26,30 @@ use crate::types::{ErrorCode, Mono, NO_LEADER_EPOCH, NO_SEQUENCE, Offset};
 
 /// More than a record adds to its key and value: its length, deltas, and the lengths of both.
 const RECORD_OVERHEAD: usize = 32;
-/// At most this many deadlines are handled in a round; whoever brought a command waits no longer.
+/// Bound of the deadlines that one round handles, so that commands do not wait for more.
 const DEADLINES_A_ROUND: usize = 1_000;
-/// A log that could not be read is read again after so long.
+/// Delay before a failed load is retried.
 const LOAD_RETRY: Duration = Duration::from_secs(1);
 
-/// Whoever waited for a commit for too long looks for the coordinator again (Kafka 4.4
+/// The answer to a command whose commit timed out: the client looks up the coordinator again (Kafka 4.4
 /// `GroupCoordinatorService.handleOperationException`).
 const TOO_LATE: ErrorCode = ErrorCode::CoordinatorNotAvailable;
 
 type Reply<S> = oneshot::Sender<Answer<S>>;
 
 /// A shard, loading, active or gone.
-pub(super) struct Slot<S: Shard> {
+pub(super) struct ShardRunner<S: Shard> {
     shared: Arc<Shared<S>>,
     partition: Arc<Partition>,
-    /// What was brought, and not yet begun. At most one command a connection.
+    /// Commands that no round has taken yet, at most one for each connection.
     queue: Mutex<Vec<(S::Command, Reply<S>)>>,
-    state: Mutex<State<S>>,
+    state: Mutex<RunnerState<S>>,
 }
 
-enum State<S: Shard> {
+enum RunnerState<S: Shard> {
     Loading,
     Active(Box<Active<S>>),
-    /// The log could not be read.
+    /// The load failed.
     Failed,
     Closed,
 }
@@ -59,19 +59,19 @@ struct Active<S: Shard> {
     next_ticket: u64,
     /// Commands that are not answered yet.
     waiting: IndexMap<Ticket, Reply<S>>,
-    /// Records that are decided and applied, and not yet appended.
+    /// Records that are decided and applied, but not appended.
     staged: Option<Staged>,
-    /// What leaves once the log is committed, in order.
-    uncommitted: VecDeque<Held<S>>,
-    /// So many of them, the first ones, have been answered that it took too long.
+    /// Replies and effects that wait for a commit, in order.
+    uncommitted: VecDeque<HeldReplies<S>>,
+    /// The first N entries of `uncommitted` have already failed with a timeout.
     overdue: usize,
-    /// Behind the last record that was appended and had to wait.
+    /// The offset after the last record that was appended and not committed at once.
     appended: Offset,
-    /// What needed the log to be committed up to here has left.
+    /// Everything that waited for a commit up to this offset was released.
     settled: Offset,
-    /// The deadline that the timer knows.
+    /// The deadline for which the timer is set.
     armed: Option<Mono>,
-    /// Wakes the timer: there is an earlier deadline, or none ever again.
+    /// Wakes the timer: the deadline is earlier now, or the shard is unloaded.
     wake: Arc<Notify>,
 }
 
@@ -91,8 +91,8 @@ impl<S: Shard> Active<S> {
         }
     }
 
-    /// When the timer must wake: for the shard, to append what has lingered, or to answer whoever
-    /// has waited too long for a commit.
+    /// When the timer must fire: for a deadline of the shard, to append lingering records, or to
+    /// time out commits.
     fn deadline(&self, log_use: &LogUse) -> Option<Mono> {
         let held = self.uncommitted.get(self.overdue);
         let overdue = held.zip(log_use.commit_timeout).map(|(held, timeout)| held.since + timeout);
@@ -100,19 +100,19 @@ impl<S: Shard> Active<S> {
         self.shard.deadline().into_iter().chain(overdue).chain(lingers_until).min()
     }
 
-    /// Until when what is staged waits for more; `None` where it does not wait.
+    /// Until when staged records linger; `None` if they do not.
     fn lingers_until(&self, log_use: &LogUse) -> Option<Mono> {
         let staged = self.staged.as_ref().filter(|staged| staged.producer.is_none());
         staged.zip(log_use.linger).map(|(staged, linger)| staged.since + linger)
     }
 
-    /// Up to where the log must be committed before anything that is decided now may leave.
+    /// The offset up to which the log must be committed before a new decision may be answered.
     fn relies_on(&self) -> Option<Offset> {
         let appended = Some(self.appended).filter(|upto| *upto > self.settled);
         self.staged.as_ref().map(|staged| staged.end).or(appended)
     }
 
-    /// What may leave when the log is committed up to `upto`.
+    /// Releases what waited for a commit up to `upto`.
     fn settle(&mut self, upto: Offset) -> Release<S> {
         self.settled = self.settled.max(upto);
         let mut release = Release::default();
@@ -124,7 +124,7 @@ impl<S: Shard> Active<S> {
         release
     }
 
-    /// Answers whoever has waited for a commit for too long. What was decided stays.
+    /// Times out the commands that have waited too long for a commit. Their decisions stay.
     fn give_up_waiting(&mut self, now: Mono, timeout: Option<Duration>) -> Release<S> {
         let mut release = Release::default();
         let Some(timeout) = timeout else { return release };
@@ -158,7 +158,7 @@ impl Staged {
 }
 
 /// What leaves once the log is committed so far.
-struct Held<S: Shard> {
+struct HeldReplies<S: Shard> {
     upto: Offset,
     since: Mono,
     release: Release<S>,
@@ -197,21 +197,21 @@ impl<S: Shard> Release<S> {
 
 /// One round: what is decided in it.
 struct Round<S: Shard> {
-    moment: Moment,
+    context: ShardContext,
     /// Behind the last record that was appended, and what that waits for to be committed.
     appended: Option<(Offset, Option<Acknowledged>)>,
     release: Release<S>,
     failed: Option<ErrorCode>,
 }
 
-impl<S: Shard> Slot<S> {
+impl<S: Shard> ShardRunner<S> {
     /// A slot that is about to load.
     pub(super) fn new(shared: Arc<Shared<S>>, partition: Arc<Partition>) -> Arc<Self> {
         Arc::new(Self {
             shared,
             partition,
             queue: Mutex::new(Vec::new()),
-            state: Mutex::new(State::Loading),
+            state: Mutex::new(RunnerState::Loading),
         })
     }
 
@@ -222,13 +222,13 @@ impl<S: Shard> Slot<S> {
 
     /// Whether its log could not be read.
     pub(super) fn has_failed(&self) -> bool {
-        matches!(*self.state.lock(), State::Failed)
+        matches!(*self.state.lock(), RunnerState::Failed)
     }
 
     /// It coordinates no more: whoever waits is told to look for another coordinator.
     pub(super) fn close(self: &Arc<Self>) {
-        let old = std::mem::replace(&mut *self.state.lock(), State::Closed);
-        if let State::Active(active) = &old {
+        let old = std::mem::replace(&mut *self.state.lock(), RunnerState::Closed);
+        if let RunnerState::Active(active) = &old {
             active.wake.notify_one();
         }
         drop(old); // Outside of the monitor: senders wake tasks.
@@ -242,13 +242,17 @@ impl<S: Shard> Slot<S> {
             self.activate((self.shared.make)(self.partition.id.partition));
             return;
         }
-        let slot = Arc::clone(self);
-        self.shared.around.env.threads.spawn(Box::pin(async move { slot.read_log().await }));
+        let runner = Arc::clone(self);
+        self.shared
+            .dependencies
+            .env
+            .threads
+            .spawn(Box::pin(async move { runner.read_log().await }));
     }
 
     /// Reads the log until it could be read, or is none of ours to read.
     async fn read_log(self: Arc<Self>) {
-        let env = self.shared.around.env.clone();
+        let env = self.shared.dependencies.env.clone();
         let (topic, partition) = (self.shared.topic, self.partition.id.partition);
         loop {
             let began = env.clock.now();
@@ -282,11 +286,11 @@ impl<S: Shard> Slot<S> {
             tracing::error!(topic, partition, again, %error, "a coordinator cannot be loaded");
             {
                 let mut state = self.state.lock();
-                if !matches!(*state, State::Loading) {
+                if !matches!(*state, RunnerState::Loading) {
                     return;
                 }
                 if !again {
-                    *state = State::Failed;
+                    *state = RunnerState::Failed;
                     return;
                 }
             }
@@ -296,23 +300,27 @@ impl<S: Shard> Slot<S> {
 
     fn activate(self: &Arc<Self>, shard: S) {
         let mut state = self.state.lock();
-        if !matches!(*state, State::Loading) {
+        if !matches!(*state, RunnerState::Loading) {
             return;
         }
         let mut active = Box::new(Active::new(shard));
         let wake = Arc::clone(&active.wake);
         let mut round = self.begin();
-        let decision = active.shard.loaded(&round.moment);
-        self.absorb(&mut active, &mut round, decision);
-        *state = State::Active(active);
+        let decision = active.shard.loaded(&round.context);
+        self.stage_decision(&mut active, &mut round, decision);
+        *state = RunnerState::Active(active);
         let release = self.end(&mut state, round);
-        let slot = Arc::clone(self);
-        self.shared.around.env.threads.spawn(Box::pin(async move { slot.keep_time(wake).await }));
+        let runner = Arc::clone(self);
+        self.shared
+            .dependencies
+            .env
+            .threads
+            .spawn(Box::pin(async move { runner.keep_time(wake).await }));
         drop(state);
-        self.let_go(release);
+        self.release(release);
     }
 
-    /// Brings a command and executes what has been brought.
+    /// Queues a command and executes the queue.
     pub(super) fn submit(self: &Arc<Self>, command: S::Command) -> oneshot::Receiver<Answer<S>> {
         let (reply, answer) = oneshot::channel();
         self.queue.lock().push((command, reply));
@@ -320,7 +328,7 @@ impl<S: Shard> Slot<S> {
         answer
     }
 
-    /// Executes what has been brought, unless another thread has done so meanwhile.
+    /// Executes the queued commands, unless another thread has executed them meanwhile.
     fn run(self: &Arc<Self>) {
         let mut state = self.state.lock();
         let brought = std::mem::take(&mut *self.queue.lock());
@@ -328,21 +336,21 @@ impl<S: Shard> Slot<S> {
             return;
         }
         let release = match &mut *state {
-            State::Active(active) => {
+            RunnerState::Active(active) => {
                 let mut round = self.begin();
                 self.handle_due(active, &mut round);
                 for (command, reply) in brought {
                     let ticket = Ticket(active.next_ticket);
                     active.next_ticket += 1;
                     active.waiting.insert(ticket, reply);
-                    let decision = active.shard.decide(&round.moment, ticket, command);
-                    self.absorb(active, &mut round, decision);
+                    let decision = active.shard.decide(&round.context, ticket, command);
+                    self.stage_decision(active, &mut round, decision);
                 }
                 self.end(&mut state, round)
             }
             other => {
                 let code = match other {
-                    State::Loading => ErrorCode::CoordinatorLoadInProgress,
+                    RunnerState::Loading => ErrorCode::CoordinatorLoadInProgress,
                     _ => ErrorCode::NotCoordinator,
                 };
                 let replies = brought.into_iter().map(|(_, reply)| (reply, Err(code))).collect();
@@ -350,47 +358,47 @@ impl<S: Shard> Slot<S> {
             }
         };
         drop(state);
-        self.let_go(release);
+        self.release(release);
     }
 
-    /// Handles deadlines that have passed. Commits come first: what is committed by now is not
-    /// overdue, however late the timer wakes.
+    /// Handles expired deadlines. Commits are handled first: what is committed by now has not timed
+    /// out, even if the timer fires late.
     fn run_due(self: &Arc<Self>) {
         let timeout = self.shared.log_use.commit_timeout;
         let mut state = self.state.lock();
-        let State::Active(active) = &mut *state else { return };
-        // What is staged is not in the log, whoever else may have written there.
+        let RunnerState::Active(active) = &mut *state else { return };
+        // Staged records are not in the log, even if another writer appended at their offsets.
         let begins = active.staged.as_ref().map_or(Offset::MAX, Staged::begin);
         let mut release = active.settle(self.partition.view().high_watermark.min(begins));
         let mut round = self.begin();
-        release.append(active.give_up_waiting(round.moment.now, timeout));
+        release.append(active.give_up_waiting(round.context.now, timeout));
         self.handle_due(active, &mut round);
         release.append(self.end(&mut state, round));
         drop(state);
-        self.let_go(release);
+        self.release(release);
     }
 
-    /// What is due comes before what is brought: however late a timer wakes, a command finds no
-    /// session that is over.
+    /// Handles the expired deadlines of the shard before any command: requests from members whose
+    /// session has expired are rejected, even if the timer fires late.
     fn handle_due(&self, active: &mut Active<S>, round: &mut Round<S>) {
         for _ in 0..DEADLINES_A_ROUND {
-            if active.shard.deadline().is_none_or(|deadline| deadline > round.moment.now) {
+            if active.shard.deadline().is_none_or(|deadline| deadline > round.context.now) {
                 break;
             }
-            let decision = active.shard.on_deadline(&round.moment);
-            self.absorb(active, round, decision);
+            let decision = active.shard.on_deadline(&round.context);
+            self.stage_decision(active, round, decision);
         }
     }
 
-    /// Wakes the shard that came with `wake` at its deadlines, for as long as it is active.
+    /// Handles the deadlines of the shard that owns `wake` until it is unloaded.
     async fn keep_time(self: Arc<Self>, wake: Arc<Notify>) {
-        let clock = Arc::clone(&self.shared.around.env.clock);
+        let clock = Arc::clone(&self.shared.dependencies.env.clock);
         loop {
             let deadline = {
                 let mut state = self.state.lock();
-                let State::Active(active) = &mut *state else { return };
+                let RunnerState::Active(active) = &mut *state else { return };
                 if !Arc::ptr_eq(&active.wake, &wake) {
-                    return; // It was loaded again, and has a timer of its own.
+                    return; // The shard was loaded again and has its own timer.
                 }
                 active.armed = active.deadline(&self.shared.log_use);
                 active.armed
@@ -416,21 +424,21 @@ impl<S: Shard> Slot<S> {
         append: impl FnOnce(&Partition) -> Result<Accepted, StoreError>,
     ) -> Result<Accepted, ErrorCode> {
         let mut state = self.state.lock();
-        // What was decided before the marker lies before it.
+        // Records that were decided before the marker are appended before it.
         let release = self.append_staged(&mut state);
         let result = match &mut *state {
-            State::Active(active) => self.append_marker(active, producer, outcome, append),
-            State::Loading => Err(ErrorCode::CoordinatorLoadInProgress),
-            State::Failed | State::Closed => Err(ErrorCode::NotCoordinator),
+            RunnerState::Active(active) => self.append_marker(active, producer, outcome, append),
+            RunnerState::Loading => Err(ErrorCode::CoordinatorLoadInProgress),
+            RunnerState::Failed | RunnerState::Closed => Err(ErrorCode::NotCoordinator),
         };
         drop(state);
-        self.let_go(release);
+        self.release(release);
         result
     }
 
-    fn append_staged(self: &Arc<Self>, state: &mut State<S>) -> Release<S> {
+    fn append_staged(self: &Arc<Self>, state: &mut RunnerState<S>) -> Release<S> {
         match state {
-            State::Active(active) if active.staged.is_some() => {
+            RunnerState::Active(active) if active.staged.is_some() => {
                 let mut round = self.begin();
                 self.write(active, &mut round);
                 self.end(state, round)
@@ -452,30 +460,30 @@ impl<S: Shard> Slot<S> {
         })?;
         active.shard.apply_marker(producer, outcome);
         if let Some(kind) = accepted.flush {
-            self.shared.around.flusher.request(&self.partition, kind);
+            self.shared.dependencies.flusher.request(&self.partition, kind);
         }
         Ok(accepted)
     }
 
     fn begin(&self) -> Round<S> {
         Round {
-            moment: self.shared.around.moment(),
+            context: self.shared.dependencies.context(),
             appended: None,
             release: Release::default(),
             failed: None,
         }
     }
 
-    /// Takes a decision over: its records into the batch and into the state, its replies behind
-    /// them.
-    fn absorb(&self, active: &mut Active<S>, round: &mut Round<S>, decision: Decision<S>) {
+    /// Adds a decision to the round: its records to the batch and the state, its replies and effects
+    /// after them.
+    fn stage_decision(&self, active: &mut Active<S>, round: &mut Round<S>, decision: Decision<S>) {
         let Decision { records, in_pieces, producer, mut replies, effects, undo } = decision;
         let mut refused = None;
         if !records.is_empty()
             && let Some(producer) = producer
         {
-            // Its transaction may have ended since it was asked about: then this decision falls,
-            // and not the whole round.
+            // The transaction may have ended since the decision was requested. Then this decision
+            // fails, and the round goes on.
             let may = self.partition.check_own_transaction(producer.id, producer.epoch);
             refused = may.err().map(|error| error.code());
         }
@@ -494,7 +502,7 @@ impl<S: Shard> Slot<S> {
                 }
                 Ok(_) => refused = Some(ErrorCode::RecordListTooLarge),
                 Err(error) => {
-                    tracing::error!(topic = self.shared.topic, %error, "a record has no form");
+                    tracing::error!(topic = self.shared.topic, %error, "a coordinator record cannot be encoded");
                     refused = Some(ErrorCode::UnknownServerError);
                 }
             }
@@ -512,9 +520,9 @@ impl<S: Shard> Slot<S> {
             }
         }
         if let (Some(_), Some(undo)) = (refused, undo) {
-            let decision = active.shard.refused(&round.moment, undo);
-            // What takes back is small; if it is not, it is not taken back again.
-            self.absorb(active, round, Decision { undo: None, ..decision });
+            let decision = active.shard.refused(&round.context, undo);
+            // The records that roll a decision back are small; if they do not fit, they are dropped.
+            self.stage_decision(active, round, Decision { undo: None, ..decision });
         }
     }
 
@@ -543,18 +551,18 @@ impl<S: Shard> Slot<S> {
             if let Some(producer) = producer {
                 batch = batch.producer(producer.id, producer.epoch, NO_SEQUENCE).transactional();
             }
-            let (since, end) = (round.moment.now, self.partition.view().log_end_offset);
+            let (since, end) = (round.context.now, self.partition.view().log_end_offset);
             active.staged = Some(Staged { producer, batch, since, end });
         }
         let Some(staged) = &mut active.staged else { return };
         for (record, (key, value)) in records.into_iter().zip(encoded) {
-            staged.batch.push(round.moment.wall, Some(key), value.as_deref());
+            staged.batch.push(round.context.wall, Some(key), value.as_deref());
             active.shard.apply(staged.end, producer, record);
             staged.end += 1;
         }
     }
 
-    /// Appends what is staged.
+    /// Appends the staged records.
     fn write(&self, active: &mut Active<S>, round: &mut Round<S>) {
         let Some(Staged { batch, end, .. }) = active.staged.take() else { return };
         if round.failed.is_some() {
@@ -562,44 +570,44 @@ impl<S: Shard> Slot<S> {
         }
         let appended = batch.build().map_err(|error| error.to_string()).and_then(|mut bytes| {
             let header = *BatchView::first(&bytes).map_err(|error| error.to_string())?.header();
-            Ok(self.partition.append_as_coordinator(&mut bytes, &header, round.moment.wall))
+            Ok(self.partition.append_as_coordinator(&mut bytes, &header, round.context.wall))
         });
         let (topic, partition) = (self.shared.topic, self.partition.id.partition);
         match appended {
             Ok(Ok(accepted)) => {
                 if let Some(kind) = accepted.flush {
-                    self.shared.around.flusher.request(&self.partition, kind);
+                    self.shared.dependencies.flusher.request(&self.partition, kind);
                 }
                 let upto = accepted.appended.last_offset + 1;
                 round.appended = Some((upto, accepted.wait));
                 if upto != end {
-                    // Someone else wrote there, and the state lacks what he wrote.
+                    // Another writer appended, and the state lacks its records.
                     tracing::error!(
                         topic,
                         partition,
                         upto,
                         end,
-                        "records of a coordinator lie elsewhere than it took for granted"
+                        "coordinator batch appended at an unexpected offset; the shard is loaded again"
                     );
                     round.failed = Some(ErrorCode::NotCoordinator);
                 }
             }
             Ok(Err(error)) => {
-                tracing::warn!(topic, partition, %error, "records of a coordinator are not written");
+                tracing::warn!(topic, partition, %error, "coordinator batch cannot be appended");
                 round.failed = Some(code_of(&error));
             }
             Err(error) => {
-                tracing::error!(topic, partition, %error, "a batch cannot be built");
+                tracing::error!(topic, partition, %error, "coordinator batch cannot be built");
                 round.failed = Some(ErrorCode::UnknownServerError);
             }
         }
     }
 
-    /// Ends a round: what may leave now.
-    fn end(self: &Arc<Self>, state: &mut State<S>, mut round: Round<S>) -> Release<S> {
-        let State::Active(active) = state else { return round.release };
+    /// Ends a round and returns what may be sent now.
+    fn end(self: &Arc<Self>, state: &mut RunnerState<S>, mut round: Round<S>) -> Release<S> {
+        let RunnerState::Active(active) = state else { return round.release };
         let log_use = &self.shared.log_use;
-        if active.lingers_until(log_use).is_none_or(|until| until <= round.moment.now) {
+        if active.lingers_until(log_use).is_none_or(|until| until <= round.context.now) {
             self.write(active, &mut round);
         }
         if let Some(code) = round.failed {
@@ -609,21 +617,21 @@ impl<S: Shard> Slot<S> {
         let mut release = Release::default();
         match round.appended {
             Some((upto, Some(wait))) => {
-                let (slot, wake) = (Arc::clone(self), Arc::clone(&active.wake));
-                self.shared.around.env.threads.spawn(Box::pin(async move {
+                let (runner, wake) = (Arc::clone(self), Arc::clone(&active.wake));
+                self.shared.dependencies.env.threads.spawn(Box::pin(async move {
                     let result = wait.await.unwrap_or(Err(StoreError::NotLeader));
-                    slot.on_committed(&wake, upto, &result);
+                    runner.on_committed(&wake, upto, &result);
                 }));
                 active.appended = upto;
             }
             Some((upto, None)) => release = active.settle(upto),
             None => {}
         }
-        // What is not committed before it holds it up, for it was decided on that.
+        // A decision relies on the uncommitted records before it, so its replies wait for them.
         match active.relies_on() {
             Some(upto) if !round.release.is_empty() => {
-                let since = round.moment.now;
-                active.uncommitted.push_back(Held { upto, since, release: round.release });
+                let since = round.context.now;
+                active.uncommitted.push_back(HeldReplies { upto, since, release: round.release });
             }
             Some(_) => {}
             None => release.append(round.release),
@@ -636,7 +644,7 @@ impl<S: Shard> Slot<S> {
         release
     }
 
-    /// The log of the shard that came with `wake` is committed up to `upto`, or will never be.
+    /// The batch up to `upto` of the shard that owns `wake` is committed, or failed.
     fn on_committed(
         self: &Arc<Self>,
         wake: &Arc<Notify>,
@@ -644,9 +652,9 @@ impl<S: Shard> Slot<S> {
         result: &Result<(), StoreError>,
     ) {
         let mut state = self.state.lock();
-        let State::Active(active) = &mut *state else { return };
+        let RunnerState::Active(active) = &mut *state else { return };
         if !Arc::ptr_eq(&active.wake, wake) || upto <= active.settled {
-            return; // Of a shard that is gone, or a later commit came first.
+            return; // The shard was unloaded, or a later commit arrived first.
         }
         let release = match result {
             Ok(()) => active.settle(upto),
@@ -656,21 +664,21 @@ impl<S: Shard> Slot<S> {
             }
         };
         drop(state);
-        self.let_go(release);
+        self.release(release);
     }
 
-    /// Throws the shard away and reads the log again: its state holds what was never written.
+    /// Unloads the shard and loads the log again: the state contains records that were not appended.
     fn start_over(
         self: &Arc<Self>,
-        state: &mut State<S>,
+        state: &mut RunnerState<S>,
         mut release: Release<S>,
         code: ErrorCode,
     ) -> Release<S> {
         let leads = self.partition.check_leader(NO_LEADER_EPOCH).is_ok();
-        let next = if leads { State::Loading } else { State::Failed };
-        if let State::Active(active) = std::mem::replace(state, next) {
+        let next = if leads { RunnerState::Loading } else { RunnerState::Failed };
+        if let RunnerState::Active(active) = std::mem::replace(state, next) {
             active.wake.notify_one();
-            for Held { release: mut held, .. } in active.uncommitted {
+            for HeldReplies { release: mut held, .. } in active.uncommitted {
                 held.fail(code);
                 release.append(held);
             }
@@ -678,15 +686,15 @@ impl<S: Shard> Slot<S> {
             release.replies.extend(waiting.map(|reply| (reply, Err(ErrorCode::NotCoordinator))));
         }
         if leads {
-            let slot = Arc::clone(self);
-            let reload = async move { slot.load() };
-            self.shared.around.env.threads.spawn(Box::pin(reload));
+            let runner = Arc::clone(self);
+            let reload = async move { runner.load() };
+            self.shared.dependencies.env.threads.spawn(Box::pin(reload));
         }
         release
     }
 
-    /// Outside of the monitor: answers, and has done what is to be done.
-    fn let_go(&self, release: Release<S>) {
+    /// Sends replies and runs effects. Called outside the monitor.
+    fn release(&self, release: Release<S>) {
         for (reply, answer) in release.replies {
             let _ = reply.send(answer); // The client may be gone.
         }
