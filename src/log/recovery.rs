@@ -470,9 +470,7 @@ fn swap_end(shared: &LogShared, path: &Path, base_offset: Offset) -> io::Result<
     let mut batches = BatchReader::new(&*file, size);
     let (mut position, mut end) = (0u32, base_offset);
     // Opening the segment tells what is wrong with what is none.
-    while let Ok(header) = batches.header(position)?
-        && header.check_shape().is_ok()
-    {
+    while let Ok(header) = batches.header(position)? {
         end = header.next_offset();
         position = position.saturating_add(header.size() as u32);
     }
@@ -814,9 +812,6 @@ fn whole_batches_behind(batches: &mut BatchReader<'_>, from: u32) -> u64 {
     let (mut position, mut count) = (from, 0);
     loop {
         let Ok(Ok(header)) = batches.header(position) else { return count };
-        if header.check_shape().is_err() {
-            return count;
-        }
         match batches.at(position) {
             Ok(Ok(_)) => count += 1,
             Ok(Err(_)) => {}
