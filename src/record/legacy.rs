@@ -281,3 +281,171 @@ impl<'a> Messages<'a> {
         Ok((header, records))
     }
 }
+
+#[cfg(test)]
+#[path = "../../tests/support/old_formats.rs"]
+mod old_formats;
+
+#[cfg(test)]
+mod tests {
+    use super::super::batch::{HEADER_LEN, stored_batches};
+    use super::super::record::Records;
+    use super::old_formats::{BY_BROKER, Old, message, segment, wrapper};
+    use super::*;
+
+    const NOW: i64 = 1_400_000_000_000;
+
+    fn messages(count: i64) -> Vec<Old> {
+        let message = |n: i64| Old {
+            // A gap, as the cleaner of the time left them.
+            offset: 100 + n + n / 3,
+            timestamp: NOW - n,
+            key: (n % 4 != 1).then(|| format!("key {n}").into_bytes()),
+            value: (n % 5 != 2).then(|| vec![b'v'; 200]),
+        };
+        (0..count).map(message).collect()
+    }
+
+    fn read_all(bytes: &[u8]) -> Vec<Old> {
+        let mut all = Vec::new();
+        for batch in stored_batches(bytes) {
+            let batch = batch.unwrap();
+            batch.check_crc().unwrap();
+            let records = Records::of(&batch).unwrap();
+            for (n, record) in records.iter().enumerate() {
+                let record = record.unwrap();
+                assert!(n > 0 || batch.base_offset() == Ok(record.offset));
+                let (key, value) = (record.key.map(Vec::from), record.value.map(Vec::from));
+                let (offset, timestamp) = (record.offset, record.timestamp.0);
+                all.push(Old { offset, timestamp, key, value });
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn messages_of_both_formats_and_every_codec_are_read() {
+        let written = messages(23);
+        for (magic, codec) in [0, 1].iter().flat_map(|magic| (0..4).map(|codec| (*magic, codec))) {
+            let mut expected = written.clone();
+            if magic == 0 {
+                expected.iter_mut().for_each(|message| message.timestamp = -1);
+            }
+            assert_eq!(read_all(&segment(magic, codec, &written)), expected, "{magic} {codec}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_lz4_header_checksum_is_read_in_format_0_alone() {
+        let old = wrapper(0, 3, &messages(2));
+        assert_eq!(read_all(&old).len(), 2);
+        let mut newer = wrapper(1, 3, &messages(2));
+        let at = newer.windows(4).position(|bytes| bytes == [4, 0x22, 0x4d, 0x18]).unwrap();
+        newer[at + 6] ^= 1;
+        let view = BatchView::stored(&newer).unwrap();
+        assert!(Records::of(&view).is_err());
+    }
+
+    #[test]
+    fn a_time_that_the_broker_set_is_that_of_all_messages_in_the_wrapper() {
+        let bytes = wrapper(1, 1 | BY_BROKER, &messages(4));
+        let header = *BatchView::stored(&bytes).unwrap().header();
+        assert_eq!(header.max_timestamp, Timestamp(NOW));
+        assert!(read_all(&bytes).iter().all(|message| message.timestamp == NOW));
+    }
+
+    #[test]
+    fn a_header_tells_the_last_offset_and_lacks_what_the_format_lacks() {
+        let bytes = wrapper(1, 2, &messages(4));
+        let view = BatchView::stored(&bytes).unwrap();
+        let header = view.header();
+        assert_eq!(
+            (header.base_offset, header.last_offset(), header.next_offset()),
+            (104, 104, 105)
+        );
+        assert_eq!(view.base_offset(), Ok(100));
+        assert!(!header.has_producer_id() && header.leader_epoch < 0);
+        assert!(!header.attributes.is_control() && !header.attributes.is_transactional());
+        assert_eq!(view.bytes().len(), bytes.len());
+        assert!(matches!(BatchView::first(&bytes), Err(BatchError::Magic(1))), "from a client");
+        // The smallest message is shorter than a header of format 2.
+        let none = Old { offset: 7, timestamp: NOW, key: None, value: None };
+        let smallest = message(0, 0, &none);
+        assert!(smallest.len() < HEADER_LEN);
+        assert_eq!(read_all(&smallest), [Old { timestamp: -1, ..none }]);
+    }
+
+    #[test]
+    fn a_wrapper_at_offset_0_holds_offsets_from_0_on() {
+        let mut bytes = wrapper(1, 1, &messages(3));
+        bytes[..8].copy_from_slice(&0i64.to_be_bytes());
+        let offsets: Vec<_> = read_all(&bytes).iter().map(|message| message.offset).collect();
+        assert_eq!(offsets, [0, 1, 2]);
+        // One that is before the last message inside is a lie.
+        bytes[..8].copy_from_slice(&1i64.to_be_bytes());
+        assert!(Records::of(&BatchView::stored(&bytes).unwrap()).is_err());
+    }
+
+    #[test]
+    fn what_kafka_does_not_read_is_an_error() {
+        let refused = |bytes: &[u8]| {
+            let view = BatchView::stored(bytes).unwrap();
+            Records::of(&view).map(|records| records.iter().count()).unwrap_err()
+        };
+        let old = |value: Option<Vec<u8>>| Old { offset: 9, timestamp: NOW, key: None, value };
+        let inner = message(1, 0, &old(None));
+        assert!(matches!(refused(&message(1, 1, &old(None))), RecordsError::Unreadable(_)));
+        assert!(matches!(refused(&message(1, 4, &old(Some(inner)))), RecordsError::Unreadable(_)));
+        assert!(matches!(refused(&message(1, 5, &old(None))), RecordsError::Unreadable(_)));
+        let nested = codec::deflate(CompressionType::Gzip, None, &wrapper(1, 1, &messages(2)));
+        let nested = message(1, 1, &old(Some(nested.unwrap())));
+        assert!(matches!(refused(&nested), RecordsError::Malformed { index: 0, .. }));
+        let empty = codec::deflate(CompressionType::Gzip, None, &[]).unwrap();
+        assert!(matches!(refused(&message(0, 1, &old(Some(empty)))), RecordsError::Unreadable(_)));
+        let falling: Vec<_> = messages(3).into_iter().rev().collect();
+        assert!(matches!(refused(&wrapper(0, 1, &falling)), RecordsError::Malformed { .. }));
+    }
+
+    #[test]
+    fn the_beginning_of_a_message_at_the_end_of_a_wrapper_is_ignored() {
+        let whole = message(0, 0, &Old::new(5, -1, "k", "v"));
+        for cut in 1..whole.len() {
+            let inner = [&whole[..], &whole[..cut]].concat();
+            let value = codec::deflate(CompressionType::Gzip, None, &inner).ok();
+            let bytes = message(0, 1, &Old { offset: 5, timestamp: -1, key: None, value });
+            assert_eq!(read_all(&bytes).len(), 1, "{cut}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_make_a_reader_of_old_formats_panic(
+            magic in 0u8..2, codec in 0u8..4, at in 0usize..600, byte: u8, cut in 0usize..600,
+        ) {
+            let mut bytes = segment(magic, codec, &messages(3));
+            let at = at % bytes.len();
+            bytes[at] = byte;
+            bytes.truncate(bytes.len() - cut % bytes.len());
+            for batch in stored_batches(&bytes).flatten() {
+                let _ = (batch.check_crc(), batch.base_offset());
+                if let Ok(records) = Records::of(&batch) {
+                    let _ = (records.iter().count(), records.raw().count());
+                }
+            }
+        }
+
+        #[test]
+        fn no_inner_bytes_make_a_reader_of_old_formats_panic(
+            magic in 0u8..2, inner: Vec<u8>, at in 0usize..80, byte: u8, offset: i64,
+        ) {
+            let mut whole = message(magic, 0, &Old::new(3, NOW, "key", "value"));
+            let at = at % whole.len();
+            whole[at] = byte;
+            whole.extend(inner);
+            let value = codec::deflate(CompressionType::Gzip, None, &whole).ok();
+            let bytes = message(magic, 1, &Old { offset, timestamp: NOW, key: None, value });
+            let view = BatchView::stored(&bytes).unwrap();
+            let _ = (view.base_offset(), Records::of(&view).map(|records| records.raw().count()));
+        }
+    }
+}
