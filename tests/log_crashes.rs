@@ -7,6 +7,8 @@
 mod producers;
 #[path = "support/seeds.rs"]
 mod seeds;
+#[path = "log_crashes/splits.rs"]
+mod splits;
 #[path = "log_crashes/tails.rs"]
 mod tails;
 #[path = "log_crashes/transactions.rs"]

@@ -4,6 +4,7 @@
 use std::io;
 
 use crate::env::File;
+use crate::record::batch::MAGIC_END;
 use crate::record::{BatchHeader, BatchView, HEADER_LEN};
 
 /// How much is read at once, unless a batch is longer.
@@ -32,25 +33,23 @@ impl<'a> BatchReader<'a> {
             Ok(header) => header,
             Err(what) => return Ok(Err(what)),
         };
-        if let Err(error) = header.check_shape() {
-            return Ok(Err(error.to_string()));
-        }
         if header.size() > left {
             return Ok(Err(format!("a batch of {} bytes, {left} are left", header.size())));
         }
         let Some(bytes) = self.bytes(position, header.size())? else { return Ok(Err(shorter())) };
-        let checked = BatchView::first(bytes).and_then(|view| view.check_crc().map(|()| view));
+        let checked = BatchView::stored(bytes).and_then(|view| view.check_crc().map(|()| view));
         Ok(checked.map_err(|error| error.to_string()))
     }
 
-    /// What lies at a byte, taken for a header and not checked.
+    /// What lies at a byte, taken for a header: its length and magic make sense, no more is checked.
     pub(super) fn header(&mut self, position: u32) -> io::Result<Result<BatchHeader, String>> {
         let left = self.left(position);
-        if left < HEADER_LEN {
+        if left < MAGIC_END {
             return Ok(Err(format!("{left} bytes are no batch header")));
         }
-        let head = self.bytes(position, HEADER_LEN)?.and_then(<[u8]>::first_chunk);
-        Ok(head.map(BatchHeader::read).ok_or_else(shorter))
+        let head = self.bytes(position, HEADER_LEN.min(left))?;
+        let header = head.map(|head| BatchHeader::stored(head).map_err(|error| error.to_string()));
+        Ok(header.unwrap_or_else(|| Err(shorter())))
     }
 
     fn left(&self, position: u32) -> usize {

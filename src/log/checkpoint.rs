@@ -79,8 +79,12 @@ pub fn offsets_to_text(offsets: &Offsets) -> String {
     text
 }
 
-/// From that text; `None` when it is damaged.
+/// From that text; `None` when it is damaged. An empty file is an empty checkpoint: Kafka creates it
+/// before it has anything to write (Kafka 4.4 `CheckpointFile`).
 pub fn offsets_from_text(text: &str) -> Option<Offsets> {
+    if text.is_empty() {
+        return Some(Offsets::default());
+    }
     let mut lines = text.lines();
     if lines.next()?.trim() != "0" {
         return None;
@@ -165,8 +169,9 @@ mod tests {
         let text = offsets_to_text(&offsets);
         assert_eq!(text, "0\n2\na 0 5\nb.c_d-e 12 0\n");
         assert_eq!(offsets_from_text(&text), Some(offsets));
+        assert_eq!(offsets_from_text(""), Some(Offsets::default()), "as Kafka creates it");
         for damaged in
-            ["", "1\n0\n", "0\n1\n", "0\n1\na 0\n", "0\n0\na 0 1\n", "0\n2\na 0 1\na 0 2\n"]
+            ["0", "1\n0\n", "0\n1\n", "0\n1\na 0\n", "0\n0\na 0 1\n", "0\n2\na 0 1\na 0 2\n"]
         {
             assert_eq!(offsets_from_text(damaged), None, "{damaged:?}");
         }

@@ -25,7 +25,7 @@ use super::flush::FlushKind;
 use super::log::Log;
 use super::recovery::marker;
 use super::view::{LogView, UpTo};
-use crate::record::{BatchError, BatchView};
+use crate::record::{BatchError, BatchHeader, BatchView};
 use crate::types::{Offset, Timestamp};
 
 /// Why a log cannot be copied.
@@ -57,7 +57,7 @@ impl Log {
     /// Where a copy of the log in `view` begins: with the batch that holds its first offset.
     pub fn copy_begins_at(view: &LogView) -> Result<Offset, ReadError> {
         let start = view.log_start_offset;
-        Ok(view.read(start, 1, UpTo::LogEnd, true)?.first_offset.min(start))
+        Ok(view.base_offset_at(start)?.map_or(start, |base| base.min(start)))
     }
 
     /// Cuts off what the log in `view` does not have (Kafka 4.4
@@ -124,13 +124,13 @@ impl Log {
         while !rest.is_empty() {
             let offset = self.end;
             let damaged = |source| CopyError::Damaged { offset, source };
-            let batch = match BatchView::first(rest) {
+            let batch = match BatchView::stored(rest) {
                 Ok(batch) => batch,
                 Err(BatchError::Truncated { .. }) if copied > 0 => break,
                 Err(source) => return Err(damaged(source)),
             };
             batch.check_crc().map_err(damaged)?;
-            let header = *batch.header();
+            let header = with_base_offset(&batch, self.end);
             let len = batch.bytes().len();
             if header.base_offset < self.end {
                 let (batch, end) = (header.base_offset, self.end);
@@ -221,6 +221,22 @@ impl Log {
     pub fn is_being_cleaned(&self) -> bool {
         self.is_being_cleaned
     }
+}
+
+/// The header of a batch that is copied to offset `end`. A wrapper of an old message format gets the
+/// offset of its first message, lest a segment that begins with it be named after its last. One that
+/// cannot be inflated is copied all the same.
+fn with_base_offset(batch: &BatchView<'_>, end: Offset) -> BatchHeader {
+    let header = *batch.header();
+    if !header.is_legacy() {
+        return header;
+    }
+    let last = header.last_offset();
+    let base = batch.base_offset().ok().filter(|base| (end..=last).contains(base));
+    let delta = base.and_then(|base| i32::try_from(last - base).ok());
+    let last_offset_delta = delta.unwrap_or(0);
+    let base_offset = last - i64::from(last_offset_delta);
+    BatchHeader { base_offset, last_offset_delta, ..header }
 }
 
 fn sync_parent(disk: &dyn crate::env::Disk, dir: &Path) -> io::Result<()> {

@@ -26,6 +26,7 @@ pub mod producers_file;
 pub mod recovery;
 pub mod retention;
 pub mod segment;
+mod split;
 pub mod txn_index;
 pub mod unopened;
 pub mod verification;

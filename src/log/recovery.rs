@@ -32,6 +32,7 @@ use super::log::{EPOCHS_FILE, Log, LogShared};
 use super::producers::Producers;
 use super::producers_file;
 use super::segment::Segment;
+use super::split;
 use super::txn_index::AbortedTxn;
 use super::verification::Verifications;
 use super::view::LogView;
@@ -116,21 +117,36 @@ impl Log {
             listing = Listing::read(&*disk, dir).map_err(OpenError::io(dir))?;
         }
         let (epochs, epochs_damaged) = read_epochs(&shared, dir, &listing)?;
+        let has_epochs = epochs.is_some();
         let mut opening = Opening {
             context: *context,
             dir: dir.to_owned(),
             config: Arc::clone(&config),
             shared,
-            epochs,
+            epochs: epochs.unwrap_or_default(),
             report: RecoveryReport::default(),
             end: context.log_start_offset,
             unindexed: BTreeMap::new(),
             indexes_to_sync: Vec::new(),
             gap: None,
+            overflowed: Vec::new(),
         };
         let mut segments = opening.segments(&listing)?;
+        if !opening.overflowed.is_empty() {
+            let Opening { shared, overflowed, report: before, .. } = opening;
+            drop(segments);
+            for base_offset in overflowed {
+                split_segment(&shared, dir, base_offset).map_err(OpenError::io(dir))?;
+            }
+            // The parts have no indexes yet, and everything is opened anew.
+            let listing = Listing::read(&*disk, dir).map_err(OpenError::io(dir))?;
+            let (log, mut report) = Self::open_listed(shared, dir, listing, config, context)?;
+            report.checked_bytes += before.checked_bytes;
+            report.cut = report.cut.or(before.cut);
+            return Ok((log, report));
+        }
         // A log without records has no epoch yet.
-        let lacks_epochs = !listing.has_epochs && segments.iter().any(|segment| segment.size() > 0);
+        let lacks_epochs = !has_epochs && segments.iter().any(|segment| segment.size() > 0);
         if lacks_epochs {
             tracing::warn!(log = %dir.display(), "no leader epochs, taken from the log");
         }
@@ -379,22 +395,24 @@ pub(super) fn marker(bytes: &[u8]) -> Option<(bool, i32)> {
     Some((aborted, coordinator_epoch(record.value?)?))
 }
 
+/// The epochs of a log, and whether their file is damaged. None if there is no file, or an empty one,
+/// as Kafka creates it.
 fn read_epochs(
     shared: &LogShared,
     dir: &Path,
     listing: &Listing,
-) -> Result<(Epochs, bool), OpenError> {
+) -> Result<(Option<Epochs>, bool), OpenError> {
     if !listing.has_epochs {
-        return Ok((Epochs::default(), false));
+        return Ok((None, false));
     }
     let path = dir.join(EPOCHS_FILE);
     let bytes = shared.disk.read_file(&path).map_err(OpenError::io(&path))?;
-    let Some(bytes) = bytes else { return Ok((Epochs::default(), false)) };
+    let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) else { return Ok((None, false)) };
     match std::str::from_utf8(&bytes).ok().and_then(Epochs::from_text) {
-        Some(epochs) => Ok((epochs, false)),
+        Some(epochs) => Ok((Some(epochs), false)),
         None => {
             tracing::warn!(file = %path.display(), "damaged leader epochs, rebuilt from the log");
-            Ok((Epochs::default(), true))
+            Ok((Some(Epochs::default()), true))
         }
     }
 }
@@ -463,6 +481,16 @@ fn tidy_up(shared: &LogShared, dir: &Path) -> io::Result<()> {
     disk.sync_dir(dir)
 }
 
+/// Puts segments that can be indexed in the place of one whose offsets are too far apart.
+fn split_segment(shared: &LogShared, dir: &Path, base_offset: Offset) -> io::Result<()> {
+    let parts = split::prepare(shared, dir, base_offset)?;
+    tracing::info!(
+        log = %dir.display(), base_offset, parts,
+        "split a segment with offsets more than 2147483647 apart"
+    );
+    tidy_up(shared, dir)
+}
+
 /// The offset behind the last batch of a swap file.
 fn swap_end(shared: &LogShared, path: &Path, base_offset: Offset) -> io::Result<Offset> {
     let file = shared.disk.open(path, OpenMode::Read)?;
@@ -470,9 +498,7 @@ fn swap_end(shared: &LogShared, path: &Path, base_offset: Offset) -> io::Result<
     let mut batches = BatchReader::new(&*file, size);
     let (mut position, mut end) = (0u32, base_offset);
     // Opening the segment tells what is wrong with what is none.
-    while let Ok(header) = batches.header(position)?
-        && header.check_shape().is_ok()
-    {
+    while let Ok(header) = batches.header(position)? {
         end = header.next_offset();
         position = position.saturating_add(header.size() as u32);
     }
@@ -498,6 +524,8 @@ struct Opening {
     /// Where records may have been torn off at the end of a file: a snapshot from behind may tell of
     /// them, and what it tells may be neither repeated nor ended by what is left.
     gap: Option<Offset>,
+    /// The base offsets of segments with offsets further from these than an index can tell.
+    overflowed: Vec<Offset>,
 }
 
 impl Opening {
@@ -682,6 +710,7 @@ impl Opening {
         let mut position = from;
         let mut batches = BatchReader::new(&*file, size);
         let mut bad = None;
+        let mut overflows = false;
         while position < size {
             let header = match batches.at(position).map_err(io)? {
                 Ok(batch) => *batch.header(),
@@ -694,7 +723,6 @@ impl Opening {
             let leaves_gap = end != Offset::MIN && header.base_offset > end;
             if header.base_offset < segment.base_offset.max(end)
                 || header.last_offset() < header.base_offset
-                || (may_cut && header.last_offset() > segment.last_possible())
                 || (leaves_gap
                     && is_contradicted(&mut batches, position, &header, end, next).map_err(io)?)
             {
@@ -707,7 +735,8 @@ impl Opening {
             if header.records_count > 0 && header.max_timestamp > latest {
                 (latest, latest_at) = (header.max_timestamp, header.last_offset());
             }
-            if since_index > self.config.index_interval_bytes {
+            overflows |= header.last_offset() > segment.last_possible();
+            if since_index > self.config.index_interval_bytes && !overflows {
                 let relative = |offset: Offset| (offset - segment.base_offset) as u32;
                 let relative_offset = relative(header.last_offset());
                 segment.index.push(OffsetEntry { relative_offset, position });
@@ -724,6 +753,16 @@ impl Opening {
             end = segment.base_offset;
         }
         self.report.checked_bytes += u64::from(position - from);
+        if overflows {
+            if let Some(next) = next.filter(|next| *next < end) {
+                // Its parts would replace the next file.
+                let what = format!("offsets up to {end}, and the next file begins at {next}");
+                let recovery_point = self.context.recovery_point;
+                let position = u64::from(position);
+                return Err(OpenError::Damaged { path, position, what, recovery_point });
+            }
+            self.overflowed.push(segment.base_offset);
+        }
         segment.set_max_timestamp(latest, latest_at);
         self.end = end;
         if let Some(what) = bad {
@@ -814,9 +853,6 @@ fn whole_batches_behind(batches: &mut BatchReader<'_>, from: u32) -> u64 {
     let (mut position, mut count) = (from, 0);
     loop {
         let Ok(Ok(header)) = batches.header(position) else { return count };
-        if header.check_shape().is_err() {
-            return count;
-        }
         match batches.at(position) {
             Ok(Ok(_)) => count += 1,
             Ok(Err(_)) => {}

@@ -14,7 +14,7 @@ use super::files::{
 use super::index::{Among, Index, OffsetEntry, TimeEntry};
 use super::txn_index::TxnIndex;
 use crate::env::{Disk, File};
-use crate::record::{BatchHeader, HEADER_LEN};
+use crate::record::{BatchHeader, BatchView, HEADER_LEN};
 use crate::types::{NO_TIMESTAMP, Offset, Timestamp};
 
 /// How many bytes are read at a time when batch headers are looked for.
@@ -253,24 +253,24 @@ impl Segment {
             // A header from the chunk at hand, else from the file: the first one alone, since it
             // is most often the one; then a chunk, since batches that are passed over are small.
             let in_chunk = (position - chunk_at) as usize;
-            let head: &[u8; HEADER_LEN] = if let Some(head) =
-                chunk.get(in_chunk..).and_then(|rest| rest.first_chunk::<HEADER_LEN>())
-            {
-                head
+            let left = (end - position) as usize;
+            let held = chunk.get(in_chunk..).filter(|held| held.len() >= HEADER_LEN.min(left));
+            let head: &[u8] = if let Some(held) = held {
+                held
             } else if position == from {
-                if file.read_at(&mut buffer, u64::from(position))? < HEADER_LEN {
-                    return Err(self.damaged(position));
-                }
-                &buffer
+                let len = HEADER_LEN.min(left);
+                let got = file.read_at(&mut buffer[..len], u64::from(position))?;
+                &buffer[..got]
             } else {
-                chunk.resize(SCAN_LEN.min((end - position) as usize), 0);
+                chunk.resize(SCAN_LEN.min(left), 0);
                 let got = file.read_at(&mut chunk, u64::from(position))?;
                 chunk.truncate(got);
                 chunk_at = position;
-                chunk.first_chunk::<HEADER_LEN>().ok_or_else(|| self.damaged(position))?
+                &chunk
             };
-            let located = Located { header: BatchHeader::read(head), position };
-            if located.header.check_shape().is_err() || located.end() > end {
+            let header = BatchHeader::stored(head).map_err(|_| self.damaged(position))?;
+            let located = Located { header, position };
+            if located.end() > end {
                 return Err(self.damaged(position));
             }
             if each(located) {
@@ -332,7 +332,7 @@ impl Segment {
         let mut found = Ok(None);
         self.scan(from, end, |located| {
             let header = &located.header;
-            if located.position == from && from > 0 && !self.leads_to(offset, header) {
+            if located.position == from && from > 0 && !self.leads_to(offset, &located) {
                 found = Err(Misled);
                 return true;
             }
@@ -346,8 +346,25 @@ impl Segment {
     }
 
     /// Whether the index may send whoever looks for `offset` to this batch.
-    fn leads_to(&self, offset: Offset, header: &BatchHeader) -> bool {
-        (self.base_offset..=offset).contains(&header.base_offset)
+    fn leads_to(&self, offset: Offset, batch: &Located) -> bool {
+        let led_to = self.base_offset..=offset;
+        let header = &batch.header;
+        // Indexes of the releases that wrote wrappers may name the first offset of one.
+        led_to.contains(&header.base_offset)
+            || header.is_legacy()
+                && self.base_offset_of(batch).is_ok_and(|base| led_to.contains(&base))
+    }
+
+    /// The offset of the first record of a batch, which is read as a whole if its header does not
+    /// tell.
+    pub(super) fn base_offset_of(&self, batch: &Located) -> io::Result<Offset> {
+        if !batch.header.is_legacy() {
+            return Ok(batch.header.base_offset); // Nothing need be read.
+        }
+        let mut bytes = vec![0; batch.header.size()];
+        let got = self.file()?.read_at(&mut bytes, u64::from(batch.position))?;
+        let base = BatchView::stored(&bytes[..got]).map(|view| view.base_offset());
+        base.map_err(|_| self.damaged(batch.position))?.map_err(|_| self.damaged(batch.position))
     }
 
     /// The byte from which to look for `offset` below byte `end`: the start of a batch at or before
@@ -427,7 +444,7 @@ impl Segment {
         let located = self.locate(offset, end)?;
         let is_true = located.is_some_and(|batch| {
             let header = batch.header;
-            header.base_offset <= offset && header.max_timestamp == timestamp
+            may_hold(&header, offset) && header.max_timestamp == timestamp
         });
         if !is_true {
             self.make_times_anew(end)?;
@@ -501,7 +518,7 @@ impl Segment {
         let walked = self.scan(self.seek(from, end)?, end, |located| {
             let header = &located.header;
             if header.last_offset() >= offset {
-                let is_it = header.base_offset <= offset && header.max_timestamp == entry.timestamp;
+                let is_it = may_hold(header, offset) && header.max_timestamp == entry.timestamp;
                 found = is_it.then_some(located.position);
                 return true;
             }
@@ -542,6 +559,12 @@ impl Segment {
         let is_held = Arc::strong_count(self) > 1;
         self.files().into_iter().try_for_each(|file| file.remove(is_held))
     }
+}
+
+/// Whether a batch that ends at `offset` or after it, and follows one that ends before it, may hold
+/// `offset`. The header of a wrapper in an old message format does not tell where it begins.
+fn may_hold(header: &BatchHeader, offset: Offset) -> bool {
+    header.is_legacy() || header.base_offset <= offset
 }
 
 impl std::fmt::Debug for Segment {

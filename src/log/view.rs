@@ -54,7 +54,7 @@ pub struct ReadPlan {
     pub position: u64,
     /// How many bytes.
     pub len: usize,
-    /// The base offset of the first batch.
+    /// The base offset in the header of the first batch.
     pub first_offset: Offset,
 }
 
@@ -140,6 +140,17 @@ impl LogView {
             });
         }
         Ok(ReadPlan::nothing(offset))
+    }
+
+    /// The offset of the first record of the batch that holds `offset`, or of the next batch.
+    pub fn base_offset_at(&self, offset: Offset) -> Result<Option<Offset>, ReadError> {
+        for at in self.segment_at(offset)..self.segments.len() {
+            let segment = &self.segments[at];
+            if let Some(batch) = segment.locate(offset, self.size_of(at))? {
+                return Ok(Some(segment.base_offset_of(&batch)?));
+            }
+        }
+        Ok(None)
     }
 
     /// The byte of `segment` at which `bound` begins.
@@ -263,7 +274,7 @@ impl LogView {
         let invalid = |error: String| {
             ReadError::Io(std::io::Error::new(std::io::ErrorKind::InvalidData, error))
         };
-        let view = BatchView::first(&bytes).map_err(|error| invalid(error.to_string()))?;
+        let view = BatchView::stored(&bytes).map_err(|error| invalid(error.to_string()))?;
         let records = Records::of(&view).map_err(|error| invalid(error.to_string()))?;
         for record in records.iter() {
             let record = record.map_err(|error| invalid(error.to_string()))?;

@@ -1,4 +1,5 @@
-//! The record batch, version 2, as it lies on disk and on the wire (Kafka 4.4 `DefaultRecordBatch`).
+//! The record batch as it lies on disk and on the wire, of version 2 unless said otherwise (Kafka 4.4
+//! `DefaultRecordBatch`; see [`super::legacy`] for the versions before).
 //!
 //! ```text
 //!  0 baseOffset i64      21 attributes i16        43 producerId i64
@@ -10,6 +11,8 @@
 //!
 //! Base offset and leader epoch lie outside the CRC, so that a broker stamps them in place.
 
+use super::legacy::{self, Messages};
+use super::record::RecordsError;
 use crate::types::{
     LeaderEpoch, NO_PRODUCER_ID, NO_SEQUENCE, Offset, ProducerEpoch, ProducerId, Sequence,
     Timestamp,
@@ -23,6 +26,8 @@ pub const HEADER_LEN: usize = 61;
 pub const CRC_START: usize = 21;
 /// The only magic that is written; 0 and 1 belong to Kafka before 0.11.
 pub const MAGIC: i8 = 2;
+/// Bytes up to and including the magic, in every message format.
+pub const MAGIC_END: usize = 17;
 
 /// How the records of a batch are compressed; the low three bits of the attributes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -242,6 +247,28 @@ impl BatchHeader {
         out
     }
 
+    /// The header at the start of `bytes`, which lie in a log: of any message format, with a length
+    /// and a magic that make sense. `bytes` are at least [`HEADER_LEN`] long, or all there are.
+    pub fn stored(bytes: &[u8]) -> Result<Self, BatchError> {
+        match bytes.get(MAGIC_END - 1) {
+            Some(magic @ (0 | 1)) => legacy::read_header(bytes, *magic as i8),
+            _ => {
+                let Some(head) = bytes.first_chunk::<HEADER_LEN>() else {
+                    let needed = HEADER_LEN;
+                    return Err(BatchError::Truncated { needed, available: bytes.len() });
+                };
+                let header = Self::read(head);
+                header.check_shape()?;
+                Ok(header)
+            }
+        }
+    }
+
+    /// Whether it is of message format 0 or 1: see [`super::legacy`] for what its fields are then.
+    pub fn is_legacy(&self) -> bool {
+        matches!(self.magic, 0 | 1)
+    }
+
     /// Length and magic make sense: a batch of [`BatchHeader::size`] bytes may follow.
     pub fn check_shape(&self) -> Result<(), BatchError> {
         if self.batch_length < (HEADER_LEN - LENGTH_PREFIX_LEN) as i32 {
@@ -300,8 +327,9 @@ pub fn increment_sequence(sequence: Sequence, by: i32) -> Sequence {
     }
 }
 
-/// The bytes of one whole batch. Invariant: the length and magic make sense and all bytes of the
-/// batch are there, and no more. The CRC is checked separately.
+/// The bytes of one whole batch, of version 2 unless it comes from [`BatchView::stored`]. Invariant:
+/// the length and magic make sense and all bytes of the batch are there, and no more. The CRC is
+/// checked separately.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchView<'a> {
     bytes: &'a [u8],
@@ -316,11 +344,32 @@ impl<'a> BatchView<'a> {
         };
         let header = BatchHeader::read(head);
         header.check_shape()?;
+        Self::whole(bytes, header)
+    }
+
+    /// The batch at the start of `bytes`, which lie in a log, of any message format; more may follow
+    /// it. What a client sends is read by [`BatchView::first`].
+    pub fn stored(bytes: &'a [u8]) -> Result<Self, BatchError> {
+        Self::whole(bytes, BatchHeader::stored(bytes)?)
+    }
+
+    fn whole(bytes: &'a [u8], header: BatchHeader) -> Result<Self, BatchError> {
         let needed = header.size();
         match bytes.get(..needed) {
             Some(bytes) => Ok(Self { bytes, header }),
             None => Err(BatchError::Truncated { needed, available: bytes.len() }),
         }
+    }
+
+    /// The offset of its first record, for which a wrapper of message format 0 or 1 is inflated.
+    pub fn base_offset(&self) -> Result<Offset, RecordsError> {
+        let is_wrapper = self.header.attributes.compression() != Some(CompressionType::None);
+        if !self.header.is_legacy() || !is_wrapper {
+            return Ok(self.header.base_offset);
+        }
+        let messages = Messages::of(self)?;
+        let first = messages.iter().next();
+        first.map_or(Ok(self.header.base_offset), |first| first.map(|first| first.offset))
     }
 
     /// The header's fields.
@@ -333,14 +382,19 @@ impl<'a> BatchView<'a> {
         self.bytes
     }
 
-    /// What follows the header: records, compressed as the attributes say.
-    pub fn payload(&self) -> &'a [u8] {
-        &self.bytes[HEADER_LEN..]
+    /// What follows the header of version 2: records, compressed as the attributes say.
+    pub(super) fn payload(&self) -> &'a [u8] {
+        debug_assert!(!self.header.is_legacy(), "see Messages");
+        self.bytes.get(HEADER_LEN..).unwrap_or_default()
     }
 
     /// Whether the bytes are those that were written.
     pub fn check_crc(&self) -> Result<(), BatchError> {
-        let computed = crc32c::crc32c(&self.bytes[CRC_START..]);
+        let computed = if self.header.is_legacy() {
+            legacy::computed_crc(self.bytes)
+        } else {
+            crc32c::crc32c(&self.bytes[CRC_START..])
+        };
         if computed == self.header.crc {
             Ok(())
         } else {
@@ -351,10 +405,22 @@ impl<'a> BatchView<'a> {
 
 /// Walks batches that lie one after the other; ends after the first error.
 pub fn batches(bytes: &[u8]) -> impl Iterator<Item = Result<BatchView<'_>, BatchError>> {
+    each(bytes, BatchView::first)
+}
+
+/// As [`batches`], for what lies in a log: of any message format.
+pub fn stored_batches(bytes: &[u8]) -> impl Iterator<Item = Result<BatchView<'_>, BatchError>> {
+    each(bytes, BatchView::stored)
+}
+
+fn each<'a>(
+    bytes: &'a [u8],
+    read: impl Fn(&'a [u8]) -> Result<BatchView<'a>, BatchError>,
+) -> impl Iterator<Item = Result<BatchView<'a>, BatchError>> {
     let mut rest = Some(bytes);
     std::iter::from_fn(move || {
         let bytes = rest.filter(|bytes| !bytes.is_empty())?;
-        let view = BatchView::first(bytes);
+        let view = read(bytes);
         rest = view.as_ref().ok().map(|view| &bytes[view.bytes().len()..]);
         Some(view)
     })

@@ -45,11 +45,11 @@ pub(super) fn varlong_len(value: i64) -> usize {
     (64 - (value | 1).leading_zeros()).div_ceil(7) as usize
 }
 
-fn field_len(field: Option<&[u8]>) -> usize {
+pub(super) fn field_len(field: Option<&[u8]>) -> usize {
     field.map_or(1, |field| varlong_len(field.len() as i64) + field.len())
 }
 
-fn put_field(out: &mut Vec<u8>, field: Option<&[u8]>) {
+pub(super) fn put_field(out: &mut Vec<u8>, field: Option<&[u8]>) {
     put_varlong(out, field.map_or(-1, |field| field.len() as i64));
     out.extend_from_slice(field.unwrap_or_default());
 }

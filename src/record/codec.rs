@@ -4,8 +4,10 @@
 //! off what inflates without end. Sizes that a peer wrote into its frames are not believed. A
 //! thread keeps its buffer and its zstd context from one batch to the next.
 
+mod gzip;
 mod lz4;
 mod snappy;
+mod zstd_frames;
 
 use std::cell::Cell;
 use std::io::{self, Read, Write};
@@ -31,6 +33,7 @@ const KEPT_CHUNK_LEN_MAX: usize = 1024 * 1024;
 #[derive(Default)]
 struct Scratch {
     chunk: Vec<u8>,
+    gzip: Option<flate2::Decompress>,
     zstd: Option<raw::Decoder<'static>>,
 }
 
@@ -38,14 +41,38 @@ thread_local! {
     static SCRATCH: Cell<Option<Box<Scratch>>> = const { Cell::new(None) };
 }
 
+/// Whether the checksum of an LZ4 frame header is checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lz4Header {
+    /// It must be right.
+    Checked,
+    /// It may be wrong: writers of message format 0 computed it over the wrong bytes.
+    Unchecked,
+}
+
 /// Inflates `payload` as a stream; it ends with an error past [`INFLATED_BYTES_MAX`].
 pub fn reader(codec: CompressionType, payload: &[u8]) -> io::Result<Inflate<'_>> {
+    reader_with(codec, payload, Lz4Header::Checked)
+}
+
+/// As [`reader`], for the payload of any message format.
+pub(super) fn reader_with(
+    codec: CompressionType,
+    payload: &[u8],
+    lz4_header: Lz4Header,
+) -> io::Result<Inflate<'_>> {
     let mut scratch = SCRATCH.take().unwrap_or_default();
     let source = match codec {
         CompressionType::None => Source::Plain(payload),
-        CompressionType::Gzip => Source::Gzip(Box::new(flate2::bufread::GzDecoder::new(payload))),
-        CompressionType::Snappy => Source::Snappy(snappy::Blocks::new(payload)),
-        CompressionType::Lz4 => Source::Lz4(lz4::Frame::new(payload)?),
+        CompressionType::Gzip => {
+            match &mut scratch.gzip {
+                Some(inflater) => inflater.reset(false),
+                none => *none = Some(flate2::Decompress::new(false)),
+            }
+            Source::Gzip(gzip::Members::new(payload)?)
+        }
+        CompressionType::Snappy => Source::Snappy(snappy::Blocks::new(payload)?),
+        CompressionType::Lz4 => Source::Lz4(lz4::Frame::new(payload, lz4_header)?),
         CompressionType::Zstd => {
             if let Some(decoder) = &mut scratch.zstd {
                 decoder.reinit()?;
@@ -54,7 +81,7 @@ pub fn reader(codec: CompressionType, payload: &[u8]) -> io::Result<Inflate<'_>>
                 decoder.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG_MAX))?;
                 scratch.zstd = Some(decoder);
             }
-            Source::Zstd { rest: payload, is_between_frames: true }
+            Source::Zstd(zstd_frames::Frames::new(payload))
         }
     };
     Ok(Inflate { source, scratch, at: 0, end: 0, before: 0 })
@@ -73,10 +100,10 @@ pub struct Inflate<'a> {
 
 enum Source<'a> {
     Plain(&'a [u8]),
-    Gzip(Box<flate2::bufread::GzDecoder<&'a [u8]>>),
+    Gzip(gzip::Members<'a>),
     Snappy(snappy::Blocks<'a>),
     Lz4(lz4::Frame<'a>),
-    Zstd { rest: &'a [u8], is_between_frames: bool },
+    Zstd(zstd_frames::Frames<'a>),
 }
 
 impl Source<'_> {
@@ -87,10 +114,13 @@ impl Source<'_> {
             Self::Snappy(blocks) => return blocks.next_block(chunk),
             Self::Lz4(frame) => return frame.next_block(chunk),
             Self::Plain(rest) => rest.read(sized(chunk))?,
-            Self::Gzip(decoder) => decoder.read(sized(chunk))?,
-            Self::Zstd { rest, is_between_frames } => {
+            Self::Gzip(members) => {
+                let inflater = scratch.gzip.as_mut().ok_or_else(|| invalid("no gzip context"))?;
+                members.read(inflater, sized(chunk))?
+            }
+            Self::Zstd(frames) => {
                 let decoder = scratch.zstd.as_mut().ok_or_else(|| invalid("no zstd context"))?;
-                zstd_chunk(decoder, rest, is_between_frames, sized(chunk))?
+                frames.read(decoder, sized(chunk))?
             }
         };
         Ok((got > 0).then_some(got))
@@ -103,29 +133,6 @@ fn sized(chunk: &mut Vec<u8>) -> &mut [u8] {
         chunk.resize(CHUNK_LEN, 0);
     }
     chunk
-}
-
-fn zstd_chunk(
-    decoder: &mut raw::Decoder<'_>,
-    rest: &mut &[u8],
-    is_between_frames: &mut bool,
-    chunk: &mut [u8],
-) -> io::Result<usize> {
-    loop {
-        if rest.is_empty() && *is_between_frames {
-            return Ok(0);
-        }
-        let was_empty = rest.is_empty();
-        let step = decoder.run_on_buffers(rest, chunk)?;
-        *rest = &rest[step.bytes_read..];
-        *is_between_frames = step.remaining == 0;
-        if step.bytes_written > 0 {
-            return Ok(step.bytes_written);
-        }
-        if was_empty && !*is_between_frames {
-            return Err(invalid("a zstd frame ends too soon"));
-        }
-    }
 }
 
 impl Inflate<'_> {
@@ -284,6 +291,83 @@ mod tests {
         let bombs = bomb.repeat(5);
         let mut reader = reader(CompressionType::Zstd, &bombs).unwrap();
         assert!(io::copy(&mut reader, &mut io::sink()).is_err());
+    }
+
+    #[test]
+    fn streams_after_each_other_inflate_as_one() {
+        for codec in [CompressionType::Gzip, CompressionType::Snappy, CompressionType::Zstd] {
+            let of = |records: &[u8]| deflate(codec, None, records).unwrap();
+            let large = vec![b'x'; 100_000];
+            let parts = [&b"abc"[..], b"", &large, b"def"];
+            let joined: Vec<u8> = parts.iter().flat_map(|part| of(part)).collect();
+            assert_eq!(inflate(codec, &joined).unwrap(), parts.concat(), "{codec:?}");
+            let cut = inflate(codec, &joined[..joined.len() - 1]);
+            // zstd-jni ignores it: what is missing shows when the records are counted.
+            assert_eq!(cut.is_ok(), codec == CompressionType::Zstd, "{codec:?}");
+        }
+        // Kafka reads the first lz4 frame alone.
+        let frame = |records| deflate(CompressionType::Lz4, None, records).unwrap();
+        let joined = [frame(b"abc"), frame(b"def")].concat();
+        assert_eq!(inflate(CompressionType::Lz4, &joined).unwrap(), b"abc");
+    }
+
+    #[test]
+    fn tails_that_kafka_ignores_are_ignored() {
+        let cases: [(CompressionType, &[u8]); 6] = [
+            (CompressionType::Gzip, &[0; 40]),
+            (CompressionType::Gzip, &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0, 3, 0]),
+            (CompressionType::Snappy, &[1, 2, 3]),
+            (
+                CompressionType::Snappy,
+                &[0x82, b'S', b'N', b'A', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+            ),
+            (CompressionType::Lz4, &[7; 40]),
+            (CompressionType::Zstd, &[0x28, 0xb5]),
+        ];
+        for (codec, tail) in cases {
+            let mut payload = deflate(codec, None, b"abc").unwrap();
+            payload.extend_from_slice(tail);
+            assert_eq!(inflate(codec, &payload).unwrap(), b"abc", "{codec:?} and {tail:?}");
+        }
+        let refused: [(CompressionType, &[u8]); 3] = [
+            (CompressionType::Snappy, &[0; 4]),
+            (CompressionType::Snappy, &[0x82, b'S', b'N', b'A']),
+            (CompressionType::Zstd, &[7; 4]),
+        ];
+        for (codec, tail) in refused {
+            let mut payload = deflate(codec, None, b"abc").unwrap();
+            payload.extend_from_slice(tail);
+            assert!(inflate(codec, &payload).is_err(), "{codec:?} and {tail:?}");
+        }
+    }
+
+    #[test]
+    fn gzip_headers_may_have_every_field_and_trailers_must_be_right() {
+        let plain = deflate(CompressionType::Gzip, None, b"abc").unwrap();
+        let mut full = flate2::GzBuilder::new()
+            .extra(&b"more"[..])
+            .filename(&b"name"[..])
+            .comment(&b"why"[..])
+            .write(Vec::new(), flate2::Compression::default());
+        full.write_all(b"def").unwrap();
+        let joined = [plain.clone(), full.finish().unwrap()].concat();
+        assert_eq!(inflate(CompressionType::Gzip, &joined).unwrap(), b"abcdef");
+        for at in 1..=8 {
+            let mut wrong = plain.clone();
+            let at = wrong.len() - at;
+            wrong[at] ^= 1;
+            assert!(inflate(CompressionType::Gzip, &wrong).is_err(), "byte {at} of the trailer");
+        }
+    }
+
+    #[test]
+    fn many_small_streams_together_are_cut_off_as_well() {
+        let member = deflate(CompressionType::Gzip, None, &vec![0; 1 << 20]).unwrap();
+        let count = (INFLATED_BYTES_MAX >> 20) as usize + 1;
+        let bomb = member.repeat(count);
+        let mut reader = reader(CompressionType::Gzip, &bomb).unwrap();
+        let error = io::copy(&mut reader, &mut io::sink()).unwrap_err().to_string();
+        assert!(error.contains("inflates to more than"), "{error}");
     }
 
     #[test]

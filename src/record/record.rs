@@ -12,6 +12,7 @@ use std::io;
 
 use super::batch::{BatchHeader, BatchView};
 use super::codec::{self, Inflate};
+use super::legacy::Messages;
 use crate::types::{Offset, Timestamp};
 
 /// Why bytes are not the records that their batch claims.
@@ -233,6 +234,9 @@ fn walk<S: Source>(
 /// many as the batch counts. Allocates nothing for an uncompressed batch.
 pub fn outline(batch: &BatchView<'_>, each: impl FnMut(Outline)) -> Result<(), RecordsError> {
     let header = batch.header();
+    if header.is_legacy() {
+        return Err(RecordsError::Unreadable("it is of a message format before 2".into()));
+    }
     let codec = header.attributes.compression().ok_or_else(unknown_codec)?;
     if codec == super::CompressionType::None {
         let mut source = Slice { bytes: batch.payload(), at: 0 };
@@ -294,8 +298,13 @@ pub struct Records<'a> {
 }
 
 impl<'a> Records<'a> {
-    /// Inflates the records of `batch`; an uncompressed batch is borrowed.
+    /// Inflates the records of `batch`; an uncompressed batch is borrowed. Those of message formats 0
+    /// and 1 are converted to format 2.
     pub fn of(batch: &BatchView<'a>) -> Result<Self, RecordsError> {
+        if batch.header().is_legacy() {
+            let (header, records) = Messages::of(batch)?.in_current_format()?;
+            return Ok(Self { header, bytes: records.into() });
+        }
         let codec = batch.header().attributes.compression().ok_or_else(unknown_codec)?;
         let bytes = if codec == super::CompressionType::None {
             batch.payload().into()
@@ -303,6 +312,12 @@ impl<'a> Records<'a> {
             codec::inflate(codec, batch.payload())?.into()
         };
         Ok(Self { header: *batch.header(), bytes })
+    }
+
+    /// The header that belongs to these records: that of their batch or, in message formats 0 and 1,
+    /// the one that a batch of format 2 with them has, without length and CRC.
+    pub fn header(&self) -> &BatchHeader {
+        &self.header
     }
 
     /// The records, in order. Ends after the first error; bytes after the last record that the

@@ -358,6 +358,22 @@ mod tests {
     }
 
     #[test]
+    fn records_compressed_in_several_streams_are_accepted() {
+        for codec in [CompressionType::Gzip, CompressionType::Snappy, CompressionType::Zstd] {
+            let plain = batch(CompressionType::None);
+            let view = BatchView::first(&plain).unwrap();
+            let (head, tail) = view.payload().split_at(17);
+            let deflate = |records| super::super::codec::deflate(codec, None, records).unwrap();
+            let payload = [deflate(head), deflate(tail)].concat();
+            // The header and the CRC of a batch with this payload, which stays as it is.
+            let mut bytes = rebuild(view.header(), &payload, CompressionType::None, None).unwrap();
+            bytes = with(bytes, |b| b[22] |= codec as u8);
+            let valid = validate(&mut bytes, &rules(), 9, NOW).unwrap();
+            assert_eq!(valid.rewritten, None, "{codec:?}");
+        }
+    }
+
+    #[test]
     fn a_changed_byte_under_the_crc_is_corruption() {
         let mut bytes = batch(CompressionType::None);
         bytes[HEADER_LEN + 3] ^= 1;

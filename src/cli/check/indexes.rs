@@ -64,16 +64,20 @@ impl<E: Entry> Entries<E> {
 /// The offset index, in step with the batches.
 ///
 /// An entry names the last offset of the batch at its position. Releases before 4.0 name that of
-/// the last batch that was written with it, which is one before the next entry's.
+/// the last batch that was written with it, which is one before the next entry's, and those that
+/// wrote message formats 0 and 1 any offset of the wrapper.
 pub(super) struct OffsetsInStep {
     entries: Entries<OffsetEntry>,
+    /// The last offset of the batch before.
+    last_offset: Offset,
     /// The entry whose batch was met, and its offset not yet.
     sought: Option<(usize, Offset)>,
 }
 
 impl OffsetsInStep {
     pub(super) fn read(check: &mut Check<'_>, names: &Names<'_>) -> Self {
-        Self { entries: Entries::read(check, names, INDEX), sought: None }
+        let last_offset = names.base_offset - 1;
+        Self { entries: Entries::read(check, names, INDEX), last_offset, sought: None }
     }
 
     pub(super) fn on_batch(&mut self, check: &mut Check<'_>, batch: &Placed, trusted_to: Offset) {
@@ -93,6 +97,10 @@ impl OffsetsInStep {
             } else if u64::from(entry.position) < batch.position {
                 let what = format!("no batch begins at byte {} of the segment", entry.position);
                 self.entries.report(check, at, &what);
+            } else if header.is_legacy()
+                && (self.last_offset + 1..header.last_offset()).contains(&offset)
+            {
+                // It is inside the wrapper.
             } else if offset < header.last_offset() {
                 let what =
                     format!("offset {offset}, where a batch ends at {}", header.last_offset());
@@ -101,6 +109,7 @@ impl OffsetsInStep {
                 self.sought = Some((at, offset));
             }
         }
+        self.last_offset = header.last_offset();
         if let Some((_, offset)) = self.sought {
             if header.last_offset() == offset {
                 self.sought = None;
@@ -158,7 +167,7 @@ impl TimesInStep {
             if !self.entries.ascends(at) || before.is_some_and(|b| b.timestamp >= entry.timestamp) {
                 let what = format!("time {} of offset {offset} does not ascend", entry.timestamp.0);
                 self.entries.report(check, at, &what);
-            } else if offset < header.base_offset {
+            } else if offset < header.base_offset && !header.is_legacy() {
                 self.entries.report(check, at, &format!("no batch holds offset {offset}"));
             } else if header.max_timestamp != entry.timestamp {
                 let what = format!(

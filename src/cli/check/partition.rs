@@ -94,10 +94,10 @@ pub(super) fn check(check: &mut Check<'_>, dir: &Path, known: Known) -> Offset {
     end
 }
 
-/// The epochs of a partition: nothing if the file is missing, and nothing in that if it is damaged.
+/// The epochs of a partition: nothing if the file is missing or empty, as Kafka creates it, and nothing in that if it is damaged.
 #[expect(clippy::option_option, reason = "missing and damaged are two things")]
 fn epochs(check: &mut Check<'_>, path: &Path) -> Option<Option<Epochs>> {
-    let bytes = check.read(path)?;
+    let bytes = check.read(path).filter(|bytes| !bytes.is_empty())?;
     let epochs = std::str::from_utf8(&bytes).ok().and_then(Epochs::from_text);
     if epochs.is_none() {
         let what = "it does not hold as many rising epochs as it says";

@@ -9,6 +9,7 @@ use super::indexes::{OffsetsInStep, TimesInStep};
 use super::partition::Walk;
 use super::{Advice, At, Check};
 use crate::log::files::{INDEX, LOG, TIME_INDEX, file_name};
+use crate::record::batch::MAGIC_END;
 use crate::record::{BatchHeader, BatchView, HEADER_LEN};
 use crate::types::Offset;
 
@@ -131,17 +132,18 @@ fn advice(walk: &Walk, offset: Offset) -> Advice {
 /// The batch at `position`, whole; what is wrong with it otherwise.
 fn batch_at(file: &mut Blocks, position: u64) -> io::Result<Result<Placed, String>> {
     let left = file.len() - position;
-    let Some(head) = file.at(position, HEADER_LEN)?.and_then(<[u8]>::first_chunk) else {
+    let head_len = HEADER_LEN.min(usize::try_from(left).unwrap_or(HEADER_LEN));
+    let Some(head) = file.at(position, head_len)?.filter(|head| head.len() >= MAGIC_END) else {
         return Ok(Err(format!("{left} bytes are no batch header")));
     };
-    let header = BatchHeader::read(head);
-    if let Err(error) = header.check_shape() {
-        return Ok(Err(error.to_string()));
-    }
+    let header = match BatchHeader::stored(head) {
+        Ok(header) => header,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
     let Some(bytes) = file.at(position, header.size())? else {
         return Ok(Err(format!("a batch of {} bytes, {left} are left", header.size())));
     };
-    let checked = BatchView::first(bytes).and_then(|batch| batch.check_crc());
+    let checked = BatchView::stored(bytes).and_then(|batch| batch.check_crc());
     Ok(checked.map(|()| Placed { header, position }).map_err(|error| error.to_string()))
 }
 
@@ -160,7 +162,7 @@ fn order(walk: &Walk, names: &Names<'_>, header: &BatchHeader) -> Option<String>
 
 /// Whether the epoch of a batch is another than the epochs of the log have it.
 fn epoch(walk: &Walk, header: &BatchHeader) -> Option<String> {
-    let epochs = walk.epochs.as_ref()?;
+    let epochs = walk.epochs.as_ref().filter(|_| !header.is_legacy())?;
     if header.base_offset >= walk.known.trusted_to
         || header.last_offset() < walk.known.log_start_offset
     {

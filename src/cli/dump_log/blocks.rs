@@ -5,15 +5,12 @@ use std::sync::Arc;
 
 use super::DumpError;
 use crate::env::{Disk, File, OpenMode};
-use crate::record::batch::LENGTH_PREFIX_LEN;
+use crate::record::batch::{LENGTH_PREFIX_LEN, MAGIC_END};
+use crate::record::legacy::LENGTH_MIN;
 use crate::record::{BatchHeader, HEADER_LEN};
 
 /// How much is read at a time.
 const BLOCK_LEN: usize = 256 * 1024;
-/// A batch is not looked for where fewer bytes are left: its header up to the magic.
-const MAGIC_END: u64 = 17;
-/// What Kafka takes for the smallest length field of any format.
-const LENGTH_MIN: i32 = 14;
 
 /// A file opened for reading, and the block of it that was read last.
 pub(super) struct Blocks {
@@ -73,12 +70,12 @@ impl Blocks {
         end: u64,
     ) -> Result<Option<BatchHeader>, DumpError> {
         let end = end.min(self.len);
-        if position.saturating_add(MAGIC_END) >= end {
+        // Kafka takes so few bytes for the beginning of one.
+        if position.saturating_add(MAGIC_END as u64) >= end {
             return Ok(None);
         }
-        let head = self.at(position, MAGIC_END as usize)?;
+        let head = self.at(position, MAGIC_END)?;
         let length = i32::from_be_bytes([head[8], head[9], head[10], head[11]]);
-        let magic = head[16] as i8;
         if length < LENGTH_MIN {
             let what = format!(
                 "Found record size {length} smaller than minimum record overhead ({LENGTH_MIN}) \
@@ -89,14 +86,8 @@ impl Blocks {
         if position + LENGTH_PREFIX_LEN as u64 + length as u64 > end {
             return Ok(None);
         }
-        if magic != 2 || length as usize + LENGTH_PREFIX_LEN < HEADER_LEN {
-            let what = format!(
-                "the batch at byte {position} has magic {magic} and length {length}: only message \
-                 format 2 can be shown"
-            );
-            return Err(self.damaged(what));
-        }
-        let head = self.at(position, HEADER_LEN)?.first_chunk::<HEADER_LEN>();
-        Ok(head.map(BatchHeader::read))
+        let size = LENGTH_PREFIX_LEN + length as usize;
+        let header = BatchHeader::stored(self.at(position, size.min(HEADER_LEN))?);
+        header.map(Some).map_err(|error| self.damaged(format!("at byte {position}: {error}")))
     }
 }

@@ -334,7 +334,7 @@ fn newest_timestamp(log: &mut Blocks, position: u64) -> Result<Timestamp, DumpEr
         path,
         what: format!("the batch at byte {position}: {what}"),
     };
-    let newest = BatchView::first(log.at(position, header.size())?)
+    let newest = BatchView::stored(log.at(position, header.size())?)
         .map_err(|error| error.to_string())
         .and_then(|view| Records::of(&view).map_err(|error| error.to_string()))
         .and_then(|records| {

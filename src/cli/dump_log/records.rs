@@ -10,6 +10,7 @@ use crate::format::BOOTSTRAP_CHECKPOINT;
 use crate::log::files::LOG;
 use crate::raft::snapshot::SnapshotId;
 use crate::record::batch::increment_sequence;
+use crate::record::legacy::{Message, Messages};
 use crate::record::{BatchHeader, BatchView, CompressionType, Record, Records, TimestampType};
 use crate::types::{NO_SEQUENCE, Offset};
 
@@ -31,7 +32,7 @@ impl Dump<'_> {
             })?;
             let size = header.size();
             let bytes = file.at(position, size)?;
-            let view = BatchView::first(bytes).map_err(|error| DumpError::Damaged {
+            let view = BatchView::stored(bytes).map_err(|error| DumpError::Damaged {
                 path: path.to_owned(),
                 what: format!("at byte {position}: {error}"),
             })?;
@@ -78,18 +79,38 @@ impl Dump<'_> {
         position: u64,
         is_valid: bool,
     ) -> Result<(), DumpError> {
+        if header.is_legacy() {
+            write!(self.out, "offset: {}", header.last_offset())?;
+        } else {
+            self.batch_of_format_2(header)?;
+        }
+        writeln!(
+            self.out,
+            " position: {position} {}: {} size: {} magic: {} compresscodec: {} crc: {} \
+             isvalid: {is_valid}",
+            timestamp_type(header),
+            header.max_timestamp.0,
+            header.size(),
+            header.magic,
+            codec.name(),
+            header.crc,
+        )?;
+        Ok(())
+    }
+
+    /// What Kafka shows of a batch only where its format has it.
+    fn batch_of_format_2(&mut self, header: &BatchHeader) -> Result<(), DumpError> {
         let attributes = header.attributes;
         let delete_horizon = if attributes.has_delete_horizon() {
             format!("OptionalLong[{}]", header.base_timestamp.0)
         } else {
             "OptionalLong.empty".to_owned()
         };
-        writeln!(
+        write!(
             self.out,
             "baseOffset: {} lastOffset: {} count: {} baseSequence: {} lastSequence: {} \
              producerId: {} producerEpoch: {} partitionLeaderEpoch: {} isTransactional: {} \
-             isControl: {} deleteHorizonMs: {delete_horizon} position: {position} {}: {} size: {} \
-             magic: {} compresscodec: {} crc: {} isvalid: {is_valid}",
+             isControl: {} deleteHorizonMs: {delete_horizon}",
             header.base_offset,
             header.last_offset(),
             header.records_count,
@@ -100,12 +121,6 @@ impl Dump<'_> {
             header.leader_epoch,
             attributes.is_transactional(),
             attributes.is_control(),
-            timestamp_type(header),
-            header.max_timestamp.0,
-            header.size(),
-            header.magic,
-            codec.name(),
-            header.crc,
         )?;
         Ok(())
     }
@@ -123,6 +138,9 @@ impl Dump<'_> {
         if header.records_count == 0 {
             return Ok(None);
         }
+        if header.is_legacy() {
+            return self.messages(view, decoder, last_offset, gaps);
+        }
         let records = match Records::of(view) {
             Ok(records) => records,
             Err(error) => return Ok(Some(error.to_string())),
@@ -132,10 +150,7 @@ impl Dump<'_> {
                 Ok(record) => record,
                 Err(error) => return Ok(Some(error.to_string())),
             };
-            if record.offset != last_offset.wrapping_add(1) {
-                gaps.insert(*last_offset, record.offset);
-            }
-            *last_offset = record.offset;
+            note_offset(record.offset, last_offset, gaps);
             if !self.args.skip_record_metadata
                 && let Some(fault) = self.record(header, &record)?
             {
@@ -149,12 +164,52 @@ impl Dump<'_> {
         Ok(None)
     }
 
+    /// The same, of message formats 0 and 1.
+    fn messages(
+        &mut self,
+        view: &BatchView<'_>,
+        decoder: &Decoder,
+        last_offset: &mut Offset,
+        gaps: &mut BTreeMap<Offset, Offset>,
+    ) -> Result<Option<String>, DumpError> {
+        let messages = match Messages::of(view) {
+            Ok(messages) => messages,
+            Err(error) => return Ok(Some(error.to_string())),
+        };
+        for message in messages.iter() {
+            let message = match message {
+                Ok(message) => message,
+                Err(error) => return Ok(Some(error.to_string())),
+            };
+            note_offset(message.offset, last_offset, gaps);
+            if !self.args.skip_record_metadata {
+                write!(
+                    self.out,
+                    "| offset: {} {}: {} keySize: {} valueSize: {} isValid: {} crc: {}",
+                    message.offset,
+                    timestamp_type(view.header()),
+                    message.timestamp.0,
+                    size_of(message.key),
+                    size_of(message.value),
+                    message.is_valid(),
+                    message.crc,
+                )?;
+            }
+            if self.args.prints_contents() {
+                let Message { offset, timestamp, key, value, .. } = message;
+                let record = Record { offset, timestamp, key, value, headers: Vec::new() };
+                self.contents(decoder, &record)?;
+            }
+            writeln!(self.out)?;
+        }
+        Ok(None)
+    }
+
     fn record(
         &mut self,
         header: &BatchHeader,
         record: &Record<'_>,
     ) -> Result<Option<String>, DumpError> {
-        let size = |field: Option<&[u8]>| field.map_or(-1, |field| field.len() as i64);
         let sequence = if header.base_sequence < 0 {
             NO_SEQUENCE
         } else {
@@ -168,8 +223,8 @@ impl Dump<'_> {
             record.offset,
             timestamp_type(header),
             record.timestamp.0,
-            size(record.key),
-            size(record.value),
+            size_of(record.key),
+            size_of(record.value),
             keys.join(","),
         )?;
         if header.attributes.is_control() {
@@ -195,8 +250,21 @@ impl Dump<'_> {
     }
 }
 
+/// Notes the offset of the next record, and a gap before it.
+fn note_offset(offset: Offset, last_offset: &mut Offset, gaps: &mut BTreeMap<Offset, Offset>) {
+    if offset != last_offset.wrapping_add(1) {
+        gaps.insert(*last_offset, offset);
+    }
+    *last_offset = offset;
+}
+
+fn size_of(field: Option<&[u8]>) -> i64 {
+    field.map_or(-1, |field| field.len() as i64)
+}
+
 fn timestamp_type(header: &BatchHeader) -> &'static str {
     match header.attributes.timestamp_type() {
+        _ if header.magic == 0 => "NoTimestampType",
         TimestampType::CreateTime => "CreateTime",
         TimestampType::LogAppendTime => "LogAppendTime",
     }

@@ -53,7 +53,9 @@ fn damaged(error: impl ToString) -> io::Error {
 impl Filter {
     /// Judges the next batch of the walk. `keeps_place`: it is the last of what becomes one segment,
     /// and stays, without records if need be, so that the segment tells how far it reaches. The
-    /// entry, if there is one, belongs into the index of aborted transactions.
+    /// entry, if there is one, belongs into the index of aborted transactions. What is left of a batch
+    /// of message format 0 or 1 is a batch of format 2, whose tombstones then have a delete horizon
+    /// (Kafka goes by the time of the file instead, which a copy of the directory changes).
     ///
     /// Errors: the records are damaged.
     pub fn judge(
@@ -62,12 +64,12 @@ impl Filter {
         txns: &mut CleanedTxns,
         keeps_place: bool,
     ) -> io::Result<(Left, Option<AbortedTxn>)> {
-        let header = batch.header();
+        let is_legacy = batch.header().is_legacy();
+        let all = Records::of(batch).map_err(damaged)?;
+        let header = all.header();
         let is_control = header.attributes.is_control();
         let horizon = header.attributes.has_delete_horizon().then_some(header.base_timestamp);
-        let records = Records::of(batch).map_err(damaged)?;
-        let records: Vec<RawRecord<'_>> =
-            records.raw().collect::<Result<_, _>>().map_err(damaged)?;
+        let records: Vec<RawRecord<'_>> = all.raw().collect::<Result<_, _>>().map_err(damaged)?;
 
         let (discards, indexed, ends_nothing) = if is_control {
             let marker = txns.on_control(header, kind_of(&records));
@@ -83,7 +85,7 @@ impl Filter {
         let stays = |record: &RawRecord<'_>| {
             !discards && (is_control || self.survives(header, record, horizon))
         };
-        let left: Vec<RawRecord<'_>> = records.iter().copied().filter(stays).collect();
+        let mut left: Vec<RawRecord<'_>> = records.iter().copied().filter(stays).collect();
         if left.is_empty() {
             let left = match stays_empty {
                 true if header.records_count == 0 => Left::All,
@@ -94,7 +96,7 @@ impl Filter {
         }
         let has_tombstone = left.iter().any(|record| !record.has_value);
         let wants_horizon = (has_tombstone || ends_nothing) && horizon.is_none();
-        if left.len() == records.len() && !wants_horizon {
+        if left.len() == records.len() && !wants_horizon && !is_legacy {
             return Ok((Left::All, indexed));
         }
         let horizon = if wants_horizon {
@@ -102,6 +104,7 @@ impl Filter {
         } else {
             horizon
         };
+        let header = if is_legacy { &narrowed(header, &mut left) } else { header };
         Ok((Left::Some(retained(header, &left, horizon)?), indexed))
     }
 
@@ -129,6 +132,18 @@ impl Filter {
         let is_last = self.map.get(key).is_none_or(|last| offset >= last);
         is_last && (record.has_value || horizon.is_none_or(|horizon| self.now < horizon))
     }
+}
+
+/// The header of a batch that begins and ends with what is left of it, whose offsets become relative
+/// to that. Only a batch of format 2 must reach as far as it did, for the sequences of its producer.
+fn narrowed(header: &BatchHeader, left: &mut [RawRecord<'_>]) -> BatchHeader {
+    let (Some(first), Some(last)) = (left.first(), left.last()) else { return *header };
+    let (first, last) = (first.offset_delta, last.offset_delta);
+    for record in left {
+        record.offset_delta -= first;
+    }
+    let base_offset = header.base_offset + i64::from(first);
+    BatchHeader { base_offset, last_offset_delta: last - first, ..*header }
 }
 
 fn kind_of(records: &[RawRecord<'_>]) -> ControlKind {

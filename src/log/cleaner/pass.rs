@@ -17,6 +17,7 @@ use crate::log::index::{Entry, OffsetEntry, TimeEntry};
 use crate::log::segment::Segment;
 use crate::log::txn_index::AbortedTxn;
 use crate::log::{Log, LogConfig, LogShared, LogView};
+use crate::record::batch::stored_batches;
 use crate::record::{BatchError, BatchHeader, BatchView, ControlType, HEADER_LEN, Records};
 use crate::types::{NO_TIMESTAMP, Offset, Timestamp};
 
@@ -172,7 +173,7 @@ impl Pass {
         }
         let bytes = read_batches(current, position, self.budget.read_bytes)?;
         let mut is_full = false;
-        for batch in crate::record::batch::batches(&bytes) {
+        for batch in stored_batches(&bytes) {
             let batch = batch.map_err(damaged)?;
             if !self.note(&batch)? {
                 is_full = true;
@@ -211,9 +212,10 @@ impl Pass {
             self.txns.on_control(header, kind);
         } else if !self.txns.on_data(header) {
             let records = Records::of(batch).map_err(damaged)?;
+            let base_offset = records.header().base_offset;
             for record in records.raw() {
                 let record = record.map_err(damaged)?;
-                let offset = header.base_offset.saturating_add(i64::from(record.offset_delta));
+                let offset = base_offset.saturating_add(i64::from(record.offset_delta));
                 let Some(key) = record.key.filter(|_| offset >= self.first_dirty) else { continue };
                 if !self.filter.map.put(key, offset) {
                     return Ok(false);
@@ -285,7 +287,7 @@ impl Pass {
         let rest_is_empty = view.segments[at + 1..group.end].iter().all(|s| s.size() == 0);
         let mut here = position;
         let mut written = 0;
-        for batch in crate::record::batch::batches(&bytes) {
+        for batch in stored_batches(&bytes) {
             let batch = batch.map_err(damaged)?;
             here += batch.bytes().len() as u32;
             let keeps_place = rest_is_empty && here == source.size();
@@ -436,7 +438,7 @@ fn read_batches(segment: &Segment, position: u32, read_bytes: usize) -> io::Resu
     let mut bytes = vec![0; read_bytes.max(HEADER_LEN).min(rest)];
     let got = file.read_at(&mut bytes, u64::from(position))?;
     bytes.truncate(got);
-    if let Err(BatchError::Truncated { needed, .. }) = BatchView::first(&bytes) {
+    if let Err(BatchError::Truncated { needed, .. }) = BatchView::stored(&bytes) {
         if needed > rest {
             return Err(bad(format!("a batch of {needed} bytes, {rest} are left")));
         }
@@ -445,7 +447,7 @@ fn read_batches(segment: &Segment, position: u32, read_bytes: usize) -> io::Resu
         bytes.truncate(got);
     }
     let mut whole = 0;
-    for batch in crate::record::batch::batches(&bytes) {
+    for batch in stored_batches(&bytes) {
         match batch {
             Ok(batch) => {
                 batch.check_crc().map_err(|error| bad(error.to_string()))?;

@@ -15,7 +15,7 @@ use std::io;
 
 use twox_hash::XxHash32;
 
-use super::invalid;
+use super::{Lz4Header, invalid};
 
 const MAGIC: [u8; 4] = [0x04, 0x22, 0x4d, 0x18];
 const STORED: u32 = 1 << 31;
@@ -24,6 +24,7 @@ const STORED: u32 = 1 << 31;
 pub(super) struct Frame<'a> {
     rest: &'a [u8],
     has_block_checksums: bool,
+    has_content_checksum: bool,
     block_len_max: usize,
     is_at_end: bool,
 }
@@ -37,7 +38,7 @@ fn take<const N: usize>(rest: &mut &[u8]) -> io::Result<[u8; N]> {
 }
 
 impl<'a> Frame<'a> {
-    pub(super) fn new(payload: &'a [u8]) -> io::Result<Self> {
+    pub(super) fn new(payload: &'a [u8], header: Lz4Header) -> io::Result<Self> {
         let mut rest = payload;
         if take(&mut rest)? != MAGIC {
             return Err(invalid("the payload is no lz4 frame"));
@@ -57,11 +58,20 @@ impl<'a> Frame<'a> {
         }
         let described = &descriptor[..descriptor.len() - rest.len()];
         let [checksum] = take(&mut rest)?;
-        if checksum != XxHash32::oneshot(0, described).to_be_bytes()[2] {
+        if header == Lz4Header::Checked
+            && checksum != XxHash32::oneshot(0, described).to_be_bytes()[2]
+        {
             return Err(invalid("the header of an lz4 frame is not what was written"));
         }
         let has_block_checksums = flags & 0b1_0000 != 0;
-        Ok(Self { rest, has_block_checksums, block_len_max, is_at_end: false })
+        let has_content_checksum = flags & 0b100 != 0;
+        Ok(Self {
+            rest,
+            has_block_checksums,
+            has_content_checksum,
+            block_len_max,
+            is_at_end: false,
+        })
     }
 
     /// Inflates the next block to the start of `out`, which grows as needed; its length, or none
@@ -74,6 +84,9 @@ impl<'a> Frame<'a> {
         let len = (head & !STORED) as usize;
         if len == 0 {
             self.is_at_end = true;
+            if self.has_content_checksum {
+                take::<4>(&mut self.rest)?; // Kafka does not compare it either.
+            }
             return Ok(None);
         }
         if len > self.block_len_max {

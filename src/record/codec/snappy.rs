@@ -1,10 +1,14 @@
-//! Snappy: one raw block, or xerial frames as snappy-java writes them (the clients of Kafka, and
+//! Snappy: one raw block, or xerial streams as snappy-java writes them (the clients of Kafka, and
 //! librdkafka, write those).
 //!
 //! ```text
 //! magic 0x82 "SNAPPY" 0x00, version i32, compatible version i32, all big-endian
 //! then chunks: length i32, a raw block of that length
 //! ```
+//!
+//! Another stream may follow where a chunk would begin. What snappy-java 1.1.10 ignores at the end
+//! is ignored: fewer bytes than the length of a chunk, and all that follows a header that begins
+//! like the magic and is none (`SnappyInputStream.hasNextChunk`).
 
 use std::io;
 
@@ -12,6 +16,8 @@ use super::invalid;
 
 const MAGIC: [u8; 8] = [0x82, b'S', b'N', b'A', b'P', b'P', b'Y', 0];
 const HEADER_LEN: usize = 16;
+/// The oldest version of a stream that snappy-java reads.
+const VERSION_MIN: i32 = 1;
 /// What snappy-java puts into one chunk.
 const CHUNK_LEN: usize = 32 * 1024;
 /// The most that one block may inflate to.
@@ -31,10 +37,46 @@ fn refused(error: snap::Error) -> io::Error {
 }
 
 impl<'a> Blocks<'a> {
-    pub(super) fn new(payload: &'a [u8]) -> Self {
-        let is_framed = payload.starts_with(&MAGIC) && payload.len() >= HEADER_LEN;
-        let rest = if is_framed { &payload[HEADER_LEN..] } else { payload };
-        Self { rest, is_framed, decoder: snap::raw::Decoder::new() }
+    pub(super) fn new(payload: &'a [u8]) -> io::Result<Self> {
+        let decoder = snap::raw::Decoder::new();
+        let mut blocks = Self { rest: payload, is_framed: false, decoder };
+        blocks.is_framed = blocks.skip_header()?;
+        Ok(blocks)
+    }
+
+    /// Skips the header of a stream, if there is one next; whether there is.
+    fn skip_header(&mut self) -> io::Result<bool> {
+        let Some((header, rest)) = self.rest.split_first_chunk::<HEADER_LEN>() else {
+            return Ok(false);
+        };
+        let Some(([version, ..], _)) =
+            header.strip_prefix(&MAGIC).map(|versions| versions.as_chunks::<4>())
+        else {
+            return Ok(false);
+        };
+        if i32::from_be_bytes(*version) < VERSION_MIN {
+            return Err(invalid("a snappy stream has a version that Kafka does not read"));
+        }
+        self.rest = rest;
+        Ok(true)
+    }
+
+    /// The next chunk of a stream; none at the end of the payload.
+    fn next_chunk(&mut self) -> io::Result<Option<&'a [u8]>> {
+        while self.rest.starts_with(&MAGIC[..4]) {
+            if self.rest.len() < HEADER_LEN {
+                return Err(invalid("the header of a snappy stream ends too soon"));
+            }
+            if !self.skip_header()? {
+                return Ok(None);
+            }
+        }
+        let Some((len, rest)) = self.rest.split_first_chunk() else { return Ok(None) };
+        let (chunk, rest) = rest
+            .split_at_checked(u32::from_be_bytes(*len) as usize)
+            .ok_or_else(|| invalid("a snappy chunk is longer than the batch"))?;
+        self.rest = rest;
+        Ok(Some(chunk))
     }
 
     /// Inflates the next block to the start of `out`, which grows as needed; its length, or none
@@ -44,14 +86,10 @@ impl<'a> Blocks<'a> {
             return Ok(None);
         }
         let block = if self.is_framed {
-            let (len, rest) = self
-                .rest
-                .split_first_chunk()
-                .ok_or_else(|| invalid("a snappy chunk has no length"))?;
-            let (chunk, rest) = rest
-                .split_at_checked(u32::from_be_bytes(*len) as usize)
-                .ok_or_else(|| invalid("a snappy chunk is longer than the batch"))?;
-            self.rest = rest;
+            let Some(chunk) = self.next_chunk()? else {
+                self.rest = &[];
+                return Ok(None);
+            };
             chunk
         } else {
             std::mem::take(&mut self.rest)

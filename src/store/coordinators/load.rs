@@ -61,7 +61,7 @@ pub(super) fn load<S: Shard>(
         let before = offset;
         let mut rest = &buffer[..got];
         while !rest.is_empty() {
-            let batch = match BatchView::first(rest) {
+            let batch = match BatchView::stored(rest) {
                 Ok(batch) => batch,
                 Err(BatchError::Truncated { .. }) => break,
                 Err(source) => return Err(LoadError::Batch { offset, source }),
