@@ -42,6 +42,27 @@ pub(super) enum Fault {
 }
 
 impl Fault {
+    /// Every mistake.
+    #[cfg(test)]
+    pub(super) const ALL: [Self; 16] = [
+        Self::TruncateToHighWatermark,
+        Self::NoEpochEntryOnElection,
+        Self::JoinBelowEpochStart,
+        Self::CommittedInsteadOfMaximalIsr,
+        Self::ShrinkBeforeConfirmed,
+        Self::StaleBrokerEpoch,
+        Self::HighWatermarkFromDivergence,
+        Self::RejectedFetchCounts,
+        Self::HighWatermarkBelowMinIsr,
+        Self::JoiningCountsForMinIsr,
+        Self::PendingEndsAtSameEpoch,
+        Self::AnyRefusalReverts,
+        Self::EndsSurviveEpoch,
+        Self::TruncateToUnknownEpoch,
+        Self::AnswerOfEarlierEpoch,
+        Self::BatchesOfLaterEpoch,
+    ];
+
     /// Whether the running test planted this mistake.
     #[cfg(not(test))]
     #[inline]

@@ -134,6 +134,8 @@ pub struct AcceptedFetch {
     /// The leader's log end before the read, so that appends during it do not keep the follower
     /// out of sync.
     pub(super) leader_end: Offset,
+    /// The leader's log start at that time.
+    pub(super) leader_start: Offset,
 }
 
 /// What a leader answers a follower.
@@ -175,6 +177,7 @@ impl Leader {
                 offset: fetch.offset,
                 log_start: fetch.log_start,
                 leader_end: log.end,
+                leader_start: log.start,
             })),
         }
     }

@@ -42,9 +42,14 @@ impl BrokerStatus {
     }
 }
 
-/// Identifies one proposal of a leader, so that the answer to another one is recognised.
+/// Identifies one proposal of a leader, so that the answer to another one is recognised, one of an
+/// earlier leadership too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ProposalId(pub(super) u64);
+pub struct ProposalId {
+    pub(super) leader_epoch: LeaderEpoch,
+    /// Counts the proposals within the leader epoch.
+    pub(super) number: u64,
+}
 
 /// A proposed ISR member with its incarnation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,7 +165,7 @@ mod tests {
     fn proposal(brokers: &[BrokerId]) -> Box<Proposal> {
         let members = brokers.iter().map(|broker| IsrMember { broker: *broker, epoch: 7 });
         Box::new(Proposal {
-            id: ProposalId(1),
+            id: ProposalId { leader_epoch: 3, number: 1 },
             leader_epoch: 3,
             partition_epoch: 5,
             members: members.collect(),

@@ -113,6 +113,8 @@ struct Fetched {
     at: Mono,
     /// The leader's log end at that time.
     leader_end: Offset,
+    /// Whether it has deleted what the leader has deleted.
+    follows_log_start: bool,
     broker_epoch: BrokerEpoch,
 }
 
@@ -155,6 +157,7 @@ impl Follower {
             start: fetch.log_start,
             at: now,
             leader_end,
+            follows_log_start: fetch.log_start >= fetch.leader_start,
             broker_epoch: fetch.broker_epoch,
         });
     }
@@ -488,10 +491,14 @@ impl Leader {
     /// up to the start of this epoch, since a predecessor may have committed more than this leader
     /// has learned (KAFKA-7128). Below the minimum ISR the high watermark stands still and proves
     /// nothing about lag, so the replica must also be caught up; otherwise it would join, be
-    /// removed for its lag, and join again (KAFKA-19996).
+    /// removed for its lag, and join again (KAFKA-19996). What lies below the leader's log start
+    /// cannot be compared by epochs, so the replica must have deleted it, which its next fetch shows
+    /// (Apache Kafka lets it join before; it could then lead with records that were never committed,
+    /// at offsets that were deleted).
     fn maybe_expand(&mut self, at: usize) -> Option<Box<Proposal>> {
         let follower = &self.followers[at];
-        let (id, end) = (follower.id, follower.end()?);
+        let Fetched { end, follows_log_start, .. } = follower.fetched?;
+        let id = follower.id;
         let reached_epoch_start =
             end >= self.epoch_start || Fault::JoinBelowEpochStart.is_planted();
         let is_stable = !self.is_under_min_isr() || follower.is_recent || end == self.local.log_end;
@@ -500,6 +507,7 @@ impl Leader {
             && follower.is_eligible()
             && end >= self.high_watermark
             && reached_epoch_start
+            && follows_log_start
             && is_stable;
         if !may_join {
             return None;
@@ -537,7 +545,7 @@ impl Leader {
         self.proposals += 1;
         let members = brokers.map(|broker| IsrMember { broker, epoch: self.epoch_of(broker) });
         Box::new(Proposal {
-            id: ProposalId(self.proposals),
+            id: ProposalId { leader_epoch: self.epoch, number: self.proposals },
             leader_epoch: self.epoch,
             partition_epoch: self.partition_epoch,
             members: members.collect(),
