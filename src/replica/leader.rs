@@ -1,113 +1,619 @@
-//! The leader of a partition: in-sync replicas and the high watermark.
+//! The leader of a partition: follower progress, the ISR, and the high watermark (Kafka 4.4
+//! `Partition`, `Replica`, `ReplicaState`).
 
-use crate::types::{BrokerId, ErrorCode, LeaderEpoch, Offset};
+use std::time::Duration;
 
-/// An append with acks=all while too few replicas are in sync.
+use super::faults::Fault;
+use super::follower_fetch::{AcceptedFetch, FetchRefusal};
+use super::isr::{
+    BrokerEpoch, BrokerStatus, Isr, IsrMember, PartitionEpoch, Proposal, ProposalId,
+    UNKNOWN_BROKER_EPOCH,
+};
+use crate::metadata::Partition as Registration;
+use crate::types::{BrokerId, ErrorCode, LeaderEpoch, Mono, Offset};
+
+/// The ISR is too small for acks=all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{in_sync} replicas are in sync, min.insync.replicas is {required}")]
 pub struct NotEnoughReplicas {
-    /// How many replicas are in sync.
+    /// The size of the ISR.
     pub in_sync: usize,
-    /// How many the topic wants.
+    /// The smaller of `min.insync.replicas` and the replication factor.
     pub required: usize,
 }
 
 impl NotEnoughReplicas {
-    /// Nothing was appended, and a retry may succeed.
+    /// The code before the append: nothing was appended, and a retry may succeed.
     pub fn code(&self) -> ErrorCode {
         ErrorCode::NotEnoughReplicas
     }
 }
 
-/// What the leader of one partition knows, for one leader epoch.
+/// Settings of a leader that can change while it leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeaderSettings {
+    /// `min.insync.replicas` of the topic.
+    pub min_insync_replicas: usize,
+    /// `replica.lag.time.max.ms`.
+    pub lag_time_max: Duration,
+}
+
+/// The leader's own log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LocalEnd {
+    /// The log end offset.
+    pub log_end: Offset,
+    /// The offset up to which the own records may be acknowledged: the log end, or the flushed
+    /// offset where the topic wants a flush before the acknowledgement. At most `log_end`.
+    pub durable: Offset,
+}
+
+impl LocalEnd {
+    /// A log whose records count as soon as they are appended.
+    pub fn appended(log_end: Offset) -> Self {
+        Self { log_end, durable: log_end }
+    }
+}
+
+/// What an event came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[must_use]
+pub struct Progress {
+    /// The new high watermark, if it moved.
+    pub high_watermark: Option<Offset>,
+    /// A change of the ISR to send to the controller.
+    pub proposal: Option<Box<Proposal>>,
+}
+
+/// A partition in an AlterPartition response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlteredPartition {
+    /// The leader epoch at the controller.
+    pub leader_epoch: LeaderEpoch,
+    /// The partition epoch after the change.
+    pub partition_epoch: PartitionEpoch,
+    /// The ISR after the change.
+    pub isr: Vec<BrokerId>,
+}
+
+/// What the answer to a proposal came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub enum AlterPartitionOutcome {
+    /// The answer does not belong to the pending proposal.
+    Outdated,
+    /// The change is committed, or dropped: nothing is pending. The new high watermark, if it moved.
+    Settled(Option<Offset>),
+    /// The change stays pending until the metadata log brings a new partition epoch.
+    AwaitMetadata,
+    /// Send the same proposal again, after a back-off.
+    Retry(Box<Proposal>),
+}
+
+/// What the leader knows about one other replica.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Follower {
+    id: BrokerId,
+    /// Its broker; `None` when that is not registered.
+    broker: Option<BrokerStatus>,
+    /// What its last accepted fetch stated; `None` before the first one in this leader epoch.
+    fetched: Option<Fetched>,
+    /// The latest time at which it is known to have had everything that the leader had.
+    caught_up: Option<Mono>,
+    /// Whether `caught_up` is within `replica.lag.time.max.ms`, at the last event with a time.
+    is_recent: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Fetched {
+    /// The follower's log end.
+    end: Offset,
+    /// The follower's log start.
+    start: Offset,
+    at: Mono,
+    /// The leader's log end at that time.
+    leader_end: Offset,
+    /// Whether it has deleted what the leader has deleted.
+    follows_log_start: bool,
+    broker_epoch: BrokerEpoch,
+}
+
+impl Follower {
+    /// A replica that has not fetched in this epoch. Members of the ISR count as caught up now, so
+    /// that a new leader does not expel them at once.
+    fn new(now: Mono, id: BrokerId, broker: Option<BrokerStatus>, is_in_sync: bool) -> Self {
+        let caught_up = is_in_sync.then_some(now);
+        Self { id, broker, fetched: None, caught_up, is_recent: is_in_sync }
+    }
+
+    /// The log end, as far as it is known in this epoch.
+    fn end(&self) -> Option<Offset> {
+        self.fetched.map(|fetched| fetched.end)
+    }
+
+    /// Whether it may join the ISR, as far as its broker is concerned.
+    fn is_eligible(&self) -> bool {
+        match (self.broker, self.fetched) {
+            (Some(broker), Some(fetched)) => {
+                broker.may_join(fetched.broker_epoch) || Fault::StaleBrokerEpoch.is_planted()
+            }
+            _ => false,
+        }
+    }
+
+    /// Kafka 4.4 `Replica.updateFetchStateOrThrow`: a fetch at the leader's end is caught up now;
+    /// one at the end that the leader had at the fetch before was caught up then. So a follower of a
+    /// busy log is in sync though it never meets the end.
+    fn record(&mut self, now: Mono, fetch: &AcceptedFetch) {
+        let caught_up = if fetch.offset >= fetch.leader_end {
+            Some(now)
+        } else {
+            self.fetched.filter(|before| fetch.offset >= before.leader_end).map(|before| before.at)
+        };
+        self.caught_up = self.caught_up.max(caught_up);
+        let leader_end = self.fetched.map_or(0, |before| before.leader_end).max(fetch.leader_end);
+        self.fetched = Some(Fetched {
+            end: fetch.offset,
+            start: fetch.log_start,
+            at: now,
+            leader_end,
+            follows_log_start: fetch.log_start >= fetch.leader_start,
+            broker_epoch: fetch.broker_epoch,
+        });
+    }
+
+    fn refresh(&mut self, now: Mono, lag_time_max: Duration) {
+        self.is_recent = self.caught_up.is_some_and(|at| now.since(at) <= lag_time_max);
+    }
+}
+
+/// The leader of one partition, for one leader epoch.
 ///
-/// Invariant: the high watermark never goes back (within this epoch, as long as this value lives).
+/// The same leader in a new epoch is a new value: ends that followers reported in an earlier epoch
+/// say nothing about this one. Invariants: the high watermark never goes back; it passes no member
+/// of the maximal ISR; at most one change of the ISR is pending.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leader {
     epoch: LeaderEpoch,
+    epoch_start: Offset,
     this_broker: BrokerId,
-    /// The other in-sync replicas, with the end of each as far as it is known in this epoch.
-    others: Vec<(BrokerId, Option<Offset>)>,
+    broker_epoch: BrokerEpoch,
+    partition_epoch: PartitionEpoch,
+    isr: Isr,
+    /// The other replicas of the assignment.
+    followers: Vec<Follower>,
+    local: LocalEnd,
     high_watermark: Offset,
+    settings: LeaderSettings,
+    proposals: u64,
 }
 
 impl Leader {
-    /// The leader of `epoch`. `high_watermark` is the last one known, from the checkpoint or from
-    /// the role before.
+    /// The leader of a new epoch. The epoch entry (`registration.leader_epoch`, `local.log_end`) must
+    /// already be in the epoch checkpoint (KAFKA-7415; [`super::Step::RecordEpochStart`]).
+    ///
+    /// `high_watermark` is the last one known here, at most `local.durable`; `brokers` looks up
+    /// registered brokers.
     pub fn new(
-        epoch: LeaderEpoch,
+        now: Mono,
         this_broker: BrokerId,
-        in_sync: &[BrokerId],
+        registration: &Registration,
+        brokers: impl Fn(BrokerId) -> Option<BrokerStatus>,
+        local: LocalEnd,
         high_watermark: Offset,
-    ) -> Self {
-        let mut leader = Self { epoch, this_broker, others: Vec::new(), high_watermark };
-        leader.set_in_sync(in_sync);
-        leader
+        settings: LeaderSettings,
+    ) -> (Self, Progress) {
+        assert!(local.durable <= local.log_end, "records past the log end cannot be durable");
+        assert!(high_watermark <= local.log_end, "the high watermark lies within the log");
+        let mut leader = Self {
+            epoch: registration.leader_epoch,
+            epoch_start: local.log_end,
+            this_broker,
+            broker_epoch: brokers(this_broker).map_or(UNKNOWN_BROKER_EPOCH, |own| own.epoch),
+            partition_epoch: registration.partition_epoch,
+            isr: Isr::Committed(registration.isr.clone()),
+            followers: Vec::new(),
+            local,
+            high_watermark,
+            settings,
+            proposals: 0,
+        };
+        leader.assign(now, &registration.replicas, brokers);
+        let high_watermark = leader.advance();
+        (leader, Progress { high_watermark, proposal: None })
     }
 
-    /// The epoch it leads in.
+    /// The leader epoch.
     pub fn epoch(&self) -> LeaderEpoch {
         self.epoch
     }
 
-    /// Up to here every in-sync replica has the records.
+    /// The log end at the election.
+    pub fn epoch_start(&self) -> Offset {
+        self.epoch_start
+    }
+
+    /// The newest partition epoch known, from the metadata log or from the controller's answer.
+    pub fn partition_epoch(&self) -> PartitionEpoch {
+        self.partition_epoch
+    }
+
+    /// The ISR, with a pending change.
+    pub fn isr(&self) -> &Isr {
+        &self.isr
+    }
+
+    /// Everything below is committed.
     pub fn high_watermark(&self) -> Offset {
         self.high_watermark
     }
 
-    /// The controller changed the in-sync replicas.
-    pub fn set_in_sync(&mut self, in_sync: &[BrokerId]) {
-        let before = std::mem::take(&mut self.others);
-        let known = |id| before.iter().find(|(other, _)| *other == id).and_then(|(_, end)| *end);
-        self.others = in_sync
-            .iter()
-            .filter(|id| **id != self.this_broker)
-            .map(|id| (*id, known(*id)))
-            .collect();
+    /// The smaller of `min.insync.replicas` and the replication factor (Kafka 4.4
+    /// `Partition.effectiveMinIsr`).
+    pub fn min_isr(&self) -> usize {
+        self.settings.min_insync_replicas.min(self.followers.len() + 1)
+    }
+
+    /// Whether the committed ISR is smaller than [`Leader::min_isr`]: the high watermark stands still.
+    pub fn is_under_min_isr(&self) -> bool {
+        self.isr.committed().len() < self.min_isr()
+    }
+
+    /// How many replicas of the assignment are not in sync.
+    pub fn under_replicated(&self) -> usize {
+        (self.followers.len() + 1).saturating_sub(self.isr.committed().len())
+    }
+
+    /// Whether `replica` is in the assignment.
+    pub(super) fn has_replica(&self, replica: BrokerId) -> bool {
+        self.followers.iter().any(|follower| follower.id == replica)
     }
 
     /// Whether an append with acks=all may begin (Kafka 4.4 `Partition.appendRecordsToLeader`).
-    pub fn check_in_sync(&self, min_in_sync_replicas: usize) -> Result<(), NotEnoughReplicas> {
-        let in_sync = self.others.len() + 1;
-        if in_sync < min_in_sync_replicas {
-            return Err(NotEnoughReplicas { in_sync, required: min_in_sync_replicas });
+    pub fn check_before_append(&self) -> Result<(), NotEnoughReplicas> {
+        self.check_size(self.isr.committed().len())
+    }
+
+    /// Whether an append whose records are committed may be acknowledged (Kafka 4.4
+    /// `Partition.checkEnoughReplicasReachOffset`). The error becomes
+    /// NOT_ENOUGH_REPLICAS_AFTER_APPEND.
+    pub fn check_after_append(&self) -> Result<(), NotEnoughReplicas> {
+        self.check_size(self.isr.maximal_len())
+    }
+
+    fn check_size(&self, in_sync: usize) -> Result<(), NotEnoughReplicas> {
+        let required = self.min_isr();
+        if in_sync < required {
+            return Err(NotEnoughReplicas { in_sync, required });
         }
         Ok(())
     }
 
-    /// This broker's own records stand up to `end` (flushed, where the topic asks for it before
-    /// an acknowledgement). Returns the high watermark, risen or not.
-    pub fn on_local_progress(&mut self, end: Offset) -> Offset {
-        let slowest = self.others.iter().map(|(_, end)| end.unwrap_or(self.high_watermark));
-        let committed = slowest.fold(end, Offset::min);
-        self.high_watermark = self.high_watermark.max(committed);
-        self.high_watermark
+    /// The smallest log start of the live replicas: records below are deleted everywhere that is
+    /// reachable (Kafka 4.4 `Partition.lowWatermarkIfLeader`). `None` while a live replica has not
+    /// fetched.
+    pub fn low_watermark(&self, local_start: Offset) -> Option<Offset> {
+        let live = self.followers.iter().filter(|f| f.broker.is_some_and(|b| !b.is_fenced));
+        live.map(|follower| follower.fetched.map(|fetched| fetched.start))
+            .try_fold(local_start, |low, start| start.map(|start| low.min(start)))
+    }
+
+    /// The own log grew, or more of it is flushed. Returns the new high watermark, if it moved. Does
+    /// not allocate, and costs nothing for a partition without followers.
+    pub fn on_local_progress(&mut self, local: LocalEnd) -> Option<Offset> {
+        assert!(local.durable <= local.log_end, "records past the log end cannot be durable");
+        self.local = local;
+        self.advance()
+    }
+
+    /// A follower's fetch was accepted by [`Leader::check_fetch`] and its read was planned.
+    ///
+    /// Errors: the fetch is of an earlier incarnation of the broker, or was accepted in another
+    /// leader epoch. It counts for nothing.
+    pub fn on_fetch(&mut self, now: Mono, fetch: AcceptedFetch) -> Result<Progress, FetchRefusal> {
+        if fetch.leader_epoch != self.epoch {
+            return Err(FetchRefusal::NotLeader);
+        }
+        let Some(at) = self.followers.iter().position(|f| f.id == fetch.replica) else {
+            return Err(FetchRefusal::NotReplica { replica: fetch.replica });
+        };
+        let follower = &mut self.followers[at];
+        if let Some(broker) = follower.broker
+            && fetch.broker_epoch != UNKNOWN_BROKER_EPOCH
+            && fetch.broker_epoch < broker.epoch
+            && !Fault::StaleBrokerEpoch.is_planted()
+        {
+            return Err(FetchRefusal::StaleBrokerEpoch {
+                replica: fetch.replica,
+                request: fetch.broker_epoch,
+                current: broker.epoch,
+            });
+        }
+        follower.record(now, &fetch);
+        self.refresh(now);
+        let proposal = self.maybe_expand(at);
+        Ok(Progress { high_watermark: self.advance(), proposal })
+    }
+
+    /// Time passed: members that have not caught up for `replica.lag.time.max.ms` are to leave the
+    /// ISR (Kafka 4.4 `Partition.maybeShrinkIsr`). Call it at least every half of that time.
+    pub fn on_time(&mut self, now: Mono) -> Progress {
+        self.refresh(now);
+        let proposal = self.maybe_shrink();
+        Progress { high_watermark: self.advance(), proposal }
+    }
+
+    /// The metadata log changed the registration within this leader epoch. An older partition epoch
+    /// than the known one is ignored: the controller's answer was faster than the log.
+    ///
+    /// A change of the ISR that is pending ends when the partition epoch rises, since the controller
+    /// refuses proposals that are based on an older one. It does not end otherwise: an answer may
+    /// have brought this very partition epoch already, and the pending proposal may be based on it.
+    /// (Apache Kafka drops it there, and may then move the high watermark past a replica that the
+    /// controller is about to add.)
+    pub fn on_registration(
+        &mut self,
+        now: Mono,
+        registration: &Registration,
+        brokers: impl Fn(BrokerId) -> Option<BrokerStatus>,
+    ) -> Progress {
+        assert_eq!(registration.leader_epoch, self.epoch, "a new leader epoch needs a new leader");
+        if registration.partition_epoch < self.partition_epoch {
+            return Progress::default();
+        }
+        if registration.partition_epoch > self.partition_epoch
+            || Fault::PendingEndsAtSameEpoch.is_planted()
+        {
+            self.partition_epoch = registration.partition_epoch;
+            self.isr = Isr::Committed(registration.isr.clone());
+        }
+        self.assign(now, &registration.replicas, brokers);
+        self.refresh(now);
+        Progress { high_watermark: self.advance(), proposal: None }
+    }
+
+    /// Registrations of brokers changed: one was fenced, unfenced, restarted, or is shutting down.
+    pub fn on_brokers(
+        &mut self,
+        now: Mono,
+        brokers: impl Fn(BrokerId) -> Option<BrokerStatus>,
+    ) -> Progress {
+        if let Some(own) = brokers(self.this_broker) {
+            self.broker_epoch = own.epoch;
+        }
+        for follower in &mut self.followers {
+            follower.broker = brokers(follower.id);
+        }
+        self.refresh(now);
+        Progress { high_watermark: self.advance(), proposal: None }
+    }
+
+    /// Settings changed. Returns the new high watermark, if it moved.
+    pub fn set_settings(&mut self, settings: LeaderSettings) -> Option<Offset> {
+        self.settings = settings;
+        self.advance()
+    }
+
+    /// The controller answered the proposal `id`, or the request failed with a code of its own.
+    ///
+    /// INELIGIBLE_REPLICA and OPERATION_NOT_ATTEMPTED state that the partition epoch was current and
+    /// the change was not made, so it can be dropped; this relies on the requests of one broker
+    /// being processed in the order in which they were sent. Other refusals leave open what was made
+    /// of an earlier copy of the request: both ISRs keep counting until the metadata log brings a new
+    /// partition epoch (Kafka 4.4 `Partition.handleAlterPartitionError`).
+    pub fn on_alter_partition(
+        &mut self,
+        id: ProposalId,
+        answer: Result<AlteredPartition, ErrorCode>,
+    ) -> AlterPartitionOutcome {
+        let Some(sent) = self.isr.pending().filter(|sent| sent.id == id) else {
+            return AlterPartitionOutcome::Outdated;
+        };
+        match answer {
+            Ok(altered) => {
+                if altered.leader_epoch != self.epoch
+                    || altered.partition_epoch < self.partition_epoch
+                {
+                    return AlterPartitionOutcome::AwaitMetadata;
+                }
+                self.partition_epoch = altered.partition_epoch;
+                self.isr = Isr::Committed(altered.isr);
+                AlterPartitionOutcome::Settled(self.advance())
+            }
+            Err(ErrorCode::IneligibleReplica | ErrorCode::OperationNotAttempted) => {
+                self.isr.revert();
+                AlterPartitionOutcome::Settled(self.advance())
+            }
+            Err(_) if Fault::AnyRefusalReverts.is_planted() => {
+                self.isr.revert();
+                AlterPartitionOutcome::Settled(self.advance())
+            }
+            Err(
+                ErrorCode::UnknownTopicId
+                | ErrorCode::UnknownTopicOrPartition
+                | ErrorCode::FencedLeaderEpoch
+                | ErrorCode::InvalidUpdateVersion
+                | ErrorCode::InvalidRequest
+                | ErrorCode::NewLeaderElected,
+            ) => AlterPartitionOutcome::AwaitMetadata,
+            Err(_) => AlterPartitionOutcome::Retry(Box::new(sent.clone())),
+        }
+    }
+
+    /// The next time at which [`Leader::on_time`] may have an effect; `None` while every replica is
+    /// at the log end or out of sync.
+    pub fn next_deadline(&self) -> Option<Mono> {
+        let late = self.followers.iter().filter(|f| f.end() != Some(self.local.log_end));
+        late.filter(|f| f.is_recent).filter_map(|f| f.caught_up).min().map(|at| {
+            // The limit itself is still in time.
+            at + self.settings.lag_time_max + Duration::from_nanos(1)
+        })
+    }
+
+    /// Replicas a consumer may be sent to, with their log bounds: the ISR members that have fetched
+    /// in this epoch and are alive.
+    pub(super) fn readable_followers(
+        &self,
+        now: Mono,
+    ) -> impl Iterator<Item = (BrokerId, Offset, Offset, Duration)> + '_ {
+        self.followers.iter().filter(|f| self.isr.contains(f.id)).filter_map(move |follower| {
+            let fetched = follower.fetched?;
+            follower.broker.filter(|broker| !broker.is_fenced)?;
+            let since = follower.caught_up.map_or(Duration::MAX, |at| now.since(at));
+            Some((follower.id, fetched.start, fetched.end, since))
+        })
+    }
+
+    /// Takes over the assignment. Replicas that stay keep what is known about them.
+    fn assign(
+        &mut self,
+        now: Mono,
+        replicas: &[BrokerId],
+        brokers: impl Fn(BrokerId) -> Option<BrokerStatus>,
+    ) {
+        let mut before = std::mem::take(&mut self.followers);
+        let others = replicas.iter().copied().filter(|id| *id != self.this_broker);
+        self.followers = others
+            .map(|id| match before.iter().position(|follower| follower.id == id) {
+                Some(at) => Follower { broker: brokers(id), ..before.swap_remove(at) },
+                None => Follower::new(now, id, brokers(id), self.isr.contains(id)),
+            })
+            .collect();
+    }
+
+    fn refresh(&mut self, now: Mono) {
+        for follower in &mut self.followers {
+            follower.refresh(now, self.settings.lag_time_max);
+        }
+    }
+
+    /// The replica may join when it has everything that was committed: up to the high watermark, and
+    /// up to the start of this epoch, since a predecessor may have committed more than this leader
+    /// has learned (KAFKA-7128). Below the minimum ISR the high watermark stands still and proves
+    /// nothing about lag, so the replica must also be caught up; otherwise it would join, be
+    /// removed for its lag, and join again (KAFKA-19996). What lies below the leader's log start
+    /// cannot be compared by epochs, so the replica must have deleted it, which its next fetch shows
+    /// (Apache Kafka lets it join before; it could then lead with records that were never committed,
+    /// at offsets that were deleted).
+    fn maybe_expand(&mut self, at: usize) -> Option<Box<Proposal>> {
+        let follower = &self.followers[at];
+        let Fetched { end, follows_log_start, .. } = follower.fetched?;
+        let id = follower.id;
+        let reached_epoch_start =
+            end >= self.epoch_start || Fault::JoinBelowEpochStart.is_planted();
+        let is_stable = !self.is_under_min_isr() || follower.is_recent || end == self.local.log_end;
+        let may_join = self.isr.pending().is_none()
+            && !self.isr.contains(id)
+            && follower.is_eligible()
+            && end >= self.high_watermark
+            && reached_epoch_start
+            && follows_log_start
+            && is_stable;
+        if !may_join {
+            return None;
+        }
+        let committed = self.isr.committed().to_vec();
+        let sent = self.propose(committed.iter().copied().chain([id]));
+        self.isr = Isr::PendingExpand { committed, joining: id, sent: sent.clone() };
+        Some(sent)
+    }
+
+    fn maybe_shrink(&mut self) -> Option<Box<Proposal>> {
+        if self.isr.pending().is_some() {
+            return None;
+        }
+        let is_late = |id: &BrokerId| {
+            *id != self.this_broker
+                && self
+                    .followers
+                    .iter()
+                    .find(|follower| follower.id == *id)
+                    .is_none_or(|f| !f.is_recent && f.end() != Some(self.local.log_end))
+        };
+        if !self.isr.committed().iter().any(is_late) {
+            return None;
+        }
+        let remaining: Vec<_> =
+            self.isr.committed().iter().copied().filter(|id| !is_late(id)).collect();
+        let committed = self.isr.committed().to_vec();
+        let sent = self.propose(remaining.into_iter());
+        self.isr = Isr::PendingShrink { committed, sent: sent.clone() };
+        Some(sent)
+    }
+
+    fn propose(&mut self, brokers: impl Iterator<Item = BrokerId>) -> Box<Proposal> {
+        self.proposals += 1;
+        let members = brokers.map(|broker| IsrMember { broker, epoch: self.epoch_of(broker) });
+        Box::new(Proposal {
+            id: ProposalId { leader_epoch: self.epoch, number: self.proposals },
+            leader_epoch: self.epoch,
+            partition_epoch: self.partition_epoch,
+            members: members.collect(),
+        })
+    }
+
+    /// The broker epoch to propose: the one that was checked, which is that of the last fetch.
+    fn epoch_of(&self, broker: BrokerId) -> BrokerEpoch {
+        if broker == self.this_broker {
+            return self.broker_epoch;
+        }
+        let follower = self.followers.iter().find(|follower| follower.id == broker);
+        if Fault::StaleBrokerEpoch.is_planted() {
+            return follower.and_then(|f| f.broker).map_or(UNKNOWN_BROKER_EPOCH, |b| b.epoch);
+        }
+        follower.and_then(|f| f.fetched).map_or(UNKNOWN_BROKER_EPOCH, |f| f.broker_epoch)
+    }
+
+    /// Moves the high watermark to the smallest end among the maximal ISR and the replicas that are
+    /// about to join it, which could otherwise never reach it on a busy log. It moves only while
+    /// the committed ISR has the minimum size (KIP-966; Kafka 4.4 `Partition.maybeIncrementLeaderHW`):
+    /// a joining replica makes the condition stricter, but does not count towards the minimum.
+    fn advance(&mut self) -> Option<Offset> {
+        let is_under_min = match Fault::JoiningCountsForMinIsr.is_planted() {
+            true => self.isr.maximal_len() < self.min_isr(),
+            false => self.is_under_min_isr(),
+        };
+        if is_under_min && !Fault::HighWatermarkBelowMinIsr.is_planted() {
+            return None;
+        }
+        let mut committed = self.local.durable;
+        for follower in &self.followers {
+            if self.waits_for(follower) {
+                committed = committed.min(follower.end()?);
+            }
+        }
+        if committed <= self.high_watermark {
+            return None;
+        }
+        assert!(committed <= self.local.log_end, "the high watermark lies within the log");
+        self.high_watermark = committed;
+        Some(committed)
+    }
+
+    fn waits_for(&self, follower: &Follower) -> bool {
+        if Fault::CommittedInsteadOfMaximalIsr.is_planted() {
+            return self.isr.contains(follower.id);
+        }
+        if Fault::ShrinkBeforeConfirmed.is_planted()
+            && let Isr::PendingShrink { sent, .. } = &self.isr
+        {
+            return sent.brokers().any(|id| id == follower.id);
+        }
+        self.isr.maximal_contains(follower.id) || (follower.is_recent && follower.is_eligible())
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_leader_alone_in_sync_commits_what_it_has() {
-        let mut leader = Leader::new(3, 1, &[1], 5);
-        assert_eq!(leader.on_local_progress(9), 9);
-        assert_eq!(leader.on_local_progress(7), 9, "the high watermark never goes back");
-    }
-
-    #[test]
-    fn a_leader_does_not_commit_past_an_in_sync_replica_that_it_has_not_heard_of() {
-        let mut leader = Leader::new(3, 1, &[1, 2], 5);
-        assert_eq!(leader.on_local_progress(9), 5);
-        leader.set_in_sync(&[1]);
-        assert_eq!(leader.on_local_progress(9), 9);
-    }
-
-    #[test]
-    fn too_few_replicas_in_sync_refuse_acks_all() {
-        let leader = Leader::new(3, 1, &[1], 0);
-        assert_eq!(leader.check_in_sync(1), Ok(()));
-        assert_eq!(leader.check_in_sync(2), Err(NotEnoughReplicas { in_sync: 1, required: 2 }));
+impl Leader {
+    /// For [`Fault::EndsSurviveEpoch`].
+    pub(super) fn with_ends_of(mut self, before: &Self) -> Self {
+        for follower in &mut self.followers {
+            follower.fetched = before
+                .followers
+                .iter()
+                .find(|known| known.id == follower.id)
+                .and_then(|known| known.fetched);
+        }
+        self
     }
 }

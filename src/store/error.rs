@@ -1,7 +1,7 @@
 //! What can go wrong between a request and a log.
 
 use crate::log::{AppendError, ReadError};
-use crate::replica::NotEnoughReplicas;
+use crate::replica::{AckFailure, NotEnoughReplicas};
 use crate::types::{ErrorCode, LeaderEpoch};
 
 /// Why a partition does not do what it was asked.
@@ -32,6 +32,9 @@ pub enum StoreError {
     /// Too few replicas are in sync for acks=all.
     #[error(transparent)]
     NotEnoughReplicas(#[from] NotEnoughReplicas),
+    /// The records were appended, and cannot be acknowledged.
+    #[error(transparent)]
+    NotAcknowledged(#[from] AckFailure),
     /// The log refused the append.
     #[error(transparent)]
     Append(#[from] AppendError),
@@ -49,6 +52,7 @@ impl StoreError {
             Self::FencedEpoch { .. } => ErrorCode::FencedLeaderEpoch,
             Self::UnknownEpoch { .. } => ErrorCode::UnknownLeaderEpoch,
             Self::NotEnoughReplicas(error) => error.code(),
+            Self::NotAcknowledged(failure) => failure.code(),
             Self::Append(error) => error.code(),
             Self::Read(error) => error.code(),
         }
@@ -71,6 +75,10 @@ mod tests {
             StoreError::FencedEpoch { request: 1, current: 2 },
             StoreError::UnknownEpoch { request: 2, current: 1 },
             NotEnoughReplicas { in_sync: 1, required: 2 }.into(),
+            AckFailure::NotEnoughReplicas(NotEnoughReplicas { in_sync: 1, required: 2 }).into(),
+            AckFailure::TimedOut.into(),
+            AckFailure::NotLeader.into(),
+            AckFailure::Offline("a failed write".to_owned()).into(),
             AppendError::Offline("a failed write".to_owned()).into(),
             AppendError::LargerThanSegment { size: 2, segment_bytes: 1 }.into(),
             AppendError::from(ProducerError::Fenced { producer_id, epoch, current }).into(),

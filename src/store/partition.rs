@@ -6,6 +6,7 @@
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -24,11 +25,15 @@ use crate::log::{
 };
 use crate::metadata;
 use crate::record::{BatchHeader, Validated};
-use crate::replica::Leader;
+use crate::replica::{self, AckFailure, AckResult, Leader, LeaderSettings, LocalEnd};
 use crate::types::{
-    BrokerId, LeaderEpoch, NO_LEADER_EPOCH, NO_TIMESTAMP, Offset, ProducerEpoch, ProducerId,
+    BrokerId, LeaderEpoch, Mono, NO_LEADER_EPOCH, NO_TIMESTAMP, Offset, ProducerEpoch, ProducerId,
     Timestamp, TopicPartition,
 };
+
+/// The default of `replica.lag.time.max.ms`. Nothing depends on it as long as no follower fetches
+/// from this broker.
+const LAG_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// What a producer waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +47,7 @@ pub enum Acks {
 }
 
 /// Resolves when what was appended may be acknowledged, or never can be.
-pub type Acknowledged = oneshot::Receiver<Result<(), StoreError>>;
+pub type Acknowledged = oneshot::Receiver<AckResult>;
 
 /// An append that was made.
 #[derive(Debug)]
@@ -89,57 +94,77 @@ struct Monitor {
     log: Log,
     /// There while this broker leads.
     leader: Option<Leader>,
-    parked: Vec<Parked>,
+    /// Appends that wait for the high watermark.
+    commits: replica::Acks<oneshot::Sender<AckResult>>,
+    /// Appends that wait for a flush.
+    flushes: replica::Acks<oneshot::Sender<AckResult>>,
     /// Its directory stays what it is: the broker stops, or the partition is deleted.
     closed: bool,
 }
 
-/// An acknowledgement that waits.
-struct Parked {
-    until: Until,
-    reply: oneshot::Sender<Result<(), StoreError>>,
-}
-
-/// What an acknowledgement waits for: the offset behind its batch.
+/// What an acknowledgement waits for: the offset after its batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Until {
     Flushed(Offset),
     Committed(Offset),
 }
 
+/// Answers a parked append; its producer may be gone.
+fn answer(reply: oneshot::Sender<AckResult>, result: AckResult) {
+    let _ = reply.send(result);
+}
+
+fn leader_settings(config: &LogConfig) -> LeaderSettings {
+    LeaderSettings { min_insync_replicas: config.min_insync_replicas, lag_time_max: LAG_TIME_MAX }
+}
+
+/// The end of the log. Records that the topic wants flushed before they are acknowledged count once
+/// they are.
+fn local_end(log: &Log) -> LocalEnd {
+    let log_end = log.end();
+    LocalEnd { log_end, durable: if log.flush_is_due() { log.flushed() } else { log_end } }
+}
+
 impl Monitor {
-    /// Moves the high watermark as far as the leader's own progress allows, and lets go what waited
-    /// for it. Records that the topic wants flushed before they are acknowledged do not count
-    /// before they are. Whether it moved.
+    /// Moves the high watermark as far as the leader's own progress allows, and answers the appends
+    /// that waited for it. Returns whether it moved.
     fn advance(&mut self) -> bool {
         let Some(leader) = &mut self.leader else { return false };
-        let stands = if self.log.flush_is_due() { self.log.flushed() } else { self.log.end() };
-        let high_watermark = leader.on_local_progress(stands);
+        leader.on_local_progress(local_end(&self.log));
+        let high_watermark = leader.high_watermark();
         let moved = high_watermark > self.log.high_watermark();
         if moved {
             self.log.set_high_watermark(high_watermark);
         }
-        self.release(high_watermark);
+        self.release();
         moved
     }
 
-    fn release(&mut self, high_watermark: Offset) {
-        if self.parked.is_empty() {
-            return;
+    /// Answers the appends whose records are committed, or flushed.
+    fn release(&mut self) {
+        if !self.flushes.is_empty() {
+            self.flushes.release(self.log.flushed(), Ok(()), answer);
         }
-        let flushed = self.log.flushed();
-        for parked in self.parked.extract_if(.., |parked| match parked.until {
-            Until::Flushed(upto) => upto <= flushed,
-            Until::Committed(upto) => upto <= high_watermark,
-        }) {
-            let _ = parked.reply.send(Ok(())); // The producer may be gone.
+        if let Some(leader) = self.leader.as_ref().filter(|_| !self.commits.is_empty()) {
+            self.commits.release(leader.high_watermark(), leader.check_after_append(), answer);
         }
     }
 
-    fn fail_parked(&mut self, error: impl Fn() -> StoreError) {
-        for parked in self.parked.drain(..) {
-            let _ = parked.reply.send(Err(error()));
+    fn park(&mut self, until: Until) -> Acknowledged {
+        let (reply, wait) = oneshot::channel();
+        match until {
+            Until::Flushed(upto) => self.flushes.park(upto, None, reply),
+            Until::Committed(upto) => self.commits.park(upto, None, reply),
         }
+        wait
+    }
+
+    /// Ends leadership. What is committed or flushed has been acknowledged when that happened.
+    fn resign(&mut self, failure: &AckFailure) {
+        self.release();
+        self.leader = None;
+        self.commits.fail(failure, answer);
+        self.flushes.fail(failure, answer);
     }
 }
 
@@ -152,7 +177,13 @@ impl Partition {
             config: ArcSwap::new(Arc::clone(log.config())),
             views: log.views(),
             leader_epoch: AtomicI32::new(NO_LEADER_EPOCH),
-            monitor: Mutex::new(Monitor { log, leader: None, parked: Vec::new(), closed: false }),
+            monitor: Mutex::new(Monitor {
+                log,
+                leader: None,
+                commits: replica::Acks::default(),
+                flushes: replica::Acks::default(),
+                closed: false,
+            }),
             watches: FetchWatches::default(),
             moving: AtomicBool::new(false),
             traffic: OnceLock::new(),
@@ -181,8 +212,20 @@ impl Partition {
 
     /// Changes its settings.
     pub fn set_config(&self, config: Arc<LogConfig>) {
-        self.monitor.lock().log.set_config(Arc::clone(&config));
+        let mut monitor = self.monitor.lock();
+        monitor.log.set_config(Arc::clone(&config));
+        if let Some(leader) = &mut monitor.leader {
+            leader.set_settings(leader_settings(&config));
+        }
+        let moved = monitor.advance();
+        if moved {
+            monitor.log.publish();
+        }
+        drop(monitor);
         self.config.store(config);
+        if moved {
+            self.watches.on_event();
+        }
     }
 
     /// Whoever waits to read.
@@ -211,21 +254,35 @@ impl Partition {
 
     /// The registration changed: this broker leads, or does not.
     pub fn set_role(&self, this_broker: BrokerId, registration: &metadata::Partition) {
+        // Nobody follows this broker yet: the time of fetches and the registrations of other brokers
+        // do not matter, and the epoch is recorded with its first batch (`end_offset_for`).
+        let (now, brokers) = (Mono::default(), |_| None);
         let mut monitor = self.monitor.lock();
         let epoch = registration.leader_epoch;
         if registration.leader != this_broker {
             self.leader_epoch.store(NO_LEADER_EPOCH, Ordering::Release);
-            monitor.leader = None;
-            monitor.fail_parked(|| StoreError::NotLeader);
+            monitor.resign(&AckFailure::NotLeader);
         } else if monitor.log.offline().is_none() {
-            match &mut monitor.leader {
-                Some(leader) if leader.epoch() == epoch => leader.set_in_sync(&registration.isr),
-                _ => {
-                    let known = monitor.log.high_watermark();
-                    monitor.leader =
-                        Some(Leader::new(epoch, this_broker, &registration.isr, known));
+            let Monitor { log, leader, .. } = &mut *monitor;
+            // Either moves the high watermark in `advance`.
+            let _ = match leader {
+                Some(leader) if leader.epoch() == epoch => {
+                    leader.on_registration(now, registration, brokers)
                 }
-            }
+                _ => {
+                    let (elected, progress) = Leader::new(
+                        now,
+                        this_broker,
+                        registration,
+                        brokers,
+                        local_end(log),
+                        log.high_watermark(),
+                        leader_settings(log.config()),
+                    );
+                    *leader = Some(elected);
+                    progress
+                }
+            };
             monitor.advance();
             monitor.log.publish();
             self.leader_epoch.store(epoch, Ordering::Release);
@@ -353,7 +410,7 @@ impl Partition {
         };
         let epoch = leader.epoch();
         if acks == Acks::All {
-            leader.check_in_sync(monitor.log.config().min_insync_replicas)?;
+            leader.check_before_append()?;
         }
         let appended = match append(&mut monitor.log, epoch) {
             Ok(appended) => appended,
@@ -371,11 +428,7 @@ impl Partition {
             Acks::Leader => (due && monitor.log.flushed() < upto).then_some(Until::Flushed(upto)),
             Acks::All => (monitor.log.high_watermark() < upto).then_some(Until::Committed(upto)),
         };
-        let wait = until.map(|until| {
-            let (reply, wait) = oneshot::channel();
-            monitor.parked.push(Parked { until, reply });
-            wait
-        });
+        let wait = until.map(|until| monitor.park(until));
         let log_start_offset = monitor.log.log_start_offset();
         drop(monitor);
         if moved {
@@ -393,8 +446,7 @@ impl Partition {
     fn note_offline(&self, monitor: &mut Monitor) {
         if let Some(why) = monitor.log.offline().map(str::to_owned) {
             self.leader_epoch.store(NO_LEADER_EPOCH, Ordering::Release);
-            monitor.leader = None;
-            monitor.fail_parked(|| StoreError::Offline(why.clone()));
+            monitor.resign(&AckFailure::Offline(why));
         }
     }
 
@@ -565,8 +617,7 @@ impl Partition {
     pub fn begin_close(&self) -> io::Result<Option<FlushJob>> {
         let mut monitor = self.monitor.lock();
         self.leader_epoch.store(NO_LEADER_EPOCH, Ordering::Release);
-        monitor.leader = None;
-        monitor.fail_parked(|| StoreError::NotLeader);
+        monitor.resign(&AckFailure::NotLeader);
         monitor.closed = true;
         let closed = monitor.log.begin_close();
         drop(monitor);
@@ -582,8 +633,7 @@ impl Partition {
     ) -> io::Result<std::path::PathBuf> {
         let mut monitor = self.monitor.lock();
         self.leader_epoch.store(NO_LEADER_EPOCH, Ordering::Release);
-        monitor.leader = None;
-        monitor.fail_parked(|| StoreError::NotLeader);
+        monitor.resign(&AckFailure::NotLeader);
         monitor.closed = true;
         let from = monitor.log.dir().to_owned();
         let to = from.with_file_name(name);

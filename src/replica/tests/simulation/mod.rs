@@ -1,0 +1,128 @@
+//! Three replicas in a world of faults, from a seed. The machines are the production ones; disk,
+//! network, clock and controller are models. `BLUMFELD_REPLICA_SEEDS` raises the number of seeds;
+//! a failing seed is replayed by `BLUMFELD_REPLICA_SEED`, with its trace.
+
+mod broker;
+mod checks;
+mod controller;
+mod world;
+
+use super::super::faults::{Fault, planted};
+use super::super::*;
+use world::World;
+
+/// A seeded generator (SplitMix64).
+#[derive(Debug)]
+struct Rng(u64);
+
+impl Rng {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+}
+
+/// A kind of fault.
+#[derive(Clone, Copy, Debug)]
+enum Disturbance {
+    /// A message is lost or repeated.
+    Network,
+    /// The controller moves leadership, or raises the leader epoch.
+    Election,
+    Crash,
+    Shutdown,
+    Pause,
+    /// A session expires.
+    Fence,
+}
+
+/// The faults of a world, as often as each is listed.
+const FAULTS: [&[Disturbance]; 4] = {
+    use Disturbance::{Crash, Election, Fence, Network, Pause, Shutdown};
+    [
+        &[Network, Network, Network, Election, Crash, Shutdown, Pause, Fence],
+        &[Election, Fence, Fence, Network],
+        &[Crash, Network, Fence],
+        &[Network, Pause, Fence],
+    ]
+};
+
+/// What differs between worlds.
+#[derive(Clone, Copy, Debug)]
+struct Config {
+    min_isr: usize,
+    allows_unclean: bool,
+    /// Whether a crash takes records that were not synced.
+    loses_power: bool,
+    divergence_check: DivergenceCheck,
+    /// One in so many faults takes place.
+    calm: u64,
+    faults: &'static [Disturbance],
+}
+
+impl Config {
+    fn of(seed: u64) -> Self {
+        let mut rng = Rng(seed ^ 0xc0f1);
+        let mut one_in = |count| rng.below(count) == 0;
+        let min_isr = if one_in(2) { 1 } else { 2 };
+        let (allows_unclean, loses_power) = (one_in(5), one_in(2));
+        let divergence_check = match one_in(5) {
+            true => DivergenceCheck::BeforeFetch,
+            false => DivergenceCheck::OnFetch,
+        };
+        let calm = [1, 2, 4, 8][rng.below(4) as usize];
+        let faults = FAULTS[rng.below(4) as usize];
+        Self { min_isr, allows_unclean, loses_power, divergence_check, calm, faults }
+    }
+}
+
+const EVENTS: usize = 700;
+
+/// Plays one seed. Errors name what was broken.
+fn play(seed: u64) -> Result<(), (String, Vec<String>)> {
+    let mut world = World::new(Config::of(seed), seed);
+    world.run(EVENTS).map_err(|broken| (broken, world.trace))
+}
+
+fn number(name: &str) -> Option<u64> {
+    #[expect(clippy::disallowed_methods, reason = "the number of seeds is the tester's choice")]
+    std::env::var(name).ok()?.parse().ok()
+}
+
+#[test]
+fn replicas_stay_consistent_under_faults() {
+    let seeds = match number("BLUMFELD_REPLICA_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("BLUMFELD_REPLICA_SEEDS").unwrap_or(200),
+    };
+    for seed in seeds {
+        if let Err((broken, trace)) = play(seed) {
+            let config = Config::of(seed);
+            panic!("seed {seed}, {config:?}: {broken}\n{}", trace.join("\n"));
+        }
+    }
+}
+
+/// Each planted mistake breaks an invariant within the seeds; which one, and how soon, is in the
+/// message of a failure.
+#[test]
+fn planted_faults_are_found() {
+    let seeds = number("BLUMFELD_REPLICA_SEEDS").unwrap_or(400);
+    let mut missed = Vec::new();
+    for fault in Fault::ALL {
+        let _planted = planted::plant(fault);
+        let found = (0..seeds).find_map(|seed| Some((seed, play(seed).err()?.0)));
+        match found {
+            Some((seed, broken)) => println!("{fault:?}: seed {seed}: {broken:.120}"),
+            None => missed.push(fault),
+        }
+    }
+    assert_eq!(missed, [], "not found within {seeds} seeds");
+}
