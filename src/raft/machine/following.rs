@@ -212,6 +212,9 @@ impl QuorumMachine {
     }
 
     fn on_diverging(&mut self, leader_end: LogPosition) -> bool {
+        if leader_end.offset < 0 || leader_end.epoch < 0 {
+            return self.is_unexpected("Fetch", ErrorCode::None);
+        }
         let to = self.log.truncation_point(leader_end);
         if planted!(self, HighWatermarkFromDivergingResponse) {
             self.truncate(to);
@@ -249,7 +252,9 @@ impl QuorumMachine {
 
     /// The leader's log no longer reaches back to this one.
     fn begin_download(&mut self, id: SnapshotId) -> bool {
-        let is_ahead = LogPosition::from(id) > self.log.end() && id.offset > 0;
+        let is_ahead = LogPosition::from(id) > self.log.end()
+            && id.offset > 0
+            && id.epoch <= self.election.epoch;
         if !is_ahead || Some(id.offset) < self.high_watermark {
             tracing::error!(snapshot = %id, end = ?self.log.end(), "snapshot is not ahead of the log");
             return false;

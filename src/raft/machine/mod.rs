@@ -438,7 +438,8 @@ impl QuorumMachine {
         };
         leader.local_synced(own);
         let Some(end) = leader.majority_end() else { return };
-        let is_of_epoch = end > leader.epoch_start || planted!(self, CommitOfOlderEpoch);
+        let is_of_epoch =
+            end > leader.epoch_start || (planted!(self, CommitOfOlderEpoch) && end > 0);
         if !is_of_epoch || leader.high_watermark.is_some_and(|old| end <= old) {
             // A smaller one comes of a change of voters: what is committed stays committed.
             return;

@@ -42,6 +42,8 @@ pub(super) struct Process {
     requests: BTreeMap<ReplyToken, (Origin, RaftRequest)>,
     last_token: u64,
     known_committed: Offset,
+    /// Whether the replica leads, as far as the effects have been carried out.
+    leads: bool,
     download: Option<(SnapshotId, u64)>,
 }
 
@@ -85,6 +87,10 @@ enum Event {
         sync: u64,
     },
     Wake {
+        node: BrokerId,
+        incarnation: u64,
+    },
+    Kill {
         node: BrokerId,
         incarnation: u64,
     },
@@ -220,6 +226,7 @@ impl World {
             requests: BTreeMap::new(),
             last_token: 0,
             known_committed: 0,
+            leads: false,
             download: None,
         });
         self.carry_out(id, effects, &Attached::default());
@@ -345,6 +352,15 @@ impl World {
         self.deliver_request(Origin::Admin, id, request);
     }
 
+    /// The node stops by itself, and is killed if that takes too long.
+    pub(super) fn shut_down(&mut self, id: BrokerId) {
+        if self.nodes[&id].process.is_some() {
+            let incarnation = self.nodes[&id].incarnation;
+            self.schedule(self.now + ms(5000), Event::Kill { node: id, incarnation });
+            self.step(id, RaftInput::Shutdown);
+        }
+    }
+
     pub(super) fn input(&mut self, id: BrokerId, input: RaftInput) {
         if self.nodes[&id].process.is_some() {
             self.step(id, input);
@@ -416,9 +432,9 @@ impl World {
             Event::Response { to, incarnation, .. } | Event::Failed { to, incarnation, .. } => {
                 (*to, Some(*incarnation))
             }
-            Event::Synced { node, incarnation, .. } | Event::Wake { node, incarnation } => {
-                (*node, Some(*incarnation))
-            }
+            Event::Synced { node, incarnation, .. }
+            | Event::Wake { node, incarnation }
+            | Event::Kill { node, incarnation } => (*node, Some(*incarnation)),
         };
         let Some(target) = self.nodes.get(&node) else { return };
         if target.process.is_none() || incarnation.is_some_and(|it| it != target.incarnation) {
@@ -436,6 +452,7 @@ impl World {
                 self.step(to, RaftInput::Failed { id, failure: SendFailure::Unreachable });
             }
             Event::Synced { node, sync, .. } => self.sync_done(node, sync),
+            Event::Kill { node, .. } => self.crash(node),
             Event::Wake { node, .. } => {
                 let due = self.machine(node).and_then(QuorumMachine::deadline);
                 if due.is_some_and(|at| at <= self.now) {
@@ -489,6 +506,10 @@ impl World {
         let now = self.now;
         let node = self.nodes.get_mut(&id).unwrap();
         let Some(process) = &mut node.process else { return };
+        // Planted, it is the vote itself that must be found.
+        if self.fault != Some(PlantedFault::VoteNotPersisted) {
+            Ledger::check_persisted(&process.machine, &node.disk);
+        }
         self.ledger.after_step(&process.machine, &process.log, &node.disk);
         let incarnation = node.incarnation;
         if let Some(at) = process.machine.deadline() {
@@ -547,9 +568,10 @@ impl World {
             }
             RaftEffect::Reply { token, response } => self.reply(id, token, response),
             RaftEffect::Leadership(Leadership::Elected { epoch, .. }) => {
+                process.leads = true;
                 self.ledger.elected(key, epoch, &process.log);
             }
-            RaftEffect::Leadership(_) => {}
+            RaftEffect::Leadership(_) => process.leads = false,
             RaftEffect::BeginSnapshot(snapshot) => process.download = Some((snapshot, 0)),
             RaftEffect::AppendSnapshot { id: snapshot, position } => {
                 assert_eq!(
@@ -582,7 +604,7 @@ impl World {
         let key = self.key(id);
         let nodes = &self.nodes;
         let process = nodes[&id].process.as_ref().unwrap();
-        if process.machine.role() == RoleKind::Leader {
+        if process.leads {
             let disk_of = |voter: ReplicaKey| {
                 let node = nodes.get(&voter.id)?;
                 let is_it = voter.directory.is_none_or(|directory| directory == node.directory);
