@@ -28,14 +28,15 @@ fn run(seed: u64, fault: Option<PlantedFault>) {
         duplicate_percent: world.rng.below(10),
         delay_max: ms(1 + world.rng.below(60)),
         sync_max: ms(1 + world.rng.below(80)),
+        restart_after_vote_percent: world.rng.below(40),
         ..Chaos::none()
     };
     for id in 1..=6 {
         world.start(id);
     }
-    let actions = 60 + world.rng.below(120);
+    let (actions, tempo) = (60 + world.rng.below(120), [40, 150, 400][world.rng.below(3) as usize]);
     for _ in 0..actions {
-        let pause = 10 + world.rng.below(400);
+        let pause = 1 + world.rng.below(tempo);
         world.run_for(ms(pause));
         act(&mut world);
     }
@@ -49,7 +50,7 @@ fn pick(world: &mut World) -> BrokerId {
 fn act(world: &mut World) {
     let id = pick(world);
     let other = pick(world);
-    match world.rng.below(30) {
+    match world.rng.below(33) {
         0..=7 => {
             for leader in world.leaders() {
                 for _ in 0..=world.rng.below(3) {
@@ -82,12 +83,16 @@ fn act(world: &mut World) {
             }
         }
         22 => world.shut_down(id),
-        23..=24 => replace_disk(world, id),
+        23..=24 => replace_disk(world, id, other),
         25..=27 => change_voters(world, id),
         28 => {
             if let Some(leader) = world.leader() {
                 world.upgrade(leader);
             }
+        }
+        29..=31 => {
+            world.crash(id);
+            world.start(id);
         }
         // Voters that all move at once never find one another again.
         _ if is_settled(world) => {
@@ -132,10 +137,17 @@ fn is_settled(world: &World) -> bool {
         })
 }
 
-fn replace_disk(world: &mut World, id: BrokerId) {
+/// A voter loses its disk while another node is down, too.
+fn replace_disk(world: &mut World, id: BrokerId, other: BrokerId) {
     if is_settled(world) && world.leader() != Some(id) {
         world.wipe(id);
         world.start(id);
+        if world.leader() != Some(other) {
+            world.crash(other);
+        }
+        for leader in world.leaders() {
+            world.append(leader);
+        }
     }
 }
 
@@ -244,11 +256,11 @@ planted_faults! {
     records_that_count_when_they_are_sent_are_found: SentRecordsCount, "committed by";
     a_diverging_fetch_that_counts_is_found: DivergingFetchCounts, "committed by";
     an_observer_that_counts_as_a_voter_is_found: ObserverCountsAsVoter, "committed by";
-    a_high_watermark_from_a_diverging_response_is_found: HighWatermarkFromDivergingResponse, "XX";
+    a_high_watermark_from_a_diverging_response_is_found: HighWatermarkFromDivergingResponse, "committed beyond the log";
     a_high_watermark_beyond_the_log_is_found: HighWatermarkBeyondLog, "its log ends at";
     a_truncation_to_the_high_watermark_is_found: TruncationToHighWatermark, "which is committed";
     a_fetch_before_the_sync_is_found: FetchBeforeSync, "committed by";
-    a_voter_change_before_an_own_commit_is_found: VoterChangeBeforeOwnCommit, "is committed";
+    a_voter_change_before_an_own_commit_is_found: VoterChangeBeforeOwnCommit, " before ";
     a_snapshot_above_the_high_watermark_is_found: SnapshotAboveHighWatermark, "installs a snapshot of other records";
     a_restarted_leader_that_keeps_its_epoch_is_found: RestartedLeaderKeepsEpoch, "lead epoch";
 }

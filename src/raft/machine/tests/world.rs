@@ -90,6 +90,10 @@ enum Event {
         node: BrokerId,
         incarnation: u64,
     },
+    Restart {
+        node: BrokerId,
+        incarnation: u64,
+    },
     Kill {
         node: BrokerId,
         incarnation: u64,
@@ -103,14 +107,22 @@ pub(super) struct Chaos {
     pub(super) duplicate_percent: u64,
     pub(super) delay_max: Duration,
     pub(super) sync_max: Duration,
+    /// How often a node crashes right after it has given its vote away.
+    pub(super) restart_after_vote_percent: u64,
     /// One-way cuts.
     pub(super) cuts: BTreeSet<(BrokerId, BrokerId)>,
 }
 
 impl Chaos {
     pub(super) fn none() -> Self {
-        let (delay_max, sync_max) = (ms(3), ms(3));
-        Self { loss_percent: 0, duplicate_percent: 0, delay_max, sync_max, cuts: BTreeSet::new() }
+        Self {
+            loss_percent: 0,
+            duplicate_percent: 0,
+            delay_max: ms(3),
+            sync_max: ms(3),
+            restart_after_vote_percent: 0,
+            cuts: BTreeSet::new(),
+        }
     }
 }
 
@@ -434,6 +446,7 @@ impl World {
             }
             Event::Synced { node, incarnation, .. }
             | Event::Wake { node, incarnation }
+            | Event::Restart { node, incarnation }
             | Event::Kill { node, incarnation } => (*node, Some(*incarnation)),
         };
         let Some(target) = self.nodes.get(&node) else { return };
@@ -453,6 +466,10 @@ impl World {
             }
             Event::Synced { node, sync, .. } => self.sync_done(node, sync),
             Event::Kill { node, .. } => self.crash(node),
+            Event::Restart { node, .. } => {
+                self.crash(node);
+                self.start(node);
+            }
             Event::Wake { node, .. } => {
                 let due = self.machine(node).and_then(QuorumMachine::deadline);
                 if due.is_some_and(|at| at <= self.now) {
@@ -679,6 +696,11 @@ impl World {
         {
             let voter = ReplicaKey { id: from, directory: Some(node.directory) };
             self.ledger.voted(voter, vote.epoch, vote.candidate.id);
+            let incarnation = node.incarnation;
+            if self.rng.below(100) < self.chaos.restart_after_vote_percent {
+                let at = self.now + self.within(ms(2));
+                self.schedule(at, Event::Restart { node: from, incarnation });
+            }
         }
         let mut attached = Attached::default();
         let process = self.nodes[&from].process.as_ref().unwrap();
