@@ -7,7 +7,10 @@
 //! (bytes), then those that touch files: `quorum_state.rs`, `unopened.rs` and `log.rs`.
 
 pub mod batch;
+pub mod history;
 pub mod log;
+pub mod log_summary;
+pub mod machine;
 pub mod quorum;
 pub mod quorum_state;
 pub mod snapshot;

@@ -50,6 +50,27 @@ impl Voter {
         self.key.id == replica.id
             && (self.key.directory.is_none() || self.key.directory == replica.directory)
     }
+
+    /// Whether it supports a kraft.version.
+    pub fn supports(&self, kraft_version: i16) -> bool {
+        (self.kraft_versions.0..=self.kraft_versions.1).contains(&kraft_version)
+    }
+}
+
+impl fmt::Display for ReplicaKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.directory {
+            Some(directory) => write!(f, "{}:{directory}", self.id),
+            None => write!(f, "{}", self.id),
+        }
+    }
+}
+
+impl fmt::Display for VoterSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys: Vec<String> = self.iter().map(|voter| voter.key.to_string()).collect();
+        write!(f, "[{}]", keys.join(", "))
+    }
 }
 
 impl VoterSet {
@@ -97,6 +118,48 @@ impl VoterSet {
         let mut voters = self.voters.clone();
         voters.insert(voter.key.id, voter.clone());
         Some(Self { voters })
+    }
+
+    /// The voter with this id.
+    pub fn get(&self, id: BrokerId) -> Option<&Voter> {
+        self.voters.get(&id)
+    }
+
+    /// The set with one voter more; `None` if its id votes already.
+    pub fn with(&self, voter: Voter) -> Option<Self> {
+        let mut voters = self.voters.clone();
+        voters.insert(voter.key.id, voter).is_none().then_some(Self { voters })
+    }
+
+    /// The set without a voter; `None` unless id and directory match one of several voters.
+    pub fn without(&self, key: ReplicaKey) -> Option<Self> {
+        let is_removable = self.len() > 1 && self.get(key.id).is_some_and(|old| old.key == key);
+        let mut voters = self.voters.clone();
+        voters.remove(&key.id);
+        is_removable.then_some(Self { voters })
+    }
+
+    /// The set with a voter's entry replaced, whatever its directory; `None` if its id does not vote.
+    pub fn replaced(&self, voter: Voter) -> Option<Self> {
+        let mut voters = self.voters.clone();
+        voters.insert(voter.key.id, voter)?;
+        Some(Self { voters })
+    }
+
+    /// Whether every voter supports a kraft.version.
+    pub fn supports(&self, kraft_version: i16) -> bool {
+        self.iter().all(|voter| voter.supports(kraft_version))
+    }
+
+    /// Whether the two sets differ by one voter at most: then every majority of the one has a voter
+    /// in common with every majority of the other. A voter whose directory becomes known is the same.
+    pub fn is_adjacent(&self, other: &Self) -> bool {
+        let is_in = |set: &Self, voter: &Voter| {
+            set.get(voter.key.id).is_some_and(|it| it.is(voter.key) || voter.is(it.key))
+        };
+        let missing =
+            |from: &Self, to: &Self| from.iter().filter(|voter| !is_in(to, voter)).count();
+        missing(self, other) + missing(other, self) <= 1
     }
 }
 
