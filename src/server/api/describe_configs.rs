@@ -27,9 +27,9 @@ pub(in crate::server) fn handle(
     let config = context.broker.configuration.at(&context.image);
     let unknown = request.resources.iter().find(|r| kind_of(r) == ResourceType::Unknown);
     // A kind that is none fails the request, not the resource.
-    let refused = unknown.map(|resource| {
-        let name = &resource.resource_name;
-        invalid(format!("Unexpected resource type UNKNOWN for resource {name}"))
+    let refused = unknown.map(|_| {
+        let code = ErrorCode::InvalidRequest;
+        Refusal { code, message: code.message().map(str::to_owned) }
     });
     let describe = |resource: &DescribeConfigsResource| match &refused {
         Some(refusal) => Err(refusal.clone()),
@@ -87,7 +87,7 @@ fn describe(
             topic_names::check(name)
                 .map_err(|words| Refusal::new(ErrorCode::InvalidTopicException, words))?;
             if image.topics.by_name(name).is_none() {
-                return Err(Refusal::from(ErrorCode::UnknownTopicOrPartition));
+                return Err(Refusal::new(ErrorCode::UnknownTopicOrPartition, ""));
             }
             Ok(config.describe_topic(&stored()))
         }

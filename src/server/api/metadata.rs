@@ -61,6 +61,7 @@ pub(in crate::server) async fn handle(
                     }
                     Some(topic) => describe(context, &image, &request, topic),
                     None => MetadataResponseTopic::default()
+                        .with_name(None)
                         .with_error_code(ErrorCode::UnknownTopicId.code())
                         .with_topic_id(wire_uuid(id)),
                 })

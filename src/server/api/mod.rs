@@ -59,7 +59,7 @@ pub mod write_txn_markers;
 use bytes::{Bytes, BytesMut};
 
 use super::context::{Reply, RequestContext};
-use crate::controller::command::{Refusal, Verdict};
+use crate::controller::command::{self, Refusal, Verdict};
 use crate::metadata::{Resource, ResourceType};
 use crate::protocol::messages::{self, DecodeError, StrBytes, text};
 use crate::types::{BrokerId, ErrorCode};
@@ -86,6 +86,20 @@ pub(super) fn malformed(error: impl std::fmt::Display) -> Reply {
 /// Topics that the broker keeps for itself (Kafka 4.4 `Topic.isInternal`).
 pub(super) fn is_internal(topic: &str) -> bool {
     matches!(topic, "__consumer_offsets" | "__transaction_state" | "__share_group_state")
+}
+
+/// Asks the controller, unless the request's timeout is over at once: Kafka's controller rejects
+/// what waits in its queue when its deadline passes, so a timeout of 0 or less is never served
+/// (Kafka 4.4 `ControllerRequestContext.requestTimeoutMsToDeadlineNs`).
+pub(super) async fn call_within<C: command::Operation>(
+    context: &RequestContext,
+    timeout_ms: i32,
+    command: C,
+) -> Result<C::Reply, Refusal> {
+    if timeout_ms <= 0 {
+        return Err(Refusal::from(ErrorCode::RequestTimedOut));
+    }
+    context.broker.controller.call(command).await
 }
 
 /// Code and message of a refusal, as responses carry them.
