@@ -499,9 +499,6 @@ impl TransactionShard {
             State::Empty if bumps && !commits => Ok(End::New { without_records: true }),
             State::CompleteCommit if commits && is_again => Ok(End::Again(again)),
             State::CompleteAbort if !commits && is_again => Ok(End::Again(again)),
-            // Nobody but the coordinator has aborted what its producer wants to commit: its time
-            // was over, or another producer came (KAFKA-20785).
-            State::CompleteAbort if bumps && commits && is_again => Err(ErrorCode::ProducerFenced),
             State::CompleteCommit | State::CompleteAbort if !commits && !is_again => {
                 Ok(End::New { without_records: true })
             }

@@ -7,12 +7,12 @@
 use crate::controller::command::{AlterPartitionReassignments, Reassignment};
 use crate::metadata::Operation;
 use crate::protocol::messages::{
-    AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse,
+    AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse, StrBytes,
     alter_partition_reassignments_request::ReassignableTopic,
     alter_partition_reassignments_response::{
         ReassignablePartitionResponse, ReassignableTopicResponse,
     },
-    StrBytes, topic_name,
+    topic_name,
 };
 use crate::server::context::RequestContext;
 

@@ -160,7 +160,8 @@ mod tests {
     #[test]
     fn a_cursor_names_a_requested_topic_and_no_negative_partition() {
         let request = |topics: &[&str], topic: &str, partition| {
-            let named = topics.iter().map(|name| TopicRequest::default().with_name(topic_name(*name)));
+            let named =
+                topics.iter().map(|name| TopicRequest::default().with_name(topic_name(*name)));
             let cursor = describe_topic_partitions_request::Cursor::default()
                 .with_topic_name(topic_name(topic))
                 .with_partition_index(partition);

@@ -11,8 +11,8 @@ use crate::coordinator::partition_for;
 use crate::metadata::Topic;
 use crate::metadata::{Operation, Resource};
 use crate::protocol::messages::{
-    BrokerId, FindCoordinatorRequest, FindCoordinatorResponse,
-    StrBytes, find_coordinator_response::Coordinator, text,
+    BrokerId, FindCoordinatorRequest, FindCoordinatorResponse, StrBytes,
+    find_coordinator_response::Coordinator, text,
 };
 use crate::server::context::RequestContext;
 use crate::types::ErrorCode;

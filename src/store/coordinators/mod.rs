@@ -29,7 +29,7 @@ use crate::env::Env;
 use crate::metadata::image::Changes;
 use crate::metadata::{MetadataImage, Topic};
 use crate::record::CompressionType;
-use crate::types::{BrokerId, ErrorCode, PartitionIndex, TopicPartition};
+use crate::types::{BrokerId, ErrorCode, PartitionIndex, Sequence, TopicPartition};
 
 /// What the coordinators of a topic need of the broker.
 #[derive(Clone)]
@@ -63,6 +63,10 @@ pub type OnEffect<S> = Box<dyn Fn(PartitionIndex, <S as Shard>::Effect) + Send +
 pub struct LogUse {
     /// Of the batches that they write.
     pub compression: CompressionType,
+    /// Of the batches that they write. Nothing reads it; directories are the same as Apache
+    /// Kafka's, whose coordinators of groups number from 0, while those of transactions do not
+    /// number (Kafka 4.4 `CoordinatorRuntime`, `TransactionStateManager`).
+    pub base_sequence: Sequence,
     /// How long records wait for others to be appended with; `None`: for the end of their round.
     /// Those of a transaction never do.
     pub linger: Option<Duration>,
