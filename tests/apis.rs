@@ -135,11 +135,11 @@ const KAFKA_4_4: &[(i16, &str, i16, i16, On)] = &[
     (94, "UnregisterController", 0, 0, On::Both),
 ];
 
-/// What is not served yet, with quorums and clusters, authentication, delegation tokens, telemetry,
+/// What is not served yet, with quorums and clusters, telemetry,
 /// and share and streams groups. This only shrinks.
 const NOT_YET: &[i16] = &[
-    17, 36, 38, 39, 40, 41, 52, 53, 54, 56, 58, 59, 62, 63, 70, 71, 72, 73, 76, 77, 78, 79, 80, 81,
-    82, 83, 84, 85, 86, 87, 88, 89, 90, 91, 92, 93, 94,
+    52, 53, 54, 56, 58, 59, 62, 63, 70, 71, 72, 73, 76, 77, 78, 79, 80, 81, 82, 83, 84, 85, 86, 87,
+    88, 89, 90, 91, 92, 93, 94,
 ];
 
 /// What is not served yet on the controller's listener: there is no other node to fetch from here.

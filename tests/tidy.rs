@@ -720,3 +720,27 @@ fn the_checks_see_what_they_look_for() {
     assert_eq!(found, [(2, "a".to_owned(), 3), (6, "b".to_owned(), 3)]);
     assert_eq!(source.module(), "log");
 }
+
+/// The loggers whose levels clients can change are the modules that log, and their ancestors.
+#[test]
+fn every_module_that_logs_is_a_logger() {
+    let macros = ["trace!", "debug!", "info!", "warn!", "error!", "event!"];
+    let logs = |text: &str| {
+        let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+        macros.iter().any(|name| code.contains(&format!("tracing::{name}")))
+    };
+    let mut expected = std::collections::BTreeSet::new();
+    for source in sources().into_iter().filter(|source| source.is_in("src") && logs(&source.text)) {
+        let path = source.path.trim_start_matches("src/").trim_end_matches(".rs");
+        let path = path.trim_end_matches("/mod");
+        let mut logger = "blumfeld".to_owned();
+        expected.insert(logger.clone());
+        for module in path.split('/') {
+            logger = format!("{logger}::{module}");
+            expected.insert(logger.clone());
+        }
+    }
+    let listed: Vec<&str> = blumfeld::env::log_levels::LOGGERS.to_vec();
+    let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
+    assert_eq!(listed, expected, "src/env/log_levels.rs lists the loggers");
+}

@@ -158,6 +158,7 @@ pub fn settings(config: BrokerConfig, open_files: u64) -> BrokerSettings {
                 .ok()
                 .and_then(CompressionType::from_id)
                 .unwrap_or(CompressionType::None),
+            base_sequence: 0,
             linger: Some(milliseconds(config.group.group_coordinator_append_linger_ms))
                 .filter(|linger| !linger.is_zero()),
             commit_timeout: Some(milliseconds(config.group.offsets_commit_timeout_ms)),

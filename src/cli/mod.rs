@@ -4,6 +4,7 @@
 pub mod check;
 pub mod dump_log;
 mod format;
+mod log_levels;
 mod serve;
 
 use std::ffi::OsString;

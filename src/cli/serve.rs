@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use crate::broker::Broker;
 use crate::broker::configuration::settings;
@@ -21,12 +22,18 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// Runs a broker. The calling thread only waits.
 pub(super) fn run(file: Option<PathBuf>, overrides: Vec<String>) -> ExitCode {
     use_small_pages();
-    let filter = tracing_subscriber::EnvFilter::try_from_env("BLUMFELD_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let directives = std::env::var("BLUMFELD_LOG").ok();
+    let is_filter = |text: &String| tracing_subscriber::EnvFilter::try_new(text).is_ok();
+    let directives = directives.filter(is_filter).unwrap_or_else(|| "info".to_owned());
     // What waits for a broker to be ready reads its standard output.
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stdout).init();
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(&directives)
+        .with_writer(std::io::stdout)
+        .with_filter_reloading();
+    let log_levels = super::log_levels::of(&directives, subscriber.reload_handle());
+    subscriber.init();
     let env = match Env::real() {
-        Ok(env) => env,
+        Ok(env) => Env { log_levels: Arc::new(log_levels), ..env },
         Err(error) => {
             tracing::error!(%error, "the threads of the broker cannot be started");
             return ExitCode::FAILURE;

@@ -9,6 +9,7 @@
 
 pub mod clock;
 pub mod disk;
+pub mod log_levels;
 pub mod net;
 pub mod random;
 pub mod real;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 
 pub use clock::Clock;
 pub use disk::{DirEntry, Directory, Disk, File, FileInfo, Lock, OpenMode};
+pub use log_levels::{LogLevel, LogLevels};
 pub use net::{Accepted, Connection, Listener, Net, OutPart, ReadHalf, WriteHalf};
 pub use random::Random;
 pub use threads::{BlockingTask, Task, Threads};
@@ -32,6 +34,8 @@ pub struct Env {
     pub disk: Arc<dyn Disk>,
     /// Sockets.
     pub net: Arc<dyn Net>,
+    /// How much is logged.
+    pub log_levels: Arc<LogLevels>,
     /// Random bytes; from the run's seed in simulation.
     pub random: Arc<dyn Random>,
     /// Where tasks and blocking work run.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 pub use process::{raise_open_files_limit, stop_signal, use_small_pages};
 
-use super::Env;
+use super::{Env, LogLevels};
 
 impl Env {
     /// The operating system, with a worker that runs connections for each processor. The calling
@@ -21,6 +21,7 @@ impl Env {
             clock: Arc::new(clock::SystemClock::new()),
             disk: Arc::new(disk::OsDisk::default()),
             net: Arc::new(net::TcpNet),
+            log_levels: Arc::new(LogLevels::detached()),
             random: Arc::new(random::OsRandom),
             threads: Arc::new(threads::Workers::start(threads::processors())?),
         })

@@ -41,7 +41,8 @@ pub struct Appended {
     pub base_offset: Offset,
     /// The offset of its last record.
     pub last_offset: Offset,
-    /// When it was appended, if the topic's timestamps are of the append.
+    /// When it was appended, if the topic's timestamps are of the append; the original's largest
+    /// timestamp for a retry.
     pub append_time: Option<Timestamp>,
     /// Whether it was in the log already.
     pub is_duplicate: bool,
@@ -206,11 +207,11 @@ impl Log {
     ) -> Result<Appended, AppendError> {
         self.check_online()?;
         if let Verdict::Duplicate(original) = self.producers.decide(header)? {
-            let by_append = self.config.rules.timestamp_type == TimestampType::LogAppendTime;
             return Ok(Appended {
                 base_offset: original.first_offset(),
                 last_offset: original.last_offset,
-                append_time: by_append.then_some(original.timestamp),
+                // Whatever the topic's timestamps are of (Kafka 4.4 `UnifiedLog.append`).
+                append_time: Some(original.timestamp),
                 is_duplicate: true,
                 bytes: 0,
                 rolled: false,

@@ -85,7 +85,7 @@ pub enum InvalidBatch {
     OffsetDeltas,
     #[error("{} records are without a key, which a compacted topic needs", .0.len())]
     Keyless(Vec<RecordFault>),
-    #[error("one or more records have been rejected due to invalid timestamp")]
+    #[error("One or more records have been rejected due to invalid timestamp")]
     Timestamps(Vec<RecordFault>),
 }
 
@@ -118,6 +118,9 @@ impl InvalidBatch {
         }
     }
 }
+
+/// What is wrong with a record without a key in a compacted topic.
+pub const KEYLESS: &str = "Compacted topic cannot accept message without key";
 
 /// At most this many records at fault are named in a response; a batch may hold a million.
 const FAULTS_MAX: usize = 1_000;
@@ -244,13 +247,12 @@ fn walk(batch: &BatchView<'_>, rules: &Rules, now: Timestamp) -> Result<Walked, 
         in_order &= offset_delta == index;
         max_timestamp = max_timestamp.max(timestamp);
         if rules.compacted && !has_key {
-            let message = "Compacted topic cannot accept message without key".to_owned();
-            fault(&mut keyless, index, message);
+            fault(&mut keyless, index, KEYLESS.to_owned());
         } else if create_time && timestamp != NO_TIMESTAMP {
             if timestamp.0 < earliest || timestamp.0 > latest {
                 let message = format!(
-                    "Timestamp {} is out of range. The timestamp should be within \
-                     [{earliest}, {latest}]",
+                    "Timestamp {} of message with offset {offset_delta} is out of range. The \
+                     timestamp should be within [{earliest}, {latest}]",
                     timestamp.0
                 );
                 fault(&mut timestamps, index, message);

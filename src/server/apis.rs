@@ -132,6 +132,7 @@ apis! {
     SyncGroup 0-5 Broker OneAtATime [Group Read] later!(api::sync_group::handle);
     DescribeGroups 0-6 Broker OneAtATime [Group Describe] later!(api::describe_groups::handle);
     ListGroups 0-5 Broker OneAtATime [Cluster Describe, Group Describe] later!(api::list_groups::handle);
+    SaslHandshake 0-1 Both OneAtATime [] now!(api::sasl_handshake::handle);
     ApiVersions 0-5 Both OneAtATime [] api::api_versions::handle;
     CreateTopics 2-7 Both OneAtATime [Cluster Create, Topic Create, Topic DescribeConfigs] later!(api::create_topics::handle);
     DeleteTopics 1-6 Both OneAtATime [Cluster Delete, Topic Describe, Topic Delete] later!(api::delete_topics::handle);
@@ -150,7 +151,12 @@ apis! {
     AlterConfigs 0-2 Both OneAtATime [Cluster AlterConfigs, Topic AlterConfigs, Group AlterConfigs, Cluster ClusterAction] later!(api::alter_configs::handle);
     AlterReplicaLogDirs 1-2 Broker OneAtATime [Cluster Alter] later!(api::alter_replica_log_dirs::handle);
     DescribeLogDirs 1-5 Broker OneAtATime [Cluster Describe] now!(api::describe_log_dirs::handle);
+    SaslAuthenticate 0-2 Both OneAtATime [] now!(api::sasl_authenticate::handle);
     CreatePartitions 0-3 Both OneAtATime [Topic Alter] later!(api::create_partitions::handle);
+    CreateDelegationToken 1-3 Both OneAtATime [] now!(api::create_delegation_token::handle);
+    RenewDelegationToken 1-2 Both OneAtATime [] now!(api::renew_delegation_token::handle);
+    ExpireDelegationToken 1-2 Both OneAtATime [] now!(api::expire_delegation_token::handle);
+    DescribeDelegationToken 1-3 Both OneAtATime [] now!(api::describe_delegation_token::handle);
     DeleteGroups 0-3 Broker OneAtATime [Group Delete] later!(api::delete_groups::handle);
     ElectLeaders 0-2 Both OneAtATime [Cluster Alter] later!(api::elect_leaders::handle);
     IncrementalAlterConfigs 0-1 Both OneAtATime [Cluster AlterConfigs, Topic AlterConfigs, Group AlterConfigs, Cluster ClusterAction] later!(api::incremental_alter_configs::handle);

@@ -27,7 +27,9 @@ use crate::metadata::image::Changes;
 use crate::record::CompressionType;
 use crate::store::coordinators::{CoordinatorDependencies, Coordinators, LogUse};
 use crate::store::partition::{Accepted, Partition};
-use crate::types::{ErrorCode, NO_LEADER_EPOCH, PartitionIndex, ProducerId, TopicPartition};
+use crate::types::{
+    ErrorCode, NO_LEADER_EPOCH, NO_SEQUENCE, PartitionIndex, ProducerId, TopicPartition,
+};
 
 /// The topic that transactional ids are kept in.
 const TOPIC: &str = "__transaction_state";
@@ -91,6 +93,7 @@ impl Transactions {
                 around.clone(),
                 LogUse {
                     compression: CompressionType::None,
+                    base_sequence: NO_SEQUENCE,
                     linger: None,
                     commit_timeout: None,
                     load_bytes: config.transaction_state_log_load_buffer_size.max(1) as usize,

@@ -172,6 +172,28 @@ impl ErrorCode {
         self as i16
     }
 
+    /// Kafka's description of the code (Kafka 4.4 `Errors.message`), which responses carry where a
+    /// handler has no words of its own. `None` for codes that no such response carries.
+    pub const fn message(self) -> Option<&'static str> {
+        Some(match self {
+            ErrorCode::UnknownTopicOrPartition => "This server does not host this topic-partition.",
+            ErrorCode::UnknownTopicId => "This server does not host this topic ID.",
+            ErrorCode::CoordinatorNotAvailable => "The coordinator is not available.",
+            ErrorCode::TopicAuthorizationFailed => "Topic authorization failed.",
+            ErrorCode::GroupAuthorizationFailed => "Group authorization failed.",
+            ErrorCode::ClusterAuthorizationFailed => "Cluster authorization failed.",
+            ErrorCode::TransactionalIdAuthorizationFailed => {
+                "Transactional Id authorization failed."
+            }
+            ErrorCode::InvalidRequest => {
+                "This most likely occurs because of a request being malformed by the client \
+                 library or the message was sent to an incompatible broker. See the broker logs \
+                 for more details."
+            }
+            _ => return None,
+        })
+    }
+
     /// Whether this is success.
     pub const fn is_none(self) -> bool {
         matches!(self, ErrorCode::None)

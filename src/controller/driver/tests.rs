@@ -97,6 +97,7 @@ fn env(disk: &SimDisk) -> Env {
         clock: Arc::new(StoppedClock),
         disk: Arc::new(disk.clone()),
         net: Arc::new(NoNet),
+        log_levels: Arc::new(crate::env::LogLevels::detached()),
         random: Arc::new(Seeded(parking_lot::Mutex::new(Rng::new(1)))),
         threads: Arc::new(Inline),
     }

@@ -510,11 +510,6 @@ impl TransactionShard {
             TransactionState::Empty if bumps && !commits => Ok(End::New { without_records: true }),
             TransactionState::CompleteCommit if commits && is_again => Ok(End::Again(again)),
             TransactionState::CompleteAbort if !commits && is_again => Ok(End::Again(again)),
-            // Nobody but the coordinator has aborted what its producer wants to commit: its time
-            // was over, or another producer came (KAFKA-20785).
-            TransactionState::CompleteAbort if bumps && commits && is_again => {
-                Err(ErrorCode::ProducerFenced)
-            }
             TransactionState::CompleteCommit | TransactionState::CompleteAbort
                 if !commits && !is_again =>
             {

@@ -252,7 +252,7 @@ fn an_end_without_a_transaction_is_answered_as_kafka_answers_it() {
         (TransactionState::Empty, 2, Committed, 5, Err(InvalidTxnState)),
         (TransactionState::CompleteAbort, 2, Aborted, 4, done),
         (TransactionState::CompleteAbort, 2, Aborted, 5, bumped),
-        (TransactionState::CompleteAbort, 2, Committed, 4, Err(ProducerFenced)),
+        (TransactionState::CompleteAbort, 2, Committed, 4, Err(InvalidTxnState)),
         (TransactionState::CompleteAbort, 2, Committed, 5, Err(InvalidTxnState)),
         (TransactionState::CompleteCommit, 2, Aborted, 4, Err(InvalidTxnState)),
         (TransactionState::CompleteCommit, 2, Aborted, 5, bumped),
@@ -365,8 +365,8 @@ fn a_transaction_of_two_phases_is_never_aborted_for_its_time() {
 }
 
 #[test]
-fn a_commit_that_comes_after_the_abort_for_its_time_is_told_that_it_is_fenced() {
-    for version in [0, 2] {
+fn a_commit_after_its_transaction_timed_out_is_refused_as_kafka_refuses_it() {
+    for (version, code) in [(0, ErrorCode::ProducerFenced), (2, ErrorCode::InvalidTxnState)] {
         let mut story = Story::new(version);
         let p = story.init(None).unwrap();
         story.add(p, &[0], version);
@@ -375,7 +375,7 @@ fn a_commit_that_comes_after_the_abort_for_its_time_is_told_that_it_is_fenced() 
         assert!([ErrorCode::ConcurrentTransactions, ErrorCode::ProducerFenced].contains(&early));
         story.complete();
         let late = story.end(p, Outcome::Committed, version);
-        assert_eq!(late, Err(ErrorCode::ProducerFenced), "version {version}");
+        assert_eq!(late, Err(code), "version {version}");
     }
 }
 

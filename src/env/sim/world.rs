@@ -11,7 +11,7 @@ use super::net::{HostId, Network, ProcessId, SimNet};
 use super::rng::{Rng, SimRandom};
 use super::threads::{Panics, SimThreads};
 use super::trace::Trace;
-use crate::env::Env;
+use crate::env::{Env, LogLevels};
 
 /// A world. Must be made and used within one current-thread tokio runtime whose time is paused:
 /// its clock is the world's, and it moves when every task waits.
@@ -177,6 +177,7 @@ impl Machine {
             clock: Arc::new(SimClock::new(shared.clock.wall(Arc::clone(skew)))),
             disk: Arc::new(state.disk.clone()),
             net: Arc::new(SimNet { network: Arc::clone(&shared.network), host: *host, process }),
+            log_levels: Arc::new(LogLevels::detached()),
             random: Arc::new(SimRandom::new(rng.fork("random"))),
             threads,
         }

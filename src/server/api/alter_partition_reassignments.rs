@@ -2,12 +2,12 @@
 //!
 //! Partitions move to other brokers, or their move is cancelled (KIP-455). v1: whether a partition
 //! may get more or fewer replicas (KIP-860).
-//! Differs from Kafka: the timeout is not looked at, since nothing here waits for another node.
+//! A timeout of 0 or less is refused, as by Kafka; any other is not used: no change here takes long.
 
 use crate::controller::command::{AlterPartitionReassignments, Reassignment};
 use crate::metadata::Operation;
 use crate::protocol::messages::{
-    AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse,
+    AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse, StrBytes,
     alter_partition_reassignments_request::ReassignableTopic,
     alter_partition_reassignments_response::{
         ReassignablePartitionResponse, ReassignableTopicResponse,
@@ -31,7 +31,15 @@ pub(in crate::server) async fn handle(
             .with_error_code(code)
             .with_error_message(message)
     };
-    match context.call_on_cluster(Operation::Alter, command).await {
+    let answered = match context.require_on_cluster(Operation::Alter) {
+        Ok(()) if request.topics.is_empty() => {
+            return AlterPartitionReassignmentsResponse::default()
+                .with_error_message(Some(StrBytes::default()));
+        }
+        Ok(()) => super::call_within(context, request.timeout_ms, command).await,
+        Err(refusal) => Err(refusal),
+    };
+    match answered {
         Ok(results) => {
             let responses = results.into_iter().map(|(name, partitions)| {
                 let partitions = partitions

@@ -4,9 +4,10 @@
 //! come from. v3: types and documentation. v4: flexible. A broker describes itself alone; clients
 //! send each resource to the broker that it is about.
 
-use crate::config::{BrokerConfig, DescribedSynonym, Description, Props};
+use crate::config::{BrokerConfig, DescribedSynonym, Description, Props, Source};
 use crate::controller::command::Refusal;
 use crate::controller::topic_names;
+use crate::env::{LogLevel, LogLevels};
 use crate::metadata::{ConfigResource, MetadataImage, Operation, ResourceType};
 use crate::protocol::messages::{
     DescribeConfigsRequest, DescribeConfigsResponse,
@@ -27,15 +28,22 @@ pub(in crate::server) fn handle(
     let config = context.broker.configuration.at(&context.image);
     let unknown = request.resources.iter().find(|r| kind_of(r) == ResourceType::Unknown);
     // A kind that is none fails the request, not the resource.
-    let refused = unknown.map(|resource| {
-        let name = &resource.resource_name;
-        invalid(format!("Unexpected resource type UNKNOWN for resource {name}"))
+    let refused = unknown.map(|_| {
+        let code = ErrorCode::InvalidRequest;
+        Refusal { code, message: code.message().map(str::to_owned) }
     });
     let describe = |resource: &DescribeConfigsResource| match &refused {
         Some(refusal) => Err(refusal.clone()),
         None => {
             may_describe(context, resource)?;
-            describe(&config, &context.image, context.broker.node_id, resource)
+            let broker = &context.broker;
+            match kind_of(resource) {
+                ResourceType::BrokerLogger => {
+                    check_logger_node(&resource.resource_name, broker.node_id)?;
+                    Ok(describe_loggers(&broker.env.log_levels))
+                }
+                _ => describe(&config, &context.image, broker.node_id, resource),
+            }
         }
     };
     let results = request.resources.iter().map(|resource| {
@@ -87,7 +95,7 @@ fn describe(
             topic_names::check(name)
                 .map_err(|words| Refusal::new(ErrorCode::InvalidTopicException, words))?;
             if image.topics.by_name(name).is_none() {
-                return Err(Refusal::from(ErrorCode::UnknownTopicOrPartition));
+                return Err(Refusal::new(ErrorCode::UnknownTopicOrPartition, ""));
             }
             Ok(config.describe_topic(&stored()))
         }
@@ -97,12 +105,6 @@ fn describe(
             check_node(name, node_id, &expected)?;
             Ok(config.describe_broker())
         }
-        ResourceType::BrokerLogger => {
-            named("Broker id must not be empty")?;
-            check_node(name, node_id, &node_id.to_string())?;
-            // The levels of log lines are set at the start.
-            Ok(Vec::new())
-        }
         ResourceType::ClientMetrics => {
             named("Client metrics subscription name must not be empty")?;
             Ok(config.describe_client_metrics(&stored()))
@@ -111,8 +113,33 @@ fn describe(
             named("Group name must not be empty")?;
             Ok(config.describe_group(&stored()))
         }
-        ResourceType::Unknown => Err(invalid("Unsupported resource type: UNKNOWN")),
+        ResourceType::BrokerLogger | ResourceType::Unknown => {
+            Err(invalid(format!("Unsupported resource type: {}", resource.resource_type)))
+        }
     }
+}
+
+/// Loggers are those of the node that answers.
+fn check_logger_node(name: &str, node_id: BrokerId) -> Result<(), Refusal> {
+    if name.is_empty() {
+        return Err(invalid("Broker id must not be empty"));
+    }
+    check_node(name, node_id, &node_id.to_string())
+}
+
+/// The level of each logger. Kafka describes them with an empty documentation, asked for or not.
+fn describe_loggers(levels: &LogLevels) -> Vec<Description> {
+    let describe = |(name, level): (&str, LogLevel)| Description {
+        name: name.to_owned(),
+        value: Some(level.name().to_owned()),
+        source: Source::DynamicBrokerLogger,
+        sensitive: false,
+        read_only: false,
+        synonyms: Vec::new(),
+        kind: None,
+        documentation: Some(""),
+    };
+    levels.all().into_iter().map(describe).collect()
 }
 
 fn check_node(name: &str, node_id: BrokerId, expected: &str) -> Result<(), Refusal> {
@@ -137,7 +164,9 @@ fn is_chosen(key: &Description, resource: &DescribeConfigsResource) -> bool {
 
 fn answer(key: Description, request: &DescribeConfigsRequest) -> DescribeConfigsResourceResult {
     let synonyms = if request.include_synonyms { key.synonyms } else { Vec::new() };
-    let documentation = key.documentation.filter(|_| request.include_documentation);
+    let is_always_there = key.source == Source::DynamicBrokerLogger;
+    let documentation =
+        key.documentation.filter(|_| request.include_documentation || is_always_there);
     DescribeConfigsResourceResult::default()
         .with_name(text(key.name))
         .with_value(key.value.map(text))
@@ -188,6 +217,21 @@ controller.listener.names=CONTROLLER
     }
 
     #[test]
+    fn a_node_describes_its_own_loggers() {
+        let refused = |name| check_logger_node(name, 1).unwrap_err().message.unwrap();
+        assert_eq!(refused("2"), "Unexpected broker id, expected 1 but received 2");
+        assert_eq!(refused(""), "Broker id must not be empty");
+        assert_eq!(check_logger_node("1", 1), Ok(()));
+
+        let loggers = describe_loggers(&LogLevels::detached());
+        let root = loggers.iter().find(|logger| logger.name == "root").unwrap().clone();
+        let answer = answer(root, &DescribeConfigsRequest::default());
+        assert_eq!(answer.value.as_deref(), Some("INFO"));
+        assert_eq!((answer.config_source, answer.read_only), (6, false));
+        assert_eq!(answer.documentation.as_deref(), Some(""));
+    }
+
+    #[test]
     fn a_broker_describes_itself_alone() {
         assert_eq!(
             refused(ResourceType::Broker, "2"),
@@ -200,11 +244,6 @@ controller.listener.names=CONTROLLER
             refused(ResourceType::Broker, "x").1,
             "Broker id must be an integer, but it is: x"
         );
-        assert_eq!(
-            refused(ResourceType::BrokerLogger, "2").1,
-            "Unexpected broker id, expected 1 but received 2"
-        );
-        assert_eq!(refused(ResourceType::BrokerLogger, "").1, "Broker id must not be empty");
         assert_eq!(refused(ResourceType::Group, "").1, "Group name must not be empty");
         assert_eq!(
             refused(ResourceType::ClientMetrics, "").1,

@@ -23,6 +23,7 @@ pub(in crate::server) fn handle(
     let topics = request.topics.into_iter().map(|topic| {
         let invalid = topic_names::check(&topic.name.0).err();
         let may = context.require_in_words(Operation::Read, Resource::Topic(&topic.name.0));
+        let is_known = context.image.topics.by_name(&topic.name.0).is_some();
         let partitions = topic.partition_indexes.iter().map(|index| {
             let response = PartitionResponse::default().with_partition_index(*index);
             if let Some(message) = &invalid {
@@ -36,7 +37,10 @@ pub(in crate::server) fn handle(
             }
             match producers(context, &topic.name.0, *index) {
                 Ok(producers) => response.with_active_producers(producers),
-                Err(code) => response.with_error_code(code.code()),
+                // Kafka describes a topic that it does not know, but not a partition.
+                Err(code) => response
+                    .with_error_code(code.code())
+                    .with_error_message(code.message().filter(|_| !is_known).map(text)),
             }
         });
         TopicResponse::default().with_partitions(partitions.collect()).with_name(topic.name)

@@ -13,13 +13,38 @@ use crate::protocol::messages::{
 use crate::server::context::RequestContext;
 use crate::types::{BrokerId, ErrorCode};
 
+/// Whether a cursor can be followed (Kafka 4.4 `DescribeTopicPartitionsRequestHandler`): its
+/// partition is none below 0, and its topic is among those that are named.
+fn check_cursor(request: &DescribeTopicPartitionsRequest) -> Result<(), ErrorCode> {
+    let Some(cursor) = &request.cursor else { return Ok(()) };
+    let is_named = request.topics.is_empty()
+        || request.topics.iter().any(|topic| topic.name == cursor.topic_name);
+    if is_named && cursor.partition_index >= 0 { Ok(()) } else { Err(ErrorCode::InvalidRequest) }
+}
+
+/// The answer to a request that is refused as a whole: its code beside each topic.
+fn refuse(
+    request: DescribeTopicPartitionsRequest,
+    error: ErrorCode,
+) -> DescribeTopicPartitionsResponse {
+    let topics = request.topics.into_iter().map(|topic| {
+        DescribeTopicPartitionsResponseTopic::default()
+            .with_error_code(error.code())
+            .with_name(Some(topic.name))
+    });
+    DescribeTopicPartitionsResponse::default().with_topics(topics.collect())
+}
+
 /// Answers.
 pub(in crate::server) fn handle(
     context: &RequestContext,
     request: DescribeTopicPartitionsRequest,
 ) -> DescribeTopicPartitionsResponse {
+    if let Err(error) = check_cursor(&request) {
+        return refuse(request, error);
+    }
     let (from_topic, from_partition) = match &request.cursor {
-        Some(cursor) => (cursor.topic_name.0.to_string(), cursor.partition_index.max(0)),
+        Some(cursor) => (cursor.topic_name.0.to_string(), cursor.partition_index),
         None => (String::new(), 0),
     };
     let image = &context.image;
@@ -125,4 +150,33 @@ fn describe(
         .with_is_internal(super::is_internal(&topic.name))
         .with_partitions(partitions)
         .with_topic_authorized_operations(context.operations(Resource::Topic(&topic.name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::messages::describe_topic_partitions_request::{self, TopicRequest};
+
+    #[test]
+    fn a_cursor_names_a_requested_topic_and_no_negative_partition() {
+        let request = |topics: &[&str], topic: &str, partition| {
+            let named =
+                topics.iter().map(|name| TopicRequest::default().with_name(topic_name(*name)));
+            let cursor = describe_topic_partitions_request::Cursor::default()
+                .with_topic_name(topic_name(topic))
+                .with_partition_index(partition);
+            DescribeTopicPartitionsRequest::default()
+                .with_topics(named.collect())
+                .with_cursor(Some(cursor))
+        };
+        assert_eq!(check_cursor(&request(&["a", "t"], "t", 0)), Ok(()));
+        assert_eq!(check_cursor(&request(&[], "t", 7)), Ok(()), "all topics are meant");
+        for refused in [request(&["a"], "t", 0), request(&["t"], "t", -1), request(&[], "t", -1)] {
+            assert_eq!(check_cursor(&refused), Err(ErrorCode::InvalidRequest));
+        }
+        let answer = refuse(request(&["a", "t"], "x", 0), ErrorCode::InvalidRequest);
+        let codes: Vec<i16> = answer.topics.iter().map(|topic| topic.error_code).collect();
+        assert_eq!(codes, [42, 42]);
+        assert_eq!(answer.topics[0].topic_authorized_operations, i32::MIN);
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! Partitions get their preferred leader, or any that is left (KIP-183, KIP-460). v1: unclean
 //! elections; an error of the whole. v2: flexible.
-//! Differs from Kafka: the timeout is not looked at, since nothing here waits for another node.
+//! A timeout of 0 or less is refused, as by Kafka; any other is not used: no change here takes long.
 
 use crate::controller::command::{ElectLeaders, ElectionType, Refusal};
 use crate::metadata::Operation;
@@ -32,8 +32,8 @@ pub(in crate::server) async fn handle(
     let partitions = request.topic_partitions.as_ref().map(|topics| {
         topics.iter().map(|topic| (topic.topic.0.to_string(), topic.partitions.clone())).collect()
     });
-    let results = match context.broker.controller.call(ElectLeaders { election, partitions }).await
-    {
+    let command = ElectLeaders { election, partitions };
+    let results = match super::call_within(context, request.timeout_ms, command).await {
         Ok(results) => results,
         Err(refusal) => return refused(context.version, request, &refusal),
     };

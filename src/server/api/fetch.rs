@@ -21,7 +21,7 @@ use crate::protocol::fetch::{
 use crate::server::context::{Handled, Reply, RequestContext, Response};
 use crate::server::fetch_sessions::{Answered, Asked, Begun, FINAL_EPOCH, TopicKey, Wanted};
 use crate::store::{FetchWatch, Partition, StoreError};
-use crate::types::{ErrorCode, TopicPartition};
+use crate::types::{BrokerId, ErrorCode, TopicPartition};
 
 /// How much is read at a time to bring a range into memory.
 const READ_AHEAD_LEN: usize = 1024 * 1024;
@@ -33,13 +33,6 @@ pub(in crate::server) fn handle(context: RequestContext, body: BytesMut) -> Hand
         Err(error) => return Handled::Now(super::malformed(error)),
     };
     drop(body);
-    if request.replica_id >= 0 {
-        if let Err(code) = context.require(Operation::ClusterAction, Resource::Cluster) {
-            return Handled::Now(refuse(&context, code));
-        }
-        // Followers are other brokers of a cluster: there are none.
-        return Handled::Now(refuse(&context, ErrorCode::NotLeaderOrFollower));
-    }
     let fetch = match Fetch::begin(&context, request) {
         Ok(fetch) => fetch,
         Err(error) => return Handled::Now(refuse(&context, error)),
@@ -66,10 +59,33 @@ fn head(context: &RequestContext, error: ErrorCode, session_id: i32) -> Response
     ResponseHead { correlation_id, version, error, session_id }
 }
 
+/// Who fetches.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fetcher {
+    /// A consumer, which needs Read on each topic.
+    Consumer,
+    /// A follower that may act for the cluster.
+    Follower,
+    /// A follower that may not.
+    Stranger,
+}
+
+impl Fetcher {
+    fn of(context: &RequestContext, replica_id: BrokerId) -> Self {
+        if replica_id < 0 {
+            Fetcher::Consumer
+        } else if context.may(Operation::ClusterAction, Resource::Cluster) {
+            Fetcher::Follower
+        } else {
+            Fetcher::Stranger
+        }
+    }
+}
+
 /// A fetch that was begun: what it reads, and how much it wants.
 struct Fetch {
     session: Begun,
-    wanted: Vec<(Wanted, Result<Arc<Partition>, ErrorCode>)>,
+    wanted: Vec<(Wanted, Result<Arc<Partition>, Box<PartitionAnswer>>)>,
     up_to: UpTo,
     min_bytes: usize,
     max_bytes: usize,
@@ -94,6 +110,7 @@ fn key(topic: &TopicRef) -> TopicKey {
 impl Fetch {
     fn begin(context: &RequestContext, request: FetchRequest) -> Result<Self, ErrorCode> {
         let broker = &context.broker;
+        let fetcher = Fetcher::of(context, request.replica_id);
         let mut wanted = Vec::new();
         for (topic, partitions) in &request.topics {
             let topic = key(topic);
@@ -117,7 +134,7 @@ impl Fetch {
             id: request.session_id,
             epoch,
             uses_topic_ids: context.version >= 13,
-            is_follower: false,
+            is_follower: fetcher != Fetcher::Consumer,
             wanted,
             forgotten,
         };
@@ -126,7 +143,7 @@ impl Fetch {
         let wanted = wanted
             .into_iter()
             .map(|wanted| {
-                let partition = find(context, &wanted);
+                let partition = find(context, fetcher, &wanted).map_err(Box::new);
                 (wanted, partition)
             })
             .collect();
@@ -154,10 +171,14 @@ impl Fetch {
         for (wanted, partition) in &self.wanted {
             let result = match partition {
                 Ok(partition) => read_one(partition, wanted, left, self.up_to, read.bytes == 0)
-                    .map_err(|error| refusal(context, partition, wanted, &error)),
-                Err(error) => Err(PartitionAnswer::refused(wanted.partition, *error)),
+                    .map_err(|error| mistaken(context, partition.id, error.code())),
+                Err(refused) => Err((**refused).clone()),
             };
-            let answer = result.unwrap_or_else(|refused| refused);
+            let mut answer = result.unwrap_or_else(|refused| refused);
+            // Old clients do not ask again after a storage error, but after this one they do.
+            if context.version <= 5 && answer.error == ErrorCode::KafkaStorageError {
+                answer.error = ErrorCode::NotLeaderOrFollower;
+            }
             let len = answer.records_len();
             read.bytes += len;
             left = left.saturating_sub(len);
@@ -297,24 +318,50 @@ impl Read {
     }
 }
 
-fn find(context: &RequestContext, wanted: &Wanted) -> Result<Arc<Partition>, ErrorCode> {
+/// The partition, or the answer of one that cannot be read. No other broker replicates from this
+/// one, so it leads no partition that a follower could fetch.
+fn find(
+    context: &RequestContext,
+    fetcher: Fetcher,
+    wanted: &Wanted,
+) -> Result<Arc<Partition>, PartitionAnswer> {
+    // Errors of the metadata have an empty list of aborted transactions, those of the log have none
+    // (Kafka 4.4 `FetchResponse.partitionResponse`).
+    let id = resolve(context, fetcher, wanted).map_err(|error| PartitionAnswer {
+        aborted: Some(Vec::new()),
+        ..PartitionAnswer::refused(wanted.partition, error)
+    })?;
+    let partition = context.broker.partitions.get(id).filter(|_| fetcher == Fetcher::Consumer);
+    partition.ok_or_else(|| mistaken(context, id, ErrorCode::NotLeaderOrFollower))
+}
+
+fn resolve(
+    context: &RequestContext,
+    fetcher: Fetcher,
+    wanted: &Wanted,
+) -> Result<TopicPartition, ErrorCode> {
     let topics = &context.image.topics;
+    let may_read = |name: &str| match fetcher {
+        Fetcher::Consumer => context.require(Operation::Read, Resource::Topic(name)),
+        Fetcher::Follower => Ok(()),
+        Fetcher::Stranger => Err(ErrorCode::TopicAuthorizationFailed),
+    };
     let topic = match &wanted.topic {
-        TopicKey::Id(id) => topics.by_id(*id).ok_or(ErrorCode::UnknownTopicId)?,
+        TopicKey::Id(id) => {
+            let topic = topics.by_id(*id).ok_or(ErrorCode::UnknownTopicId)?;
+            may_read(&topic.name)?;
+            topic
+        }
         TopicKey::Name(name) => {
             // Before it is known whether there is such a topic.
-            context.require(Operation::Read, Resource::Topic(name))?;
+            may_read(name)?;
             topics.by_name(name).ok_or(ErrorCode::UnknownTopicOrPartition)?
         }
     };
-    if matches!(wanted.topic, TopicKey::Id(_)) {
-        context.require(Operation::Read, Resource::Topic(&topic.name))?;
-    }
     if topic.partition(wanted.partition).is_none() {
         return Err(ErrorCode::UnknownTopicOrPartition);
     }
-    let id = TopicPartition { topic: topic.id, partition: wanted.partition };
-    context.broker.partitions.get(id).ok_or(ErrorCode::NotLeaderOrFollower)
+    Ok(TopicPartition { topic: topic.id, partition: wanted.partition })
 }
 
 fn read_one(
@@ -357,16 +404,14 @@ fn read_one(
     Ok(answer)
 }
 
-fn refusal(
-    context: &RequestContext,
-    partition: &Partition,
-    wanted: &Wanted,
-    error: &StoreError,
-) -> PartitionAnswer {
-    let mut answer = PartitionAnswer::refused(wanted.partition, error.code());
-    let registration = context.image.topics.partition(partition.id);
-    if matches!(answer.error, ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch) {
-        answer.current_leader = registration.map(|known| (known.leader, known.leader_epoch));
+/// The answer of a partition that the log refuses. It names the leader to a client that does not
+/// know it, from version 16 on.
+fn mistaken(context: &RequestContext, id: TopicPartition, error: ErrorCode) -> PartitionAnswer {
+    let names_leader = context.version >= 16
+        && matches!(error, ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch);
+    let known = context.image.topics.partition(id).filter(|_| names_leader);
+    PartitionAnswer {
+        current_leader: known.map(|known| (known.leader, known.leader_epoch)),
+        ..PartitionAnswer::refused(id.partition, error)
     }
-    answer
 }

@@ -11,7 +11,7 @@ use crate::coordinator::partition_for;
 use crate::metadata::Topic;
 use crate::metadata::{Operation, Resource};
 use crate::protocol::messages::{
-    BrokerId, FindCoordinatorRequest, FindCoordinatorResponse,
+    BrokerId, FindCoordinatorRequest, FindCoordinatorResponse, StrBytes,
     find_coordinator_response::Coordinator, text,
 };
 use crate::server::context::RequestContext;
@@ -23,6 +23,12 @@ enum KeyType {
     Group,
     Transaction,
 }
+
+/// Key type of share groups, which are not served.
+const SHARE: i8 = 2;
+
+/// The message of versions 1 to 3 where there is no error; clients assert it.
+const NO_ERROR: &str = "NONE";
 
 /// Answers.
 pub(in crate::server) async fn handle(
@@ -50,7 +56,7 @@ pub(in crate::server) async fn handle(
                 .with_node_id(BrokerId(-1))
                 .with_port(-1)
                 .with_error_code(error.code())
-                .with_error_message(Some(text(error.name()))),
+                .with_error_message(message(context.version, request.key_type, error)),
         });
     }
     let response = FindCoordinatorResponse::default();
@@ -58,12 +64,25 @@ pub(in crate::server) async fn handle(
         return response.with_coordinators(found);
     }
     let Some(only) = found.pop() else { return response };
+    let error = ErrorCode::from_code(only.error_code).unwrap_or(ErrorCode::UnknownServerError);
     response
         .with_error_code(only.error_code)
-        .with_error_message(only.error_message.filter(|_| context.version >= 1))
+        .with_error_message(message(context.version, request.key_type, error))
         .with_node_id(only.node_id)
         .with_host(only.host)
         .with_port(only.port)
+}
+
+/// The message beside an error, as Kafka 4.4 `KafkaApis.getCoordinator` leaves it: from version 4 on
+/// empty, unless the key type fails the whole request.
+fn message(version: i16, key_type: i8, error: ErrorCode) -> Option<StrBytes> {
+    let fails_whole = !(0..=SHARE).contains(&key_type);
+    match version {
+        0 => None,
+        1..=3 if error.is_none() => Some(text(NO_ERROR)),
+        4.. if !fails_whole => Some(StrBytes::default()),
+        _ => error.message().map(text),
+    }
 }
 
 async fn find(
@@ -138,5 +157,32 @@ async fn create(context: &RequestContext, kind: KeyType, name: &str) -> Result<(
             Err(ErrorCode::CoordinatorNotAvailable)
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_message_beside_an_error_depends_on_the_version() {
+        let said = |version, key_type, error| {
+            message(version, key_type, error).map(|message| message.to_string())
+        };
+        let described = ErrorCode::InvalidRequest.message().map(str::to_owned);
+        assert_eq!(said(0, 0, ErrorCode::None), None);
+        assert_eq!(said(1, 0, ErrorCode::None).as_deref(), Some("NONE"));
+        assert_eq!(said(3, 9, ErrorCode::InvalidRequest), described);
+        assert_eq!(
+            said(3, 0, ErrorCode::GroupAuthorizationFailed).as_deref(),
+            Some("Group authorization failed.")
+        );
+        for (key_type, error) in
+            [(0, ErrorCode::CoordinatorNotAvailable), (SHARE, ErrorCode::InvalidRequest)]
+        {
+            assert_eq!(said(4, key_type, error).as_deref(), Some(""));
+        }
+        assert_eq!(said(4, 9, ErrorCode::InvalidRequest), described);
+        assert_eq!(said(6, -1, ErrorCode::InvalidRequest), described);
     }
 }

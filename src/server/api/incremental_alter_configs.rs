@@ -2,13 +2,14 @@
 //!
 //! What is named is altered, the rest stays. v1: flexible. A broker refuses first what concerns it
 //! alone, in Kafka 4.4 `ConfigAdminManager`'s words; a controller's listener has other words for
-//! some of it.
-//! Differs from Kafka: the levels of loggers cannot be altered; a controller's listener too refuses
-//! a broker's values that are none.
+//! some of it. The levels of loggers (KIP-412) are altered in this process, not in the metadata.
+//! Differs from Kafka: a controller's listener too refuses a broker's values that are none.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::controller::command::{AlterConfigs, ConfigChange, ConfigOp, Refusal, Verdict};
+use crate::env::log_levels::ROOT;
+use crate::env::{LogLevel, LogLevels};
 use crate::metadata::{ConfigResource, Operation, ResourceType};
 use crate::protocol::messages::{
     IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse, StrBytes,
@@ -24,8 +25,31 @@ pub(in crate::server) async fn handle(
     request: IncrementalAlterConfigsRequest,
 ) -> IncrementalAlterConfigsResponse {
     let is_controller = context.listener.is_controller;
-    let asked = request.resources.into_iter().map(|resource| asked(resource, is_controller));
-    let answers = alter(context, asked.collect(), request.validate_only).await;
+    let (loggers, others): (Vec<_>, Vec<_>) =
+        request.resources.iter().enumerate().partition(|(_, resource)| is_logger(resource));
+    let places: Vec<usize> = loggers.iter().chain(&others).map(|(place, _)| *place).collect();
+    let mut times: BTreeMap<&StrBytes, usize> = BTreeMap::new();
+    for (_, logger) in &loggers {
+        *times.entry(&logger.resource_name).or_default() += 1;
+    }
+    let mut answers = Vec::with_capacity(places.len());
+    for (_, resource) in &loggers {
+        let is_once = times.get(&resource.resource_name) == Some(&1);
+        let verdict = alter_levels(context, resource, is_once, request.validate_only);
+        answers.push((named(resource), verdict));
+    }
+    let others: Vec<Asked> =
+        others.into_iter().map(|(_, resource)| asked(resource, is_controller)).collect();
+    answers.extend(alter(context, others, request.validate_only).await);
+    // A controller answers loggers last, a broker in the order of the request.
+    if is_controller {
+        answers.rotate_left(loggers.len());
+    } else {
+        assert_eq!(places.len(), answers.len(), "a broker answers every resource");
+        let mut placed: Vec<_> = places.into_iter().zip(answers).collect();
+        placed.sort_by_key(|(place, _)| *place);
+        answers = placed.into_iter().map(|(_, answer)| answer).collect();
+    }
     let responses = answers.into_iter().map(|(named, verdict)| {
         let (code, message) = super::verdict(&verdict);
         AlterConfigsResourceResponse::default()
@@ -58,9 +82,96 @@ pub(super) struct Asked {
     pub(super) change: Result<ConfigChange, Refusal>,
 }
 
+fn named(resource: &AlterConfigsResource) -> Named {
+    Named { kind: resource.resource_type, name: resource.resource_name.clone() }
+}
+
+fn is_logger(resource: &AlterConfigsResource) -> bool {
+    ResourceType::from_id(resource.resource_type) == ResourceType::BrokerLogger
+}
+
+/// Alters levels of this node's loggers (Kafka 4.4 `RuntimeLoggerManager`). `is_once` is whether the
+/// request names the resource once.
+fn alter_levels(
+    context: &RequestContext,
+    resource: &AlterConfigsResource,
+    is_once: bool,
+    validate_only: bool,
+) -> Verdict {
+    if !context.listener.is_controller {
+        if !is_once {
+            return Err(invalid("Each resource must appear at most once."));
+        }
+        check_keys(resource)?;
+    }
+    may_alter(context, &named(resource))?;
+    check_logger_node(&resource.resource_name, context.broker.node_id)?;
+    let changes: Vec<_> = resource.configs.iter().map(level_change).collect::<Result<_, _>>()?;
+    if validate_only {
+        return Ok(());
+    }
+    let client = &context.client_id;
+    context.broker.env.log_levels.alter(&changes).map_err(|reason| {
+        tracing::error!(%client, reason, "log levels cannot be changed");
+        Refusal::from(ErrorCode::UnknownServerError)
+    })?;
+    for (logger, level) in &changes {
+        let level = level.map_or("unset", LogLevel::name);
+        tracing::warn!(%client, logger, level, "changed a log level");
+    }
+    Ok(())
+}
+
+/// What a broker checks of the keys of any resource before it looks at the resource.
+fn check_keys(resource: &AlterConfigsResource) -> Result<(), Refusal> {
+    let keys: BTreeSet<&StrBytes> = resource.configs.iter().map(|config| &config.name).collect();
+    if keys.len() < resource.configs.len() {
+        return Err(invalid("Error due to duplicate config keys"));
+    }
+    let is_null =
+        |config: &&AlterableConfig| config.config_operation != DELETE && config.value.is_none();
+    let nulls: Vec<&str> =
+        resource.configs.iter().filter(is_null).map(|config| config.name.as_str()).collect();
+    if nulls.is_empty() {
+        return Ok(());
+    }
+    Err(invalid(format!("Null value not supported for : {}", nulls.join(", "))))
+}
+
+/// The logger and its new level, or none where it loses its own.
+fn level_change(config: &AlterableConfig) -> Result<(String, Option<LogLevel>), Refusal> {
+    let logger = config.name.as_str();
+    let not_allowed =
+        |what: &str| Err(invalid(format!("{what} is not allowed for the BROKER_LOGGER resource")));
+    match config.config_operation {
+        SET | DELETE if !LogLevels::has(logger) => {
+            Err(Refusal::new(ErrorCode::InvalidConfig, format!("Logger {logger} does not exist!")))
+        }
+        SET => {
+            let value = config.value.as_ref().map_or("null", |value| value.as_str());
+            let Some(level) = LogLevel::settable(value) else {
+                let valid = LogLevel::SETTABLE.map(LogLevel::name).join(", ");
+                let words = format!(
+                    "Cannot set the log level of {logger} to {value} as it is not a supported log \
+                     level. Valid log levels are {valid}"
+                );
+                return Err(Refusal::new(ErrorCode::InvalidConfig, words));
+            };
+            Ok((logger.to_owned(), Some(level)))
+        }
+        DELETE if logger == ROOT => {
+            Err(invalid(format!("Removing the log level of the {ROOT} logger is not allowed")))
+        }
+        DELETE => Ok((logger.to_owned(), None)),
+        APPEND => not_allowed("APPEND operation"),
+        SUBTRACT => not_allowed("SUBTRACT operation"),
+        other => not_allowed(&format!("Unknown operation type {other}")),
+    }
+}
+
 /// A controller takes a value that is none for a deletion.
-fn asked(resource: AlterConfigsResource, is_controller: bool) -> Asked {
-    let named = Named { kind: resource.resource_type, name: resource.resource_name };
+fn asked(resource: &AlterConfigsResource, is_controller: bool) -> Asked {
+    let named = named(resource);
     let is_null = |config: &&AlterableConfig| match config.config_operation {
         DELETE => false,
         SET if is_controller => false,
@@ -123,14 +234,9 @@ pub(super) async fn alter(
             times.answered += 1;
             continue;
         }
-        // The rights on a logger come before all else, those on others after it (Kafka 4.4
-        // `ConfigAdminManager`, `RuntimeLoggerManager`, `ControllerApis`).
-        let is_logger = ResourceType::from_id(named.kind) == ResourceType::BrokerLogger;
-        let may = || may_alter(context, &named);
-        let decided = if is_logger { may() } else { Ok(()) }
-            .and_then(|()| check(&named, is_controller, context.broker.node_id))
+        let decided = check(&named, is_controller)
             .and(change)
-            .and_then(|change| may().map(|()| change));
+            .and_then(|change| may_alter(context, &named).map(|()| change));
         match decided {
             Ok(change) => {
                 changes.push((resource(&named), change));
@@ -174,30 +280,31 @@ fn resource(named: &Named) -> ConfigResource {
 }
 
 /// Whether there are such resources.
-fn check(named: &Named, is_controller: bool, node_id: BrokerId) -> Result<(), Refusal> {
+fn check(named: &Named, is_controller: bool) -> Result<(), Refusal> {
     let kind = named.kind;
     match ResourceType::from_id(kind) {
         ResourceType::Topic
         | ResourceType::Broker
         | ResourceType::ClientMetrics
         | ResourceType::Group => Ok(()),
-        ResourceType::BrokerLogger => match named.name.parse::<BrokerId>() {
-            Ok(id) if id == node_id => Err(Refusal::new(
-                ErrorCode::InvalidConfig,
-                "The levels of log lines are set at the start, and cannot be altered.",
-            )),
-            Ok(id) => {
-                Err(invalid(format!("Unexpected node id. Expected {node_id}, but received {id}")))
-            }
-            Err(_) => {
-                Err(invalid(format!("Node id must be an integer, but it is: {}", named.name)))
-            }
-        },
         ResourceType::Unknown if is_controller => Err(Refusal::new(
             ErrorCode::UnsupportedVersion,
             format!("Unknown resource type {kind}."),
         )),
-        ResourceType::Unknown => Err(invalid(format!("Unknown resource type {kind}"))),
+        // AlterConfigs alone asks here for loggers, which it does not alter.
+        ResourceType::BrokerLogger | ResourceType::Unknown => {
+            Err(invalid(format!("Unknown resource type {kind}")))
+        }
+    }
+}
+
+fn check_logger_node(name: &str, node_id: BrokerId) -> Result<(), Refusal> {
+    match name.parse::<BrokerId>() {
+        Ok(id) if id == node_id => Ok(()),
+        Ok(id) => {
+            Err(invalid(format!("Unexpected node id. Expected {node_id}, but received {id}")))
+        }
+        Err(_) => Err(invalid(format!("Node id must be an integer, but it is: {name}"))),
     }
 }
 
@@ -218,7 +325,7 @@ mod tests {
     }
 
     fn change(configs: Vec<AlterableConfig>) -> Result<ConfigChange, Refusal> {
-        asked(AlterConfigsResource::default().with_configs(configs), false).change
+        asked(&AlterConfigsResource::default().with_configs(configs), false).change
     }
 
     #[test]
@@ -250,28 +357,78 @@ mod tests {
         assert_eq!(refusal.message.as_deref(), Some("Null value not supported for : a, c"));
         let set = AlterConfigsResource::default().with_configs(vec![config("a", SET, None)]);
         let expected = ConfigChange::Incremental(vec![("a".to_owned(), ConfigOp::Set(None))]);
-        assert_eq!(asked(set, true).change, Ok(expected), "a controller deletes");
+        assert_eq!(asked(&set, true).change, Ok(expected), "a controller deletes");
     }
 
     #[test]
     fn a_kind_that_is_none_is_refused_by_brokers_and_controllers_in_their_own_way() {
         let named = |kind, name| Named { kind, name: text(name) };
-        assert_eq!(check(&named(2, "t"), false, 1), Ok(()));
-        assert_eq!(check(&named(3, "t"), false, 1).unwrap_err().code, ErrorCode::InvalidRequest);
-        let refusal = check(&named(3, "t"), true, 1).unwrap_err();
+        assert_eq!(check(&named(2, "t"), false), Ok(()));
+        assert_eq!(check(&named(3, "t"), false).unwrap_err().code, ErrorCode::InvalidRequest);
+        let refusal = check(&named(3, "t"), true).unwrap_err();
         assert_eq!(refusal.code, ErrorCode::UnsupportedVersion);
         assert_eq!(refusal.message.as_deref(), Some("Unknown resource type 3."));
-        let logger = ResourceType::BrokerLogger as i8;
+        // AlterConfigs does not know loggers.
+        let refusal = check(&named(ResourceType::BrokerLogger as i8, "1"), false).unwrap_err();
+        assert_eq!(refusal.message.as_deref(), Some("Unknown resource type 8"));
+    }
+
+    #[test]
+    fn loggers_are_those_of_the_node() {
+        assert_eq!(check_logger_node("1", 1), Ok(()));
         for (name, words) in [
             ("2", "Unexpected node id. Expected 1, but received 2"),
             ("x", "Node id must be an integer, but it is: x"),
         ] {
-            let refusal = check(&named(logger, name), false, 1).unwrap_err();
+            let refusal = check_logger_node(name, 1).unwrap_err();
             assert_eq!(refusal.message.as_deref(), Some(words));
         }
-        assert_eq!(
-            check(&named(logger, "1"), false, 1).unwrap_err().code,
-            ErrorCode::InvalidConfig
-        );
+    }
+
+    #[test]
+    fn levels_are_set_and_taken_and_nothing_else() {
+        let logger = "blumfeld::server";
+        let level = Ok((logger.to_owned(), Some(LogLevel::Debug)));
+        assert_eq!(level_change(&config(logger, SET, Some("DEBUG"))), level);
+        assert_eq!(level_change(&config(logger, DELETE, None)), Ok((logger.to_owned(), None)));
+        let refused = |name, operation, value| {
+            let refusal = level_change(&config(name, operation, value)).unwrap_err();
+            (refusal.code, refusal.message.unwrap())
+        };
+        let valid = "Valid log levels are DEBUG, ERROR, FATAL, INFO, TRACE, WARN";
+        let (request, invalid) = (ErrorCode::InvalidRequest, ErrorCode::InvalidConfig);
+        for (answer, code, words) in [
+            (refused("nope", SET, Some("INFO")), invalid, "Logger nope does not exist!".to_owned()),
+            (refused("nope", DELETE, None), invalid, "Logger nope does not exist!".to_owned()),
+            (
+                refused("root", SET, Some("LOUD")),
+                invalid,
+                format!(
+                    "Cannot set the log level of root to LOUD as it is not a supported log level. \
+                     {valid}"
+                ),
+            ),
+            (
+                refused("root", DELETE, None),
+                request,
+                "Removing the log level of the root logger is not allowed".to_owned(),
+            ),
+            (
+                refused("root", APPEND, Some("INFO")),
+                request,
+                "APPEND operation is not allowed for the BROKER_LOGGER resource".to_owned(),
+            ),
+            (
+                refused("root", 9, Some("INFO")),
+                request,
+                "Unknown operation type 9 is not allowed for the BROKER_LOGGER resource".to_owned(),
+            ),
+        ] {
+            assert_eq!(answer, (code, words));
+        }
+        let twice = vec![config("root", SET, Some("INFO")), config("root", SET, Some("WARN"))];
+        let twice = AlterConfigsResource::default().with_configs(twice);
+        let words = check_keys(&twice).unwrap_err().message;
+        assert_eq!(words.as_deref(), Some("Error due to duplicate config keys"));
     }
 }

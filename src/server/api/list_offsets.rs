@@ -47,9 +47,15 @@ pub(in crate::server) fn handle(
                     twice.insert(partition.partition_index);
                 }
             }
+            // Answered once, unless the client may not see the topic.
+            let mut refused = BTreeSet::new();
             let partitions = topic
                 .partitions
                 .iter()
+                .filter(|partition| {
+                    let index = partition.partition_index;
+                    may.is_err() || !twice.contains(&index) || refused.insert(index)
+                })
                 .map(|partition| {
                     let found = if let Err(code) = may {
                         Err(code)

@@ -8,7 +8,7 @@
 //! of the whole.
 //! Differs from Kafka: a topic that is created on the way is in the answer already.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::controller::command::{CreateTopics, NewTopic, Refusal};
 use crate::metadata::{MetadataImage, Operation, Resource, Topic};
@@ -61,6 +61,7 @@ pub(in crate::server) async fn handle(
                     }
                     Some(topic) => describe(context, &image, &request, topic),
                     None => MetadataResponseTopic::default()
+                        .with_name(None)
                         .with_error_code(ErrorCode::UnknownTopicId.code())
                         .with_topic_id(wire_uuid(id)),
                 })
@@ -75,24 +76,23 @@ pub(in crate::server) async fn handle(
     let missing: Vec<&String> =
         names.iter().filter(|name| image.topics.by_name(name).is_none()).collect();
     let may_create = request.allow_auto_topic_creation || context.version < 4;
-    let mut refusals = BTreeMap::new();
+    let mut forbidden_names = BTreeSet::new();
     if !missing.is_empty() && may_create && context.broker.config.auto_create_topics {
         let may_all = context.may_quietly(Operation::Create, Resource::Cluster);
         let (missing, forbidden): (Vec<&String>, Vec<&String>) = missing
             .into_iter()
             .partition(|name| may_all || context.may(Operation::Create, Resource::Topic(name)));
         if !missing.is_empty() {
-            refusals = create(context, &missing).await;
+            create(context, &missing).await;
         }
-        let refused = Refusal::from(ErrorCode::TopicAuthorizationFailed);
-        refusals.extend(forbidden.into_iter().map(|name| (name.clone(), refused.clone())));
+        forbidden_names = forbidden.into_iter().cloned().collect();
         image = context.broker.image.load_full();
     }
     let topics = names
         .iter()
         .map(|name| match image.topics.by_name(name) {
             Some(topic) => describe(context, &image, &request, topic),
-            None => unknown(context, &request, name, &refusals),
+            None => unknown(context, &request, name, unknown_code(name, &forbidden_names)),
         })
         .chain(hidden.iter().map(|name| refused_topic(Some(name))))
         .collect();
@@ -123,8 +123,9 @@ fn asked(version: i16, request: &MetadataRequest) -> Result<Asked, MetadataRespo
     Ok(Asked::Names(names.into_iter().collect()))
 }
 
-/// Creates topics with the broker's defaults; what was refused, and why.
-async fn create(context: &RequestContext, names: &[&String]) -> BTreeMap<String, Refusal> {
+/// Creates topics with the broker's defaults. Why one cannot be created is logged; Kafka does not
+/// tell the client either (Kafka 4.4 `DefaultAutoTopicCreationManager`).
+async fn create(context: &RequestContext, names: &[&String]) {
     let topics = names
         .iter()
         .map(|name| NewTopic {
@@ -136,12 +137,32 @@ async fn create(context: &RequestContext, names: &[&String]) -> BTreeMap<String,
         })
         .collect();
     let command = CreateTopics { topics, validate_only: false };
-    match context.broker.controller.call(command).await {
+    let refused: Vec<(String, Refusal)> = match context.broker.controller.call(command).await {
         Ok(results) => results
             .into_iter()
             .filter_map(|result| result.result.err().map(|refusal| (result.name, refusal)))
             .collect(),
         Err(refusal) => names.iter().map(|name| ((*name).clone(), refusal.clone())).collect(),
+    };
+    for (topic, refusal) in refused {
+        // The client is told of an invalid name; another client may have been quicker.
+        let is_expected = crate::controller::topic_names::check(&topic).is_err()
+            || refusal.code == ErrorCode::TopicAlreadyExists;
+        if !is_expected {
+            tracing::warn!(topic, %refusal, client = %context.client_id, "auto-creation failed");
+        }
+    }
+}
+
+/// The code of a topic that does not exist. Clients ask again after UNKNOWN_TOPIC_OR_PARTITION,
+/// which is the answer whatever kept a topic with a valid name from being created.
+fn unknown_code(name: &str, forbidden: &BTreeSet<String>) -> ErrorCode {
+    if forbidden.contains(name) {
+        ErrorCode::TopicAuthorizationFailed
+    } else if crate::controller::topic_names::check(name).is_err() {
+        ErrorCode::InvalidTopicException
+    } else {
+        ErrorCode::UnknownTopicOrPartition
     }
 }
 
@@ -175,19 +196,8 @@ fn unknown(
     context: &RequestContext,
     request: &MetadataRequest,
     name: &str,
-    refusals: &BTreeMap<String, Refusal>,
+    error: ErrorCode,
 ) -> MetadataResponseTopic {
-    let error = match refusals.get(name) {
-        // Created by someone else meanwhile: the client asks again.
-        Some(refusal) if refusal.code == ErrorCode::TopicAlreadyExists => {
-            ErrorCode::UnknownTopicOrPartition
-        }
-        Some(refusal) => refusal.code,
-        None if crate::controller::topic_names::check(name).is_err() => {
-            ErrorCode::InvalidTopicException
-        }
-        None => ErrorCode::UnknownTopicOrPartition,
-    };
     MetadataResponseTopic::default()
         .with_error_code(error.code())
         .with_name(Some(topic_name(name)))

@@ -12,6 +12,7 @@ pub mod api_versions;
 pub mod consumer_group_describe;
 pub mod consumer_group_heartbeat;
 pub mod create_acls;
+pub mod create_delegation_token;
 pub mod create_partitions;
 pub mod create_topics;
 pub mod delete_acls;
@@ -22,6 +23,7 @@ pub mod describe_acls;
 pub mod describe_client_quotas;
 pub mod describe_cluster;
 pub mod describe_configs;
+pub mod describe_delegation_token;
 pub mod describe_groups;
 pub mod describe_log_dirs;
 pub mod describe_producers;
@@ -31,6 +33,7 @@ pub mod describe_transactions;
 pub mod describe_user_scram_credentials;
 pub mod elect_leaders;
 pub mod end_txn;
+pub mod expire_delegation_token;
 pub mod fetch;
 pub mod find_coordinator;
 mod groups;
@@ -50,6 +53,9 @@ pub mod offset_delete;
 pub mod offset_fetch;
 pub mod offset_for_leader_epoch;
 pub mod produce;
+pub mod renew_delegation_token;
+pub mod sasl_authenticate;
+pub mod sasl_handshake;
 pub mod sync_group;
 pub mod txn_offset_commit;
 pub mod unregister_broker;
@@ -59,7 +65,7 @@ pub mod write_txn_markers;
 use bytes::{Bytes, BytesMut};
 
 use super::context::{Reply, RequestContext};
-use crate::controller::command::{Refusal, Verdict};
+use crate::controller::command::{self, Refusal, Verdict};
 use crate::metadata::{Resource, ResourceType};
 use crate::protocol::messages::{self, DecodeError, StrBytes, text};
 use crate::types::{BrokerId, ErrorCode};
@@ -86,6 +92,20 @@ pub(super) fn malformed(error: impl std::fmt::Display) -> Reply {
 /// Topics that the broker keeps for itself (Kafka 4.4 `Topic.isInternal`).
 pub(super) fn is_internal(topic: &str) -> bool {
     matches!(topic, "__consumer_offsets" | "__transaction_state" | "__share_group_state")
+}
+
+/// Asks the controller, unless the request's timeout is over at once: Kafka's controller rejects
+/// what waits in its queue when its deadline passes, so a timeout of 0 or less is never served
+/// (Kafka 4.4 `ControllerRequestContext.requestTimeoutMsToDeadlineNs`).
+pub(super) async fn call_within<C: command::Operation>(
+    context: &RequestContext,
+    timeout_ms: i32,
+    command: C,
+) -> Result<C::Reply, Refusal> {
+    if timeout_ms <= 0 {
+        return Err(Refusal::from(ErrorCode::RequestTimedOut));
+    }
+    context.broker.controller.call(command).await
 }
 
 /// Code and message of a refusal, as responses carry them.

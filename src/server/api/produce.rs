@@ -11,6 +11,8 @@
 mod transactional;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -21,15 +23,21 @@ use crate::metadata::{Operation, Resource};
 use crate::protocol::produce::{
     Fault, PartitionAnswer, ProduceRequest, TopicAnswer, TopicRef, encode_response,
 };
-use crate::record::InvalidBatch;
-use crate::record::validate::{single_batch, validate};
+use crate::record::validate::{KEYLESS, single_batch, validate};
+use crate::record::{BatchError, InvalidBatch};
 use crate::server::context::{Handled, Reply, RequestContext};
 use crate::store::partition::{Accepted, Acknowledged};
-use crate::store::{Acks, StoreError};
-use crate::types::{ErrorCode, PartitionIndex, TopicPartition, Uuid};
+use crate::store::{Acks, Partition, StoreError};
+use crate::types::{ErrorCode, Offset, PartitionIndex, TopicPartition, Uuid};
 
 /// The client id that may write to internal topics (Kafka 4.4 `AdminUtils.ADMIN_CLIENT_ID`).
 const ADMIN_CLIENT_ID: &str = "__admin_client";
+
+/// In place of an offset that is not known.
+const NO_OFFSET: Offset = -1;
+/// The shortest record of the oldest message format, which Kafka checks a length against before it
+/// knows the format (Kafka 4.4 `LegacyRecord.RECORD_OVERHEAD_V0`).
+const OLDEST_RECORD_LEN: i32 = 14;
 
 /// Answers.
 pub(in crate::server) fn handle(context: RequestContext, body: BytesMut) -> Handled {
@@ -95,20 +103,22 @@ fn append_all(
     let mut waits: Vec<(usize, Acknowledged)> = Vec::new();
     for at in 0..request.partitions.len() {
         let index = request.partitions[at].index;
-        let appended = verified
-            .of(at)
-            .and_then(|verified| append(&context, &request, at, (acks, verified), &mut body));
+        let appended = match verified.of(at) {
+            Ok(verified) => append(&context, &request, at, (acks, verified), &mut body),
+            Err(refusal) => Err((refusal, NO_OFFSET)),
+        };
         match appended {
             Ok(accepted) => {
                 answers.push(accepted_answer(index, &accepted));
                 waits.extend(accepted.wait.map(|wait| (at, wait)));
             }
-            Err(refusal) => {
+            Err((refusal, log_start_offset)) => {
                 tracing::debug!(
                     client = %context.client_id, partition = index, reason = %refusal,
                     "produce refused"
                 );
-                answers.push(refusal.answer(index));
+                let name = || topic_name(&context, &request, at, &body);
+                answers.push(PartitionAnswer { log_start_offset, ..refusal.answer(index, name) });
             }
         }
     }
@@ -178,15 +188,99 @@ impl Refusal {
         }
     }
 
-    fn answer(&self, index: PartitionIndex) -> PartitionAnswer {
+    /// Whether the log refused, which is then asked for its start. Kafka answers -1 for what it
+    /// refuses before, and for these errors (Kafka 4.4 `ReplicaManager.appendRecordsToLeader`).
+    fn is_of_log(&self) -> bool {
+        match self {
+            Self::Batch(error) => match error {
+                InvalidBatch::NotOneBatch
+                | InvalidBatch::Magic(_)
+                | InvalidBatch::Corrupt(_)
+                | InvalidBatch::TooLarge { .. }
+                | InvalidBatch::ZstdTooOld(_) => false,
+                InvalidBatch::UnknownCodec
+                | InvalidBatch::BaseOffset(_)
+                | InvalidBatch::Count { .. }
+                | InvalidBatch::Control
+                | InvalidBatch::Sequence { .. }
+                | InvalidBatch::Records(_)
+                | InvalidBatch::OffsetDeltas
+                | InvalidBatch::Keyless(_)
+                | InvalidBatch::Timestamps(_) => true,
+            },
+            Self::Store(error) => !matches!(
+                error.code(),
+                ErrorCode::UnknownTopicOrPartition
+                    | ErrorCode::UnknownTopicId
+                    | ErrorCode::NotLeaderOrFollower
+                    | ErrorCode::MessageTooLarge
+                    | ErrorCode::RecordListTooLarge
+                    | ErrorCode::CorruptMessage
+                    | ErrorCode::KafkaStorageError
+            ),
+            _ => false,
+        }
+    }
+
+    fn answer(&self, index: PartitionIndex, topic: impl Fn() -> String) -> PartitionAnswer {
         let fault = match self {
-            Self::Batch(error) => Some(Box::new(Fault {
-                message: Some(error.to_string()),
-                records: error.faults().iter().map(|f| (f.index, f.message.clone())).collect(),
-            })),
+            Self::Batch(error) => Some(Box::new(fault(error, || format!("{}-{index}", topic())))),
             _ => None,
         };
         PartitionAnswer { fault, ..PartitionAnswer::refused(index, self.code()) }
+    }
+}
+
+/// The message beside an invalid batch, and those beside its records: Kafka's where it has some
+/// (Kafka 4.4 `LogValidator`, `ByteBufferLogInputStream`).
+fn fault(error: &InvalidBatch, partition: impl Fn() -> String) -> Fault {
+    let mut records: Vec<(i32, String)> =
+        error.faults().iter().map(|fault| (fault.index, fault.message.clone())).collect();
+    for (_, message) in records.iter_mut().filter(|(_, message)| message == KEYLESS) {
+        *message += &format!(" in topic partition {}", partition());
+    }
+    let message = match error {
+        InvalidBatch::Corrupt(BatchError::Magic(magic)) => {
+            format!("Invalid magic found in record: {magic}")
+        }
+        InvalidBatch::Corrupt(BatchError::LengthTooSmall(len)) if *len < OLDEST_RECORD_LEN => {
+            format!(
+                "Record size {len} is less than the minimum record overhead ({OLDEST_RECORD_LEN})"
+            )
+        }
+        InvalidBatch::Keyless(_) => {
+            let first: Vec<String> = records
+                .iter()
+                .take(3)
+                .map(|(index, message)| {
+                    format!("RecordError(batchIndex={index}, message='{message}')")
+                })
+                .collect();
+            format!(
+                "One or more records have been rejected due to {} record errors in total, and only \
+                 showing the first three errors at most: [{}]",
+                records.len(),
+                first.join(", ")
+            )
+        }
+        error => error.to_string(),
+    };
+    Fault { message: Some(message), records }
+}
+
+/// The name of a partition's topic, as the request or the metadata has it.
+fn topic_name(
+    context: &RequestContext,
+    request: &ProduceRequest,
+    at: usize,
+    body: &[u8],
+) -> String {
+    match &request.topics[request.partitions[at].topic] {
+        TopicRef::Name(name) => String::from_utf8_lossy(&body[name.clone()]).into_owned(),
+        TopicRef::Id(id) => {
+            let topic = context.image.topics.by_id(*id);
+            topic.map_or_else(String::new, |topic| topic.name.to_string())
+        }
     }
 }
 
@@ -194,13 +288,29 @@ fn may_write(context: &RequestContext, topic: &str) -> Result<(), Refusal> {
     context.require(Operation::Write, Resource::Topic(topic)).map_err(Refusal::Forbidden)
 }
 
+/// Appends the batch of a partition. An error comes with the log start offset of its answer.
 fn append(
     context: &RequestContext,
     request: &ProduceRequest,
     at: usize,
-    (acks, verified): (Acks, Verification),
+    how: (Acks, Verification),
     body: &mut BytesMut,
-) -> Result<Accepted, Refusal> {
+) -> Result<Accepted, (Refusal, Offset)> {
+    let (partition, batch) =
+        resolve(context, request, at, body).map_err(|refusal| (refusal, NO_OFFSET))?;
+    append_to(context, &partition, how, &mut body[batch]).map_err(|refusal| {
+        let start = if refusal.is_of_log() { partition.view().log_start_offset } else { NO_OFFSET };
+        (refusal, start)
+    })
+}
+
+/// The partition, and where in the body its one batch is.
+fn resolve(
+    context: &RequestContext,
+    request: &ProduceRequest,
+    at: usize,
+    body: &BytesMut,
+) -> Result<(Arc<Partition>, Range<usize>), Refusal> {
     let wanted = &request.partitions[at];
     let topics = &context.image.topics;
     let topic = match &request.topics[wanted.topic] {
@@ -224,8 +334,16 @@ fn append(
     }
     let id = TopicPartition { topic: topic.id, partition: wanted.index };
     let partition = context.broker.partitions.get(id).ok_or(StoreError::NotLeader)?;
+    Ok((partition, wanted.records.start..wanted.records.start + len))
+}
+
+fn append_to(
+    context: &RequestContext,
+    partition: &Arc<Partition>,
+    (acks, verified): (Acks, Verification),
+    bytes: &mut [u8],
+) -> Result<Accepted, Refusal> {
     let now = context.broker.env.clock.wall();
-    let bytes = &mut body[wanted.records.start..wanted.records.start + len];
     let mut valid = validate(bytes, &partition.config().rules, context.version, now)
         .inspect_err(|_| partition.traffic().appended(None))?;
     let accepted = if valid.header.attributes.is_transactional() {
@@ -234,7 +352,7 @@ fn append(
         partition.append(bytes, &mut valid, acks, now)?
     };
     if let Some(kind) = accepted.flush {
-        context.broker.flusher.request(&partition, kind);
+        context.broker.flusher.request(partition, kind);
     }
     Ok(accepted)
 }
@@ -282,4 +400,48 @@ fn respond(
     });
     let (correlation_id, version) = (context.correlation_id, context.version);
     Reply::from(encode_response(correlation_id, version, topics, &[]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::validate::RecordFault;
+
+    #[test]
+    fn invalid_batches_have_kafkas_message_where_kafka_has_one() {
+        let said = |error: &InvalidBatch| fault(error, || "t-0".to_owned());
+        let magic = said(&InvalidBatch::Corrupt(BatchError::Magic(3)));
+        assert_eq!(magic.message.as_deref(), Some("Invalid magic found in record: 3"));
+        let short = said(&InvalidBatch::Corrupt(BatchError::LengthTooSmall(0)));
+        let expected = "Record size 0 is less than the minimum record overhead (14)";
+        assert_eq!(short.message.as_deref(), Some(expected));
+        let faults =
+            (0..4).map(|index| RecordFault { index, message: KEYLESS.to_owned() }).collect();
+        let keyless = said(&InvalidBatch::Keyless(faults));
+        let record = format!("{KEYLESS} in topic partition t-0");
+        assert_eq!(keyless.records[3], (3, record.clone()));
+        let first = |index: i32| format!("RecordError(batchIndex={index}, message='{record}')");
+        let expected = format!(
+            "One or more records have been rejected due to 4 record errors in total, and only \
+             showing the first three errors at most: [{}, {}, {}]",
+            first(0),
+            first(1),
+            first(2)
+        );
+        assert_eq!(keyless.message, Some(expected));
+    }
+
+    #[test]
+    fn what_the_log_refuses_has_the_log_start_offset() {
+        assert!(Refusal::from(InvalidBatch::Control).is_of_log());
+        assert!(Refusal::from(InvalidBatch::Timestamps(Vec::new())).is_of_log());
+        for before in [
+            Refusal::from(InvalidBatch::NotOneBatch),
+            Refusal::from(InvalidBatch::TooLarge { size: 2, max: 1 }),
+            Refusal::from(StoreError::NotLeader),
+            Refusal::UnknownTopicOrPartition,
+        ] {
+            assert!(!before.is_of_log(), "{before}");
+        }
+    }
 }

@@ -28,7 +28,7 @@ use crate::env::Env;
 use crate::metadata::image::Changes;
 use crate::metadata::{MetadataImage, Topic};
 use crate::record::CompressionType;
-use crate::types::{BrokerId, ErrorCode, PartitionIndex, TopicPartition};
+use crate::types::{BrokerId, ErrorCode, PartitionIndex, Sequence, TopicPartition};
 
 /// What the coordinators of a topic need of the broker.
 #[derive(Clone)]
@@ -62,6 +62,10 @@ pub type OnEffect<S> = Box<dyn Fn(PartitionIndex, <S as Shard>::Effect) + Send +
 pub struct LogUse {
     /// Of the batches that they write.
     pub compression: CompressionType,
+    /// The base sequence of the batches that they write. Nothing reads it; the value is Apache
+    /// Kafka's, whose group coordinators write 0 and whose transaction coordinators write none
+    /// (Kafka 4.4 `CoordinatorRuntime`, `TransactionStateManager`).
+    pub base_sequence: Sequence,
     /// How long records linger before they are appended; `None`: until the end of their round.
     /// Records of a transaction never linger.
     pub linger: Option<Duration>,

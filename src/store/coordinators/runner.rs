@@ -23,7 +23,7 @@ use crate::record::{BatchBuilder, BatchView, HEADER_LEN};
 use crate::replica::AckFailure;
 use crate::store::error::StoreError;
 use crate::store::partition::{Accepted, Acknowledged, Partition};
-use crate::types::{ErrorCode, Mono, NO_LEADER_EPOCH, NO_SEQUENCE, Offset};
+use crate::types::{ErrorCode, Mono, NO_LEADER_EPOCH, NO_PRODUCER_EPOCH, NO_PRODUCER_ID, Offset};
 
 /// More than a record adds to its key and value: its length, deltas, and the lengths of both.
 const RECORD_OVERHEAD: usize = 32;
@@ -548,10 +548,14 @@ impl<S: Shard> ShardRunner<S> {
         });
         if !fits {
             self.write(active, round);
-            let mut batch = BatchBuilder::new(0).compression(self.shared.log_use.compression, None);
-            if let Some(producer) = producer {
-                batch = batch.producer(producer.id, producer.epoch, NO_SEQUENCE).transactional();
-            }
+            let log_use = &self.shared.log_use;
+            let mut batch = BatchBuilder::new(0).compression(log_use.compression, None);
+            batch = match producer {
+                Some(Producer { id, epoch }) => {
+                    batch.producer(id, epoch, log_use.base_sequence).transactional()
+                }
+                None => batch.producer(NO_PRODUCER_ID, NO_PRODUCER_EPOCH, log_use.base_sequence),
+            };
             let (since, end) = (round.context.now, self.partition.view().log_end_offset);
             active.staged = Some(Staged { producer, batch, since, end });
         }

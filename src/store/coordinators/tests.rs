@@ -191,6 +191,7 @@ impl Node {
             let this = Weak::clone(this);
             let log_use = LogUse {
                 compression: CompressionType::None,
+                base_sequence: 0,
                 linger,
                 commit_timeout: Some(TIMEOUT),
                 load_bytes: LOAD_BYTES,
