@@ -5,12 +5,18 @@ use std::task::{Context, Poll, Waker};
 
 use parking_lot::Mutex;
 
-/// Bytes of large requests that were received and not answered, over all connections
-/// (`queued.max.request.bytes`). At the limit no more of them is read until some are answered.
+/// What incomplete requests of the length of one buffer may hold beyond the limit, so that they are
+/// read while large ones wait for one another.
+pub const SMALL_RESERVE: u64 = 64 * 1024 * 1024;
+
+/// Bytes of large and of incomplete requests that were received and not answered, over all
+/// connections (`queued.max.request.bytes`). At the limit no more of them is read until some are
+/// answered.
 ///
-/// Requests are charged as their bytes arrive, not by the length they claim. So all could be there
-/// in part and none whole when the limit is reached; to go on even then, one connection at a time
-/// may exceed the limit until its request is answered.
+/// Requests are charged with the buffers that their bytes fill as they arrive, not by the length
+/// they claim. So all could be there in part and none whole when the limit is reached; to go on even
+/// then, one connection at a time may exceed the limit until its request is answered. All requests
+/// together hold at most the limit, [`SMALL_RESERVE`] and one request.
 #[derive(Debug)]
 pub struct Budget {
     limit: u64,
@@ -18,6 +24,15 @@ pub struct Budget {
     /// Whether a connection exceeds the limit.
     overdrawn: AtomicBool,
     waiting: Mutex<Vec<Waker>>,
+}
+
+/// Up to which bound a connection may read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reserve {
+    /// The limit: much of the request is missing.
+    Large,
+    /// [`SMALL_RESERVE`] beyond the limit: less than a buffer is missing.
+    Small,
 }
 
 /// What one connection holds of the budget.
@@ -54,7 +69,10 @@ impl Budget {
         let bytes = (bytes as u64).min(account.held);
         account.held -= bytes;
         let before = self.used.fetch_sub(bytes, Ordering::AcqRel);
-        let has_room_again = before >= self.limit && before - bytes < self.limit;
+        let has_room_again = [Reserve::Large, Reserve::Small]
+            .map(|reserve| self.bound(reserve))
+            .into_iter()
+            .any(|bound| before >= bound && before - bytes < bound);
         let overdraft_ends = account.overdraws && account.held == 0;
         if overdraft_ends {
             account.overdraws = false;
@@ -70,14 +88,37 @@ impl Budget {
         self.give(account, usize::try_from(account.held).unwrap_or(usize::MAX));
     }
 
+    fn bound(&self, reserve: Reserve) -> u64 {
+        match reserve {
+            Reserve::Large => self.limit,
+            Reserve::Small => self.limit.saturating_add(SMALL_RESERVE),
+        }
+    }
+
+    /// Whether nothing is left for such a request.
+    pub fn is_full(&self, reserve: Reserve) -> bool {
+        self.used() >= self.bound(reserve)
+    }
+
+    /// Whether connections wait for memory.
+    pub fn is_short(&self) -> bool {
+        !self.waiting.lock().is_empty()
+    }
+
     /// Ready when more may be read.
-    pub fn poll_room(&self, cx: &Context<'_>, account: &mut Account) -> Poll<()> {
-        if account.overdraws || self.used() < self.limit {
+    pub fn poll_room(
+        &self,
+        cx: &Context<'_>,
+        account: &mut Account,
+        reserve: Reserve,
+    ) -> Poll<()> {
+        let bound = self.bound(reserve);
+        if account.overdraws || self.used() < bound {
             return Poll::Ready(());
         }
         let mut waiting = self.waiting.lock();
         // Given back between the look and the lock?
-        if self.used() < self.limit {
+        if self.used() < bound {
             return Poll::Ready(());
         }
         if !self.overdrawn.swap(true, Ordering::AcqRel) {
@@ -100,19 +141,37 @@ mod tests {
         let budget = Budget::new(100);
         let cx = Context::from_waker(Waker::noop());
         let [mut one, mut other, mut third] = <[Account; 3]>::default();
-        assert!(budget.poll_room(&cx, &mut one).is_ready());
+        assert!(budget.poll_room(&cx, &mut one, Reserve::Large).is_ready());
         budget.take(&mut one, 60);
         budget.take(&mut other, 60);
-        assert!(budget.poll_room(&cx, &mut other).is_ready(), "the first to ask overdraws");
-        assert!(budget.poll_room(&cx, &mut one).is_pending());
-        assert!(budget.poll_room(&cx, &mut third).is_pending());
+        assert!(budget.poll_room(&cx, &mut other, Reserve::Large).is_ready(), "the first to ask overdraws");
+        assert!(budget.poll_room(&cx, &mut one, Reserve::Large).is_pending());
+        assert!(budget.poll_room(&cx, &mut third, Reserve::Large).is_pending());
         budget.take(&mut other, 1_000);
-        assert!(budget.poll_room(&cx, &mut other).is_ready(), "until it is done");
+        assert!(budget.poll_room(&cx, &mut other, Reserve::Large).is_ready(), "until it is done");
         budget.give(&mut other, 1_060);
         assert!(budget.waiting.lock().is_empty());
         assert_eq!(budget.used(), 60);
-        assert!(budget.poll_room(&cx, &mut third).is_ready());
+        assert!(budget.poll_room(&cx, &mut third, Reserve::Large).is_ready());
         assert!(!third.overdraws);
+    }
+
+    #[test]
+    fn small_requests_are_read_beyond_the_limit_until_their_reserve_is_used() {
+        let budget = Budget::new(100);
+        let cx = Context::from_waker(Waker::noop());
+        let [mut large, mut small, mut overdrawer] = <[Account; 3]>::default();
+        budget.take(&mut large, 100);
+        assert!(budget.poll_room(&cx, &mut overdrawer, Reserve::Large).is_ready());
+        assert!(budget.poll_room(&cx, &mut small, Reserve::Small).is_ready());
+        assert!(!budget.is_short());
+        budget.take(&mut small, SMALL_RESERVE as usize);
+        assert!(budget.poll_room(&cx, &mut small, Reserve::Small).is_pending());
+        assert!(budget.is_short());
+        budget.give(&mut large, 1);
+        assert!(!budget.is_short(), "whoever waits is woken below the reserve");
+        assert!(budget.poll_room(&cx, &mut small, Reserve::Small).is_ready());
+        assert!(budget.poll_room(&cx, &mut large, Reserve::Large).is_pending());
     }
 
     #[test]
@@ -121,10 +180,10 @@ mod tests {
         let cx = Context::from_waker(Waker::noop());
         let [mut one, mut other] = <[Account; 2]>::default();
         budget.take(&mut one, 20);
-        assert!(budget.poll_room(&cx, &mut other).is_ready());
-        assert!(budget.poll_room(&cx, &mut one).is_pending());
+        assert!(budget.poll_room(&cx, &mut other, Reserve::Large).is_ready());
+        assert!(budget.poll_room(&cx, &mut one, Reserve::Large).is_pending());
         budget.close(&mut other);
-        assert!(budget.poll_room(&cx, &mut one).is_ready(), "the overdraft is free again");
+        assert!(budget.poll_room(&cx, &mut one, Reserve::Large).is_ready(), "the overdraft is free again");
         budget.close(&mut one);
         assert_eq!((budget.used(), one.held, one.overdraws), (0, 0, false));
     }

@@ -27,7 +27,7 @@ const LATEST_TIERED: i64 = -5;
 const EARLIEST_PENDING_UPLOAD: i64 = -6;
 
 /// Answers.
-pub(in crate::server) fn handle(
+pub(in crate::server) async fn handle(
     context: &RequestContext,
     request: ListOffsetsRequest,
 ) -> ListOffsetsResponse {
@@ -36,36 +36,34 @@ pub(in crate::server) fn handle(
         (_, 1) => UpTo::LastStable,
         _ => UpTo::HighWatermark,
     };
-    let topics = request
-        .topics
-        .iter()
-        .map(|topic| {
-            let may = context.require(Operation::Describe, Resource::Topic(&topic.name.0));
-            let (mut seen, mut twice) = (BTreeSet::new(), BTreeSet::new());
-            for partition in &topic.partitions {
-                if !seen.insert(partition.partition_index) {
-                    twice.insert(partition.partition_index);
-                }
+    let mut steps = context.steps();
+    let mut topics = Vec::with_capacity(request.topics.len());
+    for topic in &request.topics {
+        let may = context.require(Operation::Describe, Resource::Topic(&topic.name.0));
+        let (mut seen, mut twice) = (BTreeSet::new(), BTreeSet::new());
+        for partition in &topic.partitions {
+            if !seen.insert(partition.partition_index) {
+                twice.insert(partition.partition_index);
             }
-            let partitions = topic
-                .partitions
-                .iter()
-                .map(|partition| {
-                    let found = if let Err(code) = may {
-                        Err(code)
-                    } else if twice.contains(&partition.partition_index) {
-                        Err(ErrorCode::InvalidRequest)
-                    } else {
-                        find(context, &topic.name.0, partition, up_to)
-                    };
-                    answer(context, partition, found)
-                })
-                .collect();
+        }
+        let mut partitions = Vec::with_capacity(topic.partitions.len());
+        for partition in &topic.partitions {
+            let found = if let Err(code) = may {
+                Err(code)
+            } else if twice.contains(&partition.partition_index) {
+                Err(ErrorCode::InvalidRequest)
+            } else {
+                find(context, &topic.name.0, partition, up_to)
+            };
+            partitions.push(answer(context, partition, found));
+            steps.step().await;
+        }
+        topics.push(
             ListOffsetsTopicResponse::default()
                 .with_name(topic.name.clone())
-                .with_partitions(partitions)
-        })
-        .collect();
+                .with_partitions(partitions),
+        );
+    }
     ListOffsetsResponse::default().with_topics(topics)
 }
 

@@ -71,6 +71,8 @@ struct Active<S: Shard> {
     settled: Offset,
     /// The deadline that the timer knows.
     armed: Option<Mono>,
+    /// Every request that had arrived by then has been brought: deadlines up to here may pass.
+    heard_until: Mono,
     /// Wakes the timer: there is an earlier deadline, or none ever again.
     wake: Arc<Notify>,
 }
@@ -87,6 +89,7 @@ impl<S: Shard> Active<S> {
             appended: 0,
             settled: 0,
             armed: None,
+            heard_until: Mono::default(),
             wake: Arc::default(),
         }
     }
@@ -354,31 +357,47 @@ impl<S: Shard> Slot<S> {
     }
 
     /// Handles deadlines that have passed. Commits come first: what is committed by now is not
-    /// overdue, however late the timer wakes.
-    fn run_due(self: &Arc<Self>) {
+    /// overdue, however late the timer wakes. Whether deadlines of the shard remain, for which all
+    /// connections must have a turn first.
+    fn run_due(self: &Arc<Self>) -> bool {
         let timeout = self.shared.log_use.commit_timeout;
         let mut state = self.state.lock();
-        let State::Active(active) = &mut *state else { return };
+        let State::Active(active) = &mut *state else { return false };
         // What is staged is not in the log, whoever else may have written there.
         let begins = active.staged.as_ref().map_or(Offset::MAX, Staged::begin);
         let mut release = active.settle(self.partition.view().high_watermark.min(begins));
         let mut round = self.begin();
         release.append(active.give_up_waiting(round.moment.now, timeout));
         self.handle_due(active, &mut round);
+        let remain = active.shard.deadline().is_some_and(|deadline| deadline <= round.moment.now);
         release.append(self.end(&mut state, round));
         drop(state);
         self.let_go(release);
+        remain
     }
 
-    /// What is due comes before what is brought: however late a timer wakes, a command finds no
-    /// session that is over.
+    /// What is due comes before what is brought, as far as everything that had arrived by then has
+    /// been brought. A later deadline does not overtake a heartbeat that lies unread in a socket,
+    /// be it that of the command's own member or of another.
     fn handle_due(&self, active: &mut Active<S>, round: &mut Round<S>) {
+        let until = active.heard_until.min(round.moment.now);
         for _ in 0..DEADLINES_A_ROUND {
-            if active.shard.deadline().is_none_or(|deadline| deadline > round.moment.now) {
+            if active.shard.deadline().is_none_or(|deadline| deadline > until) {
                 break;
             }
-            let decision = active.shard.on_deadline(&round.moment);
+            let decision = active.shard.on_deadline(&Moment { now: until, ..round.moment.clone() });
             self.absorb(active, round, decision);
+        }
+    }
+
+    /// Lets every connection bring what had arrived by now.
+    async fn hear_all(&self, wake: &Arc<Notify>) {
+        let now = self.shared.around.env.clock.now();
+        self.shared.around.env.threads.full_turn().await;
+        if let State::Active(active) = &mut *self.state.lock()
+            && Arc::ptr_eq(&active.wake, wake)
+        {
+            active.heard_until = now;
         }
     }
 
@@ -402,7 +421,12 @@ impl<S: Shard> Slot<S> {
             tokio::select! {
                 biased;
                 () = wake.notified() => {}
-                () = clock.sleep_until(deadline) => self.run_due(),
+                () = clock.sleep_until(deadline) => {
+                    if self.run_due() {
+                        self.hear_all(&wake).await;
+                        self.run_due();
+                    }
+                }
             }
         }
     }

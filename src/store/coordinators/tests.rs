@@ -15,6 +15,7 @@ use crate::coordinator::records::RecordError;
 use crate::coordinator::{Decision, Ticket};
 use crate::env::Clock;
 use crate::env::clock::Sleep;
+use crate::env::threads::give_way;
 use crate::env::sim::{Call, Fault, Machine, World, paused_runtime};
 use crate::log::{FlushKind, Log, LogConfig, LogShared, OpenContext, OpenFiles, UpTo};
 use crate::metadata::record::{MetadataRecord, PartitionRecord, TopicRecord};
@@ -295,19 +296,40 @@ fn flushed() -> LogConfig {
     LogConfig { flush_messages: 1, ..usual() }
 }
 
-/// A heartbeat that overtook the end of its session kept a member that others took for dead.
+/// After a pause of the process, the heartbeats of the pause lie unread in the sockets: whoever is
+/// read first must neither be rejected nor expire the others.
 #[test]
-fn a_member_that_is_heard_of_after_its_session_ended_is_gone_however_late_the_timer_wakes() {
+fn a_session_does_not_expire_before_all_connections_have_had_a_turn_since_its_deadline() {
     tell(usual(), async |mut node| {
         node.elect(US);
         assert_eq!(node.ask(Command::Set(7)).await, Ok(7));
         assert_eq!(node.ask(Command::Join(SESSION)).await, Ok(7));
-        node.clock.ahead_ms.store(9_999, Ordering::Relaxed);
-        assert_eq!(node.ask(Command::Beat).await, Ok(7), "in time");
         node.clock.ahead_ms.store(19_999, Ordering::Relaxed);
+        assert_eq!(node.ask(Command::Get).await, Ok(7), "another's command expires nothing");
+        assert_eq!(node.ask(Command::Beat).await, Ok(7));
+        pass(2 * SESSION).await;
         assert_eq!(node.ask(Command::Beat).await, Err(ErrorCode::UnknownMemberId));
-        assert_eq!(node.ask(Command::Get).await, Ok(0), "what follows from it is decided before");
+        assert_eq!(node.ask(Command::Get).await, Ok(0));
     });
+}
+
+#[test]
+fn a_heartbeat_that_had_arrived_at_the_deadline_keeps_the_session() {
+    for yields in [0, 1, 20] {
+        tell(usual(), async |mut node| {
+            node.elect(US);
+            assert_eq!(node.ask(Command::Set(7)).await, Ok(7));
+            assert_eq!(node.ask(Command::Join(SESSION)).await, Ok(7));
+            // A connection with bytes to read at the deadline: it is woken along with the timer.
+            pass(SESSION).await;
+            for _ in 0..yields {
+                give_way().await;
+            }
+            let in_time = yields < 2;
+            let expected = if in_time { Ok(7) } else { Err(ErrorCode::UnknownMemberId) };
+            assert_eq!(node.ask(Command::Beat).await, expected, "after {yields} turns");
+        });
+    }
 }
 
 /// A coordinator that was loaded again served what it had known before (KAFKA-5600).
@@ -459,6 +481,7 @@ fn what_is_committed_is_answered_as_such_though_its_time_is_over_before_that_is_
         node.flush();
         assert_eq!(set.await.unwrap(), Ok(7));
         assert_eq!(join.await.unwrap(), Ok(7));
+        pass(Duration::from_secs(1)).await;
         let get = node.send(Command::Get);
         node.flush();
         assert_eq!(get.await.unwrap(), Ok(0), "the session has ended all the same");
