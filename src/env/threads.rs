@@ -23,6 +23,8 @@ pub trait Threads: Send + Sync {
     /// anything to do, bytes that had already arrived included. Whoever lets a session expire awaits
     /// this first, so that the expiry does not overtake requests that lie unread in a socket.
     fn full_turn(&self) -> Task;
+    /// Returns memory that was freed to the system, as far as the allocator still holds it.
+    fn return_memory(&self) {}
     /// How many blocking calls may usefully run at once; at least 1.
     fn blocking_parallelism(&self) -> usize;
 }

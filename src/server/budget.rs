@@ -1,9 +1,20 @@
 //! Memory for requests: what all connections together may hold of what clients sent.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::services::Services;
+
+/// A request of this length makes it worth while to return memory to the system.
+const RETURNED_LEN_MIN: usize = 1024 * 1024;
+/// Time between the end of such a request and the return, longer than the allocator waits for the
+/// memory to be used again (mimalloc: 1 s).
+const RETURN_DELAY: Duration = Duration::from_millis(1_500);
 
 /// What incomplete requests of the length of one buffer may hold beyond the limit, so that they are
 /// read while large ones wait for one another.
@@ -24,6 +35,8 @@ pub struct Budget {
     /// Whether a connection exceeds the limit.
     overdrawn: AtomicBool,
     waiting: Mutex<Vec<Waker>>,
+    /// A large request has ended.
+    large_ended: Notify,
 }
 
 /// Up to which bound a connection may read.
@@ -50,6 +63,7 @@ impl Budget {
             used: AtomicU64::new(0),
             overdrawn: AtomicBool::new(false),
             waiting: Mutex::new(Vec::new()),
+            large_ended: Notify::new(),
         }
     }
 
@@ -66,6 +80,9 @@ impl Budget {
 
     /// `bytes` are not held any more.
     pub fn give(&self, account: &mut Account, bytes: usize) {
+        if bytes >= RETURNED_LEN_MIN {
+            self.large_ended.notify_one();
+        }
         let bytes = (bytes as u64).min(account.held);
         account.held -= bytes;
         let before = self.used.fetch_sub(bytes, Ordering::AcqRel);
@@ -106,12 +123,7 @@ impl Budget {
     }
 
     /// Ready when more may be read.
-    pub fn poll_room(
-        &self,
-        cx: &Context<'_>,
-        account: &mut Account,
-        reserve: Reserve,
-    ) -> Poll<()> {
+    pub fn poll_room(&self, cx: &Context<'_>, account: &mut Account, reserve: Reserve) -> Poll<()> {
         let bound = self.bound(reserve);
         if account.overdraws || self.used() < bound {
             return Poll::Ready(());
@@ -132,6 +144,20 @@ impl Budget {
     }
 }
 
+/// Returns the memory of large requests to the system soon after they have ended. Otherwise the
+/// allocator keeps it until enough else is allocated, on a quiet broker for minutes.
+pub async fn return_memory(broker: Arc<Services>) {
+    let clock = &broker.env.clock;
+    loop {
+        tokio::select! {
+            () = broker.stopping.wait() => return,
+            () = broker.budget.large_ended.notified() => {}
+        }
+        clock.sleep_until(clock.now() + RETURN_DELAY).await;
+        broker.env.threads.return_memory();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,7 +170,10 @@ mod tests {
         assert!(budget.poll_room(&cx, &mut one, Reserve::Large).is_ready());
         budget.take(&mut one, 60);
         budget.take(&mut other, 60);
-        assert!(budget.poll_room(&cx, &mut other, Reserve::Large).is_ready(), "the first to ask overdraws");
+        assert!(
+            budget.poll_room(&cx, &mut other, Reserve::Large).is_ready(),
+            "the first to ask overdraws"
+        );
         assert!(budget.poll_room(&cx, &mut one, Reserve::Large).is_pending());
         assert!(budget.poll_room(&cx, &mut third, Reserve::Large).is_pending());
         budget.take(&mut other, 1_000);
@@ -183,7 +212,10 @@ mod tests {
         assert!(budget.poll_room(&cx, &mut other, Reserve::Large).is_ready());
         assert!(budget.poll_room(&cx, &mut one, Reserve::Large).is_pending());
         budget.close(&mut other);
-        assert!(budget.poll_room(&cx, &mut one, Reserve::Large).is_ready(), "the overdraft is free again");
+        assert!(
+            budget.poll_room(&cx, &mut one, Reserve::Large).is_ready(),
+            "the overdraft is free again"
+        );
         budget.close(&mut one);
         assert_eq!((budget.used(), one.held, one.overdraws), (0, 0, false));
     }

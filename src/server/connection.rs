@@ -543,8 +543,7 @@ impl<H: Host> Session<H> {
     /// Whether the budget lets the `missing` bytes of a frame be read.
     fn has_room(&mut self, cx: &Context<'_>, missing: usize) -> bool {
         let reserve = if missing > BUFFER_LEN { Reserve::Large } else { Reserve::Small };
-        if missing > 0
-            && self.host.budget().poll_room(cx, &mut self.account, reserve).is_pending()
+        if missing > 0 && self.host.budget().poll_room(cx, &mut self.account, reserve).is_pending()
         {
             self.starved_since.get_or_insert(self.now);
             return false;
@@ -639,8 +638,7 @@ impl<H: Host> Session<H> {
             }
             let now = self.now;
             let has_passed = |deadline: Option<Mono>| deadline.is_some_and(|at| at <= now);
-            let is_part =
-                !self.at_end && matches!(self.front(), Front::Prefix | Front::Part(_));
+            let is_part = !self.at_end && matches!(self.front(), Front::Prefix | Front::Part(_));
             let (part, starved) = match self.starved_since {
                 Some(since) => (None, Some(since + max_idle)),
                 None => (is_part.then(|| self.last_read + max_idle), None),
