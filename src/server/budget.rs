@@ -34,7 +34,7 @@ pub struct Budget {
     used: AtomicU64,
     /// Whether a connection exceeds the limit.
     overdrawn: AtomicBool,
-    waiting: Mutex<Vec<Waker>>,
+    waiting: Mutex<Waiting>,
     /// A large request has ended.
     large_ended: Notify,
 }
@@ -48,11 +48,21 @@ pub enum Reserve {
     Small,
 }
 
+/// Connections that wait for memory.
+#[derive(Debug, Default)]
+struct Waiting {
+    wakers: Vec<Waker>,
+    /// Counts how often all were woken.
+    woken: u64,
+}
+
 /// What one connection holds of the budget.
 #[derive(Debug, Default)]
 pub struct Account {
     held: u64,
     overdraws: bool,
+    /// It is among those that wait, unless they were woken more often since.
+    waits_since: Option<u64>,
 }
 
 impl Budget {
@@ -62,7 +72,7 @@ impl Budget {
             limit,
             used: AtomicU64::new(0),
             overdrawn: AtomicBool::new(false),
-            waiting: Mutex::new(Vec::new()),
+            waiting: Mutex::default(),
             large_ended: Notify::new(),
         }
     }
@@ -96,7 +106,12 @@ impl Budget {
             self.overdrawn.store(false, Ordering::Release);
         }
         if has_room_again || overdraft_ends {
-            self.waiting.lock().drain(..).for_each(Waker::wake);
+            let wakers = {
+                let mut waiting = self.waiting.lock();
+                waiting.woken += 1;
+                std::mem::take(&mut waiting.wakers)
+            };
+            wakers.into_iter().for_each(Waker::wake);
         }
     }
 
@@ -117,12 +132,7 @@ impl Budget {
         self.used() >= self.bound(reserve)
     }
 
-    /// Whether connections wait for memory.
-    pub fn is_short(&self) -> bool {
-        !self.waiting.lock().is_empty()
-    }
-
-    /// Ready when more may be read.
+    /// Ready when more may be read. A connection polls with the waker of its one task.
     pub fn poll_room(&self, cx: &Context<'_>, account: &mut Account, reserve: Reserve) -> Poll<()> {
         let bound = self.bound(reserve);
         if account.overdraws || self.used() < bound {
@@ -137,8 +147,9 @@ impl Budget {
             account.overdraws = true;
             return Poll::Ready(());
         }
-        if !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
-            waiting.push(cx.waker().clone());
+        if account.waits_since != Some(waiting.woken) {
+            account.waits_since = Some(waiting.woken);
+            waiting.wakers.push(cx.waker().clone());
         }
         Poll::Pending
     }
@@ -179,7 +190,7 @@ mod tests {
         budget.take(&mut other, 1_000);
         assert!(budget.poll_room(&cx, &mut other, Reserve::Large).is_ready(), "until it is done");
         budget.give(&mut other, 1_060);
-        assert!(budget.waiting.lock().is_empty());
+        assert!(budget.waiting.lock().wakers.is_empty());
         assert_eq!(budget.used(), 60);
         assert!(budget.poll_room(&cx, &mut third, Reserve::Large).is_ready());
         assert!(!third.overdraws);
@@ -193,12 +204,11 @@ mod tests {
         budget.take(&mut large, 100);
         assert!(budget.poll_room(&cx, &mut overdrawer, Reserve::Large).is_ready());
         assert!(budget.poll_room(&cx, &mut small, Reserve::Small).is_ready());
-        assert!(!budget.is_short());
         budget.take(&mut small, SMALL_RESERVE as usize);
         assert!(budget.poll_room(&cx, &mut small, Reserve::Small).is_pending());
-        assert!(budget.is_short());
+        assert_eq!(budget.waiting.lock().wakers.len(), 1);
         budget.give(&mut large, 1);
-        assert!(!budget.is_short(), "whoever waits is woken below the reserve");
+        assert!(budget.waiting.lock().wakers.is_empty(), "woken below the reserve");
         assert!(budget.poll_room(&cx, &mut small, Reserve::Small).is_ready());
         assert!(budget.poll_room(&cx, &mut large, Reserve::Large).is_pending());
     }

@@ -43,8 +43,8 @@ use crate::types::Mono;
 
 /// Bytes before a frame: its length.
 const PREFIX_LEN: usize = 4;
-/// While others wait for the memory of its request, a client must send [`PACE_LEN`] bytes in this
-/// time.
+/// While `queued.max.request.bytes` is used up, a client that holds part of it must send
+/// [`PACE_LEN`] bytes of its request in this time.
 const PACE_TIME: Duration = Duration::from_mins(1);
 /// See [`PACE_TIME`].
 const PACE_LEN: usize = BUFFER_LEN;
@@ -73,8 +73,8 @@ pub(super) enum Closed {
     #[error("nothing more of an incomplete request arrived, connections.max.idle.ms={}", .0.as_millis())]
     HalfSent(Duration),
     #[error(
-        "a request made less progress than {PACE_LEN} bytes in {} s while others waited for its \
-         memory, queued.max.request.bytes={limit}",
+        "a request made less progress than {PACE_LEN} bytes in {} s while \
+         queued.max.request.bytes={limit} was used up",
         PACE_TIME.as_secs()
     )]
     TooSlow { limit: u64 },
@@ -540,10 +540,19 @@ impl<H: Host> Session<H> {
         }
     }
 
-    /// Whether the budget lets the `missing` bytes of a frame be read.
+    /// Whether the `missing` bytes of a frame, or what comes, can be read into the buffer as it is.
+    fn has_space(&self, missing: usize) -> bool {
+        let spare = self.input.capacity() - self.input.len();
+        spare >= READ_LEN_MIN || (missing > 0 && spare >= missing)
+    }
+
+    /// Whether more of a frame of which `missing` bytes are missing can be read: its buffer has
+    /// space, which is charged already, or the budget lets it grow.
     fn has_room(&mut self, cx: &Context<'_>, missing: usize) -> bool {
         let reserve = if missing > BUFFER_LEN { Reserve::Large } else { Reserve::Small };
-        if missing > 0 && self.host.budget().poll_room(cx, &mut self.account, reserve).is_pending()
+        if missing > 0
+            && !self.has_space(missing)
+            && self.host.budget().poll_room(cx, &mut self.account, reserve).is_pending()
         {
             self.starved_since.get_or_insert(self.now);
             return false;
@@ -567,11 +576,10 @@ impl<H: Host> Session<H> {
     /// Makes room to read the `missing` bytes of a frame, or whatever comes: as much as the frame
     /// has filled already, or as the connection has filled before.
     fn make_room(&mut self, missing: usize) {
-        let filled = self.input.len();
-        let spare = self.input.capacity() - filled;
-        if spare >= READ_LEN_MIN || (missing > 0 && spare >= missing) {
+        if self.has_space(missing) {
             return;
         }
+        let filled = self.input.len();
         let mut buffer = if filled <= ASIDE_LEN_MAX {
             self.buffer_for_first_read()
         } else {
@@ -672,8 +680,7 @@ impl<H: Host> Session<H> {
         }
     }
 
-    /// Whether the incomplete frame holds memory that others wait for and makes too little
-    /// progress. Measures its progress anew when [`PACE_TIME`] has passed.
+    /// Whether the incomplete frame holds memory while none is left and makes too little progress. Measures its progress anew when [`PACE_TIME`] has passed.
     fn is_too_slow(&mut self) -> bool {
         let Some((since, filled)) = self.pace else { return false };
         if self.starved_since.is_some() || self.now < since + PACE_TIME {
@@ -681,7 +688,7 @@ impl<H: Host> Session<H> {
         }
         let made = self.input.len() - filled.min(self.input.len());
         self.pace = Some((self.now, self.input.len()));
-        made < PACE_LEN && self.charged > 0 && self.host.budget().is_short()
+        made < PACE_LEN && self.charged > 0 && self.host.budget().is_full(Reserve::Large)
     }
 }
 

@@ -423,6 +423,49 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_half_closed_peer_is_told_from_one_that_is_gone_by_the_reset() {
+        let (mut client, mut server) = pair("127.0.0.1").await;
+        std::future::poll_fn(|cx| client.writer.poll_shutdown(cx)).await.unwrap();
+        assert_eq!(receive(&mut server.reader, 1).await, b"");
+        send(&mut server.writer, vec![OutPart::Bytes(Bytes::from_static(b"late"))]).await.unwrap();
+        assert_eq!(receive(&mut client.reader, 4).await, b"late");
+        let mut reset = std::future::poll_fn(|cx| server.reader.poll_reset(cx));
+        let wait = std::time::Duration::from_millis(50);
+        assert!(tokio::time::timeout(wait, &mut reset).await.is_err(), "it still reads");
+        drop(client);
+        assert!(tokio::time::timeout(wait, &mut reset).await.is_err(), "nothing was sent to it");
+        let part = vec![OutPart::Bytes(Bytes::from_static(b"too late"))];
+        send(&mut server.writer, part).await.unwrap();
+        let reset = std::future::poll_fn(|cx| server.reader.poll_reset(cx));
+        tokio::time::timeout(std::time::Duration::from_secs(5), reset).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_long_response_to_a_fast_reader_lets_others_have_a_turn() {
+        let mut listener = TcpNet.listen("127.0.0.1", 0).await.unwrap();
+        let port = listener.local_addresses()[0].port();
+        let len = 16 * SEND_LEN_MAX;
+        let file = file("turns", &vec![1; len]);
+        // Read by another thread, so that the socket has room again at once.
+        let reading = std::thread::spawn(move || {
+            let mut client = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+            std::io::copy(&mut client, &mut std::io::sink()).unwrap()
+        });
+        let mut server = listener.accept().await.unwrap().open().unwrap();
+        let mut parts = VecDeque::from([OutPart::File { file, position: 0, len }]);
+        let mut polls = 0;
+        std::future::poll_fn(|cx| {
+            polls += 1;
+            server.writer.poll_send(cx, &mut parts)
+        })
+        .await
+        .unwrap();
+        assert!(polls >= 16, "{polls} polls");
+        drop(server);
+        assert_eq!(reading.join().unwrap(), len as u64);
+    }
+
+    #[tokio::test]
     async fn a_port_in_use_is_an_error_that_names_it() {
         let listener = TcpNet.listen("127.0.0.1", 0).await.unwrap();
         let port = listener.local_addresses()[0].port();

@@ -59,6 +59,8 @@ struct Active<S: Shard> {
     next_ticket: u64,
     /// Commands that are not answered yet.
     waiting: IndexMap<Ticket, Reply<S>>,
+    /// Commands that are decided once everything that is due is handled.
+    held_back: Vec<(S::Command, Reply<S>)>,
     /// Records that are decided and applied, and not yet appended.
     staged: Option<Staged>,
     /// What leaves once the log is committed, in order.
@@ -83,6 +85,7 @@ impl<S: Shard> Active<S> {
             shard,
             next_ticket: 0,
             waiting: IndexMap::new(),
+            held_back: Vec::new(),
             staged: None,
             uncommitted: VecDeque::new(),
             overdue: 0,
@@ -94,13 +97,19 @@ impl<S: Shard> Active<S> {
         }
     }
 
-    /// When the timer must wake: for the shard, to append what has lingered, or to answer whoever
-    /// has waited too long for a commit.
+    /// When the timer must wake: for the shard, to append what has lingered, to answer whoever has
+    /// waited too long for a commit, or at once for commands that are held back.
     fn deadline(&self, log_use: &LogUse) -> Option<Mono> {
         let held = self.uncommitted.get(self.overdue);
         let overdue = held.zip(log_use.commit_timeout).map(|(held, timeout)| held.since + timeout);
         let lingers_until = self.lingers_until(log_use);
-        self.shard.deadline().into_iter().chain(overdue).chain(lingers_until).min()
+        let held_back = (!self.held_back.is_empty()).then(Mono::default);
+        self.shard.deadline().into_iter().chain(overdue).chain(lingers_until).chain(held_back).min()
+    }
+
+    /// Whether a deadline of the shard has passed.
+    fn is_due(&self, now: Mono) -> bool {
+        self.shard.deadline().is_some_and(|deadline| deadline <= now)
     }
 
     /// Until when what is staged waits for more; `None` where it does not wait.
@@ -335,11 +344,11 @@ impl<S: Shard> Slot<S> {
                 let mut round = self.begin();
                 self.handle_due(active, &mut round);
                 for (command, reply) in brought {
-                    let ticket = Ticket(active.next_ticket);
-                    active.next_ticket += 1;
-                    active.waiting.insert(ticket, reply);
-                    let decision = active.shard.decide(&round.moment, ticket, command);
-                    self.absorb(active, &mut round, decision);
+                    if S::waits_for_due(&command) && active.is_due(round.moment.now) {
+                        active.held_back.push((command, reply));
+                        continue;
+                    }
+                    self.decide(active, &mut round, command, reply);
                 }
                 self.end(&mut state, round)
             }
@@ -356,6 +365,20 @@ impl<S: Shard> Slot<S> {
         self.let_go(release);
     }
 
+    fn decide(
+        &self,
+        active: &mut Active<S>,
+        round: &mut Round<S>,
+        command: S::Command,
+        reply: Reply<S>,
+    ) {
+        let ticket = Ticket(active.next_ticket);
+        active.next_ticket += 1;
+        active.waiting.insert(ticket, reply);
+        let decision = active.shard.decide(&round.moment, ticket, command);
+        self.absorb(active, round, decision);
+    }
+
     /// Handles deadlines that have passed. Commits come first: what is committed by now is not
     /// overdue, however late the timer wakes. Whether deadlines of the shard remain, for which all
     /// connections must have a turn first.
@@ -369,7 +392,12 @@ impl<S: Shard> Slot<S> {
         let mut round = self.begin();
         release.append(active.give_up_waiting(round.moment.now, timeout));
         self.handle_due(active, &mut round);
-        let remain = active.shard.deadline().is_some_and(|deadline| deadline <= round.moment.now);
+        let remain = active.is_due(round.moment.now);
+        if !remain {
+            for (command, reply) in std::mem::take(&mut active.held_back) {
+                self.decide(active, &mut round, command, reply);
+            }
+        }
         release.append(self.end(&mut state, round));
         drop(state);
         self.let_go(release);
@@ -698,7 +726,8 @@ impl<S: Shard> Slot<S> {
                 held.fail(code);
                 release.append(held);
             }
-            let waiting = active.waiting.into_values();
+            let held_back = active.held_back.into_iter().map(|(_, reply)| reply);
+            let waiting = active.waiting.into_values().chain(held_back);
             release.replies.extend(waiting.map(|reply| (reply, Err(ErrorCode::NotCoordinator))));
         }
         if leads {

@@ -99,6 +99,10 @@ impl Shard for Register {
         }
     }
 
+    fn waits_for_due(command: &Command) -> bool {
+        matches!(command, Command::Get)
+    }
+
     fn deadline(&self) -> Option<Mono> {
         self.kept_until
     }
@@ -305,11 +309,34 @@ fn a_session_does_not_expire_before_all_connections_have_had_a_turn_since_its_de
         assert_eq!(node.ask(Command::Set(7)).await, Ok(7));
         assert_eq!(node.ask(Command::Join(SESSION)).await, Ok(7));
         node.clock.ahead_ms.store(19_999, Ordering::Relaxed);
-        assert_eq!(node.ask(Command::Get).await, Ok(7), "another's command expires nothing");
-        assert_eq!(node.ask(Command::Beat).await, Ok(7));
+        assert_eq!(node.ask(Command::Set(8)).await, Ok(8), "another's command expires nothing");
+        assert_eq!(node.ask(Command::Beat).await, Ok(8));
         pass(2 * SESSION).await;
         assert_eq!(node.ask(Command::Beat).await, Err(ErrorCode::UnknownMemberId));
         assert_eq!(node.ask(Command::Get).await, Ok(0));
+    });
+}
+
+/// A member whose session had ended just before was still counted when its group was deleted.
+#[test]
+fn what_looks_at_sessions_from_outside_waits_until_those_that_ended_have_expired() {
+    tell(usual(), async |mut node| {
+        node.elect(US);
+        assert_eq!(node.ask(Command::Set(7)).await, Ok(7));
+        assert_eq!(node.ask(Command::Join(SESSION)).await, Ok(7));
+        node.clock.ahead_ms.store(10_000, Ordering::Relaxed);
+        let started = node.clock.inner.now();
+        let (get, other) = (node.send(Command::Get), node.send(Command::Get));
+        assert_eq!(get.await.unwrap(), Ok(0));
+        assert_eq!(other.await.unwrap(), Ok(0));
+        assert_eq!(node.clock.inner.now(), started, "it waits for a turn, and for no time");
+        // A heartbeat that comes meanwhile is in time.
+        assert_eq!(node.ask(Command::Set(7)).await, Ok(7));
+        assert_eq!(node.ask(Command::Join(SESSION)).await, Ok(7));
+        node.clock.ahead_ms.store(20_000, Ordering::Relaxed);
+        let get = node.send(Command::Get);
+        assert_eq!(node.ask(Command::Beat).await, Ok(7));
+        assert_eq!(get.await.unwrap(), Ok(7));
     });
 }
 
