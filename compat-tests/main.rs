@@ -16,6 +16,7 @@ mod harness;
 mod acls;
 mod admin;
 mod compaction;
+mod connections;
 mod consume;
 mod consumer_groups;
 mod exactly_once;

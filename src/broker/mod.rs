@@ -39,7 +39,7 @@ use crate::metadata::image::Changes;
 use crate::metadata::{ConfigResource, ListenerEndpoint, MetadataImage, Topic, features};
 use crate::metrics::Registry;
 use crate::raft::log::MetadataLogError;
-use crate::server::budget::Budget;
+use crate::server::budget::{self, Budget};
 use crate::server::context::ListenerInfo;
 use crate::server::fetch_sessions::FetchSessions;
 use crate::server::listener::{self, Connections};
@@ -303,6 +303,7 @@ impl Broker {
             Arc::clone(&checkpoints),
             settings.intervals,
         )));
+        env.threads.spawn(Box::pin(budget::return_memory(Arc::clone(&services))));
         spawn_heartbeats(&services, &settings, epoch);
         let mut addresses = Vec::new();
         for (wanted, listener) in bound {

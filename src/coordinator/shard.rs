@@ -133,6 +133,12 @@ pub trait Shard: Sized + Send + 'static {
         command: Self::Command,
     ) -> Decision<Self>;
 
+    /// Whether the command is decided after everything that is due. Not one that may renew a session:
+    /// it may have arrived before the deadline.
+    fn waits_for_due(_command: &Self::Command) -> bool {
+        false
+    }
+
     /// When it must be woken at the latest.
     fn deadline(&self) -> Option<Mono>;
 

@@ -58,12 +58,17 @@ pub trait ReadHalf: Send {
     /// `Ok(0)` is the end of the stream. Never grows the buffer.
     fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut BytesMut)
     -> Poll<io::Result<usize>>;
+    /// Ready once the connection is reset. Asked after the end of the stream: a peer that has shut
+    /// down only its sending side still reads, and one that has closed its socket is told apart
+    /// from it by nothing but the reset that answers the next bytes sent to it.
+    fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 }
 
 /// The sending half.
 pub trait WriteHalf: Send {
     /// Sends from the front of `parts` as much as goes without waiting, removing what was sent
-    /// (a part sent in part is shortened). `Ready(Ok(()))` once `parts` is empty. A file range
+    /// (a part sent in part is shortened). `Ready(Ok(()))` once `parts` is empty. `Pending` also
+    /// when a fair share was sent: then the task is woken after the others of its worker. A file range
     /// is read at the moment of sending; a file that turns out short is an error, after which the
     /// connection must be closed.
     fn poll_send(

@@ -1,7 +1,8 @@
 //! Where work runs: tasks that wait, and blocking calls that must not hold a network thread.
 
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
+use std::task::Context;
 
 /// A task: runs to completion, answers through channels it owns.
 pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -18,8 +19,26 @@ pub trait Threads: Send + Sync {
     fn spawn_connection(&self, task: Task);
     /// Runs `work` where blocking is allowed (fsync, cold reads, recovery).
     fn blocking(&self, work: BlockingTask);
+    /// Ready once every connection, on every worker, has run at least once since the call if it had
+    /// anything to do, bytes that had already arrived included. Whoever lets a session expire awaits
+    /// this first, so that the expiry does not overtake requests that lie unread in a socket.
+    fn full_turn(&self) -> Task;
+    /// Returns memory that was freed to the system, as far as the allocator still holds it.
+    fn return_memory(&self) {}
     /// How many blocking calls may usefully run at once; at least 1.
     fn blocking_parallelism(&self) -> usize;
+}
+
+/// Yields to the other tasks of this worker: those that are ready, and those that become ready by
+/// what has arrived meanwhile, run before the caller resumes.
+pub async fn give_way() {
+    tokio::task::yield_now().await;
+}
+
+/// [`give_way`] for a future that is polled by hand: it returns `Pending` after this call, and is
+/// polled again in its next turn.
+pub fn poll_give_way(cx: &mut Context<'_>) {
+    let _ = pin!(give_way()).poll(cx);
 }
 
 impl dyn Threads {

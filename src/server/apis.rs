@@ -121,7 +121,7 @@ apis! {
     // API, versions (the newest unstable one), listeners, order, [rights], handler
     Produce 3-13 Broker Pipelined [Topic Write, TransactionalId Write] api::produce::handle;
     Fetch 4-18 Broker OneAtATime [Topic Read, Cluster ClusterAction] api::fetch::handle;
-    ListOffsets 1-11 Broker OneAtATime [Topic Describe] now!(api::list_offsets::handle);
+    ListOffsets 1-11 Broker OneAtATime [Topic Describe] later!(api::list_offsets::handle);
     Metadata 0-13 Broker OneAtATime [Topic Describe, Topic Create, Cluster Create, Cluster Describe] later!(api::metadata::handle);
     OffsetCommit 2-10 Broker OneAtATime [Group Read, Topic Read] later!(api::offset_commit::handle);
     OffsetFetch 1-10 Broker OneAtATime [Group Describe, Topic Describe] later!(api::offset_fetch::handle);
@@ -136,9 +136,9 @@ apis! {
     ApiVersions 0-5 Both OneAtATime [] api::api_versions::handle;
     CreateTopics 2-7 Both OneAtATime [Cluster Create, Topic Create, Topic DescribeConfigs] later!(api::create_topics::handle);
     DeleteTopics 1-6 Both OneAtATime [Cluster Delete, Topic Describe, Topic Delete] later!(api::delete_topics::handle);
-    DeleteRecords 0-2 Broker OneAtATime [Topic Delete] now!(api::delete_records::handle);
+    DeleteRecords 0-2 Broker OneAtATime [Topic Delete] later!(api::delete_records::handle);
     InitProducerId 0-5 (6) Broker OneAtATime [TransactionalId Write, TransactionalId TwoPhaseCommit, Cluster IdempotentWrite, Topic Write] later!(api::init_producer_id::handle);
-    OffsetForLeaderEpoch 2-4 Broker OneAtATime [Cluster ClusterAction, Topic Describe] now!(api::offset_for_leader_epoch::handle);
+    OffsetForLeaderEpoch 2-4 Broker OneAtATime [Cluster ClusterAction, Topic Describe] later!(api::offset_for_leader_epoch::handle);
     AddPartitionsToTxn 0-5 Broker OneAtATime [Cluster ClusterAction, TransactionalId Write, Topic Write] later!(api::add_partitions_to_txn::handle);
     AddOffsetsToTxn 0-4 Broker OneAtATime [TransactionalId Write, Group Read] later!(api::add_offsets_to_txn::handle);
     EndTxn 0-5 Broker OneAtATime [TransactionalId Write] later!(api::end_txn::handle);
@@ -147,10 +147,10 @@ apis! {
     DescribeAcls 1-3 Both OneAtATime [Cluster Describe] now!(api::describe_acls::handle);
     CreateAcls 1-3 Both OneAtATime [Cluster Alter] later!(api::create_acls::handle);
     DeleteAcls 1-3 Both OneAtATime [Cluster Alter] later!(api::delete_acls::handle);
-    DescribeConfigs 1-4 Both OneAtATime [Cluster DescribeConfigs, Topic DescribeConfigs, Group DescribeConfigs] now!(api::describe_configs::handle);
+    DescribeConfigs 1-4 Both OneAtATime [Cluster DescribeConfigs, Topic DescribeConfigs, Group DescribeConfigs] later!(api::describe_configs::handle);
     AlterConfigs 0-2 Both OneAtATime [Cluster AlterConfigs, Topic AlterConfigs, Group AlterConfigs, Cluster ClusterAction] later!(api::alter_configs::handle);
     AlterReplicaLogDirs 1-2 Broker OneAtATime [Cluster Alter] later!(api::alter_replica_log_dirs::handle);
-    DescribeLogDirs 1-5 Broker OneAtATime [Cluster Describe] now!(api::describe_log_dirs::handle);
+    DescribeLogDirs 1-5 Broker OneAtATime [Cluster Describe] later!(api::describe_log_dirs::handle);
     SaslAuthenticate 0-2 Both OneAtATime [] now!(api::sasl_authenticate::handle);
     CreatePartitions 0-3 Both OneAtATime [Topic Alter] later!(api::create_partitions::handle);
     CreateDelegationToken 1-3 Both OneAtATime [] now!(api::create_delegation_token::handle);
@@ -170,7 +170,7 @@ apis! {
     DescribeQuorum 0-2 Both OneAtATime [Cluster Describe] now!(api::describe_quorum::handle);
     UpdateFeatures 0-2 Both OneAtATime [Cluster Alter] later!(api::update_features::handle);
     DescribeCluster 0-2 Both OneAtATime [Cluster Describe, Cluster Alter] now!(api::describe_cluster::handle);
-    DescribeProducers 0-0 Broker OneAtATime [Topic Read] now!(api::describe_producers::handle);
+    DescribeProducers 0-0 Broker OneAtATime [Topic Read] later!(api::describe_producers::handle);
     UnregisterBroker 0-0 Both OneAtATime [Cluster Alter] later!(api::unregister_broker::handle);
     DescribeTransactions 0-0 Broker OneAtATime [TransactionalId Describe, Topic Describe] later!(api::describe_transactions::handle);
     ListTransactions 0-2 Broker OneAtATime [TransactionalId Describe] later!(api::list_transactions::handle);

@@ -21,8 +21,12 @@ thread_local! {
 
 /// An empty buffer with room for at least [`BUFFER_LEN`] bytes.
 pub(super) fn borrow() -> BytesMut {
-    let kept = KEPT.with_borrow_mut(Vec::pop);
-    kept.unwrap_or_else(|| BytesMut::with_capacity(BUFFER_LEN))
+    KEPT.with_borrow_mut(Vec::pop).unwrap_or_else(fresh)
+}
+
+/// An empty buffer of exactly [`BUFFER_LEN`] bytes.
+pub(super) fn fresh() -> BytesMut {
+    BytesMut::with_capacity(BUFFER_LEN)
 }
 
 /// Takes a buffer back. Bytes that were split off it may live on: then it is not used again.

@@ -6,9 +6,16 @@
 //! API is pipelined (Produce) begin in order as well, but their waits overlap.
 //!
 //! Nothing here grows with what a client claims or leaves lying: a frame owns no memory that it
-//! has not filled, a connection that waits has no buffer (`buffers.rs`), large requests of all
-//! connections share one bound (`budget.rs`), and no request begins while replies to earlier ones
-//! are not yet taken.
+//! has not filled, a connection that waits has no buffer (`buffers.rs`), incomplete and large
+//! requests of all connections share one bound (`budget.rs`), and no request begins while replies
+//! to earlier ones are not yet taken.
+//!
+//! A connection works for one slice (`slice.rs`), then yields to the others of its worker.
+//!
+//! Deadlines count from the last progress of the peer, in both directions, and are Kafka's
+//! `connections.max.idle.ms`: a slow request is bounded by the memory it may hold, not by the time
+//! it takes as a whole. A client that has shut down its sending side gets the answers to all that it
+//! sent; then the connection is closed.
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -22,11 +29,13 @@ use std::time::Duration;
 use bytes::{Buf, BytesMut};
 
 use super::apis::{self, Api, Order};
-use super::budget::{Account, Budget};
+use super::budget::{Account, Budget, Reserve};
 use super::buffers::{self, BUFFER_LEN};
 use super::context::{Handled, ListenerInfo, Reply, RequestContext, Services};
 use super::services::{ServerConfig, Stopping};
+use super::slice::Slice;
 use crate::env::clock::Sleep;
+use crate::env::threads::poll_give_way;
 use crate::env::{Connection, Env, OutPart};
 use crate::metadata::Principal;
 use crate::protocol::{ApiFacts, RequestHeader, key};
@@ -34,14 +43,19 @@ use crate::types::Mono;
 
 /// Bytes before a frame: its length.
 const PREFIX_LEN: usize = 4;
-/// A request that was begun must be whole by then.
-const FRAME_DEADLINE: Duration = Duration::from_mins(1);
-/// A client that takes nothing of what is sent to it for so long is gone.
-const SEND_DEADLINE: Duration = Duration::from_mins(1);
+/// While `queued.max.request.bytes` is used up, a client that holds part of it must send
+/// [`PACE_LEN`] bytes of its request in this time.
+const PACE_TIME: Duration = Duration::from_mins(1);
+/// See [`PACE_TIME`].
+const PACE_LEN: usize = BUFFER_LEN;
 /// The least room for a read.
 const READ_LEN_MIN: usize = 4 * 1024;
-/// Up to so many bytes of a frame are put aside, so that their buffer can go.
-const ASIDE_LEN_MAX: usize = 1024;
+/// Up to so many bytes of an incomplete frame are moved to a buffer of their own length while
+/// nothing comes, so that the large one can be used by others.
+const ASIDE_LEN_MAX: usize = 16 * 1024;
+/// Up to so many bytes of an incomplete frame are not charged: they are part of what a connection
+/// costs.
+const UNCHARGED_LEN_MAX: usize = 1024;
 /// A frame gets room for so much at once only if the connection has sent as much before.
 const TRUSTED_LEN_MAX: usize = 2 * 1024 * 1024;
 /// Requests of one connection that may be unanswered at once.
@@ -56,15 +70,22 @@ pub(super) enum Closed {
     FrameLength { len: i32, max: usize },
     #[error("{0}")]
     Refused(String),
-    #[error("a request was begun and not finished within {} s", FRAME_DEADLINE.as_secs())]
-    HalfSent,
+    #[error("nothing more of an incomplete request arrived, connections.max.idle.ms={}", .0.as_millis())]
+    HalfSent(Duration),
     #[error(
-        "no room for a request within {} s: queued.max.request.bytes={limit} is held by others",
-        FRAME_DEADLINE.as_secs()
+        "a request made less progress than {PACE_LEN} bytes in {} s while \
+         queued.max.request.bytes={limit} was used up",
+        PACE_TIME.as_secs()
     )]
-    NoRoom { limit: u64 },
-    #[error("the client took nothing of a response for {} s", SEND_DEADLINE.as_secs())]
-    NotReading,
+    TooSlow { limit: u64 },
+    #[error(
+        "no memory for a request within connections.max.idle.ms={}: \
+         queued.max.request.bytes={limit} is held by others",
+        waited.as_millis()
+    )]
+    NoRoom { limit: u64, waited: Duration },
+    #[error("the client read nothing of a response, connections.max.idle.ms={}", .0.as_millis())]
+    NotReading(Duration),
     #[error(transparent)]
     Io(#[from] io::Error),
 }
@@ -160,15 +181,18 @@ pub(super) struct Session<H> {
     client_id: Arc<str>,
     /// What was received and not begun: frames, the last of them in part.
     input: BytesMut,
-    /// Since when the frame at the front is there in part.
-    part_since: Option<Mono>,
+    /// Bytes of the allocation that the input is part of.
+    allocated: usize,
     /// The longest frame that was received whole.
     longest: usize,
     account: Account,
     /// What the input holds of the budget.
     charged: usize,
-    /// Reading the frame at the front had to wait for room in the budget.
-    was_starved: bool,
+    /// Since when reading the frame at the front waits for room in the budget.
+    starved_since: Option<Mono>,
+    /// When the pace of the incomplete frame was last measured, and how much of it was there.
+    pace: Option<(Mono, usize)>,
+    slice: Slice,
     /// In the order of the requests.
     waiting: VecDeque<Waiting>,
     /// How many of them are answered later.
@@ -202,11 +226,13 @@ impl<H: Host> Session<H> {
             host,
             client_id: "".into(),
             input: BytesMut::new(),
-            part_since: None,
+            allocated: 0,
             longest: 0,
             account: Account::default(),
             charged: 0,
-            was_starved: false,
+            starved_since: None,
+            pace: None,
+            slice: Slice::new(now),
             waiting: VecDeque::new(),
             pending: 0,
             unpolled: 0,
@@ -230,6 +256,7 @@ impl<H: Host> Session<H> {
         let mut stopped = std::pin::pin!(stopping.wait());
         let result = poll_fn(|cx| {
             self.now = self.host.env().clock.now();
+            self.slice = Slice::new(self.now);
             self.stopping = self.stopping || stopped.as_mut().poll(cx).is_ready();
             self.poll(cx)
         })
@@ -252,16 +279,26 @@ impl<H: Host> Session<H> {
                 if self.stopping && self.waiting.is_empty() {
                     return Poll::Ready(Ok(Ended::Stopped));
                 }
-                // As in Kafka, who hangs up gets no answers to what is still waiting, but
-                // requests that had arrived are carried out.
-                if self.at_end && !matches!(self.front(), Front::Whole(_)) {
+                // Requests that had arrived are carried out, and answered as far as the client
+                // still reads.
+                let is_all_answered = self.waiting.is_empty();
+                if self.at_end && is_all_answered && !matches!(self.front(), Front::Whole(_)) {
                     return Poll::Ready(Ok(Ended::ByClient));
                 }
             }
+            if self.at_end && self.connection.reader.poll_reset(cx).is_ready() {
+                return Poll::Ready(Ok(Ended::ByClient));
+            }
             // What was just answered may let the next begin.
             if self.next_request()?.is_some() || self.receive(cx)? {
+                if self.slice_is_spent() {
+                    self.put_aside();
+                    poll_give_way(cx);
+                    return Poll::Pending;
+                }
                 continue;
             }
+            self.put_aside();
             return match self.check_deadlines(cx) {
                 Ok(None) => Poll::Pending,
                 Ok(Some(ended)) => Poll::Ready(Ok(ended)),
@@ -289,15 +326,18 @@ impl<H: Host> Session<H> {
         self.waiting.is_empty() && self.output.is_empty()
     }
 
-    /// Begins every request that is whole and may begin.
+    fn slice_is_spent(&self) -> bool {
+        self.slice.is_spent(&*self.host.env().clock)
+    }
+
+    /// Begins every request that is whole and may begin, within the slice.
     fn begin_requests(&mut self) -> Result<(), Closed> {
-        while let Some(next) = self.next_request()? {
+        while !self.slice_is_spent()
+            && let Some(next) = self.next_request()?
+        {
+            self.slice.count_request();
             self.begin(next);
         }
-        self.part_since = match self.front() {
-            Front::Prefix | Front::Part(_) => Some(self.part_since.unwrap_or(self.now)),
-            Front::Nothing | Front::Whole(_) | Front::Invalid(_) => None,
-        };
         Ok(())
     }
 
@@ -372,10 +412,12 @@ impl<H: Host> Session<H> {
         let Next { len, body_at, request } = next;
         let order = request.entry.order;
         self.client_id = Arc::clone(&request.client_id);
-        self.charge(len);
+        if len > BUFFER_LEN {
+            self.charge(len);
+        }
         let mut charged = std::mem::take(&mut self.charged);
         self.longest = self.longest.max(len);
-        (self.part_since, self.was_starved) = (None, false);
+        (self.pace, self.starved_since) = (None, None);
         let mut frame = self.input.split_to(len);
         frame.advance(body_at);
         let handled = self.host.begin(request, frame);
@@ -472,26 +514,25 @@ impl<H: Host> Session<H> {
             Front::Nothing | Front::Prefix => 0,
             Front::Part(len) => len - self.input.len(),
         };
-        if missing > BUFFER_LEN && self.host.budget().poll_room(cx, &mut self.account).is_pending()
-        {
-            self.was_starved = true;
+        if !self.has_room(cx, missing) {
             return Ok(false);
         }
         self.make_room(missing);
         match self.connection.reader.poll_read(cx, &mut self.input) {
-            Poll::Pending => {
-                self.put_aside();
-                Ok(false)
-            }
+            Poll::Pending => Ok(false),
             Poll::Ready(Ok(0)) => {
                 self.at_end = true;
                 Ok(true)
             }
-            Poll::Ready(Ok(_)) => {
+            Poll::Ready(Ok(len)) => {
+                self.slice.count_bytes(len);
                 self.now = self.host.env().clock.now();
                 (self.last_read, self.last_active) = (self.now, self.now);
                 if let Front::Part(len) = self.front() {
-                    self.charge(len);
+                    self.pace.get_or_insert((self.now, 0));
+                    if len > BUFFER_LEN {
+                        self.charge(self.allocated);
+                    }
                 }
                 Ok(true)
             }
@@ -499,51 +540,100 @@ impl<H: Host> Session<H> {
         }
     }
 
-    /// Charges what is there of a frame of `len` bytes, if it is a large one.
-    fn charge(&mut self, len: usize) {
-        let there = if len > BUFFER_LEN { self.input.len().min(len) } else { 0 };
-        if there > self.charged {
-            self.host.budget().take(&mut self.account, there - self.charged);
-            self.charged = there;
+    /// Whether the `missing` bytes of a frame, or what comes, can be read into the buffer as it is.
+    fn has_space(&self, missing: usize) -> bool {
+        let spare = self.input.capacity() - self.input.len();
+        spare >= READ_LEN_MIN || (missing > 0 && spare >= missing)
+    }
+
+    /// Whether more of a frame of which `missing` bytes are missing can be read: its buffer has
+    /// space, which is charged already, or the budget lets it grow.
+    fn has_room(&mut self, cx: &Context<'_>, missing: usize) -> bool {
+        let reserve = if missing > BUFFER_LEN { Reserve::Large } else { Reserve::Small };
+        if missing > 0
+            && !self.has_space(missing)
+            && self.host.budget().poll_room(cx, &mut self.account, reserve).is_pending()
+        {
+            self.starved_since.get_or_insert(self.now);
+            return false;
+        }
+        if self.starved_since.take().is_some() {
+            // Bytes that were not read for want of memory are no fault of the client.
+            self.last_read = self.now;
+            self.pace = Some((self.now, self.input.len()));
+        }
+        true
+    }
+
+    /// Charges the input with so many bytes, if it is not charged with more.
+    fn charge(&mut self, bytes: usize) {
+        if bytes > self.charged {
+            self.host.budget().take(&mut self.account, bytes - self.charged);
+            self.charged = bytes;
         }
     }
 
     /// Makes room to read the `missing` bytes of a frame, or whatever comes: as much as the frame
     /// has filled already, or as the connection has filled before.
     fn make_room(&mut self, missing: usize) {
+        if self.has_space(missing) {
+            return;
+        }
         let filled = self.input.len();
-        let spare = self.input.capacity() - filled;
-        if spare >= READ_LEN_MIN || (missing > 0 && spare >= missing) {
-            return;
-        }
-        if filled == 0 {
-            buffers::give_back(std::mem::take(&mut self.input));
-            self.input = buffers::borrow();
-            return;
-        }
-        if filled <= ASIDE_LEN_MAX {
-            let mut buffer = buffers::borrow();
-            buffer.extend_from_slice(&self.input);
-            buffers::give_back(std::mem::replace(&mut self.input, buffer));
-            return;
-        }
-        let trusted = filled.max(self.longest.min(TRUSTED_LEN_MAX)).max(BUFFER_LEN);
-        self.input.reserve(missing.clamp(READ_LEN_MIN, trusted));
+        let mut buffer = if filled <= ASIDE_LEN_MAX {
+            self.buffer_for_first_read()
+        } else {
+            let trusted = filled.max(self.longest.min(TRUSTED_LEN_MAX)).max(BUFFER_LEN);
+            let more = missing.clamp(READ_LEN_MIN, trusted);
+            if self.input.try_reclaim(more) {
+                return;
+            }
+            // The exact length: `reserve` would allocate up to twice as much.
+            BytesMut::with_capacity(filled + more)
+        };
+        self.allocated = buffer.capacity();
+        buffer.extend_from_slice(&self.input);
+        buffers::give_back(std::mem::replace(&mut self.input, buffer));
     }
 
-    /// Gives the buffer back while nothing comes, if hardly anything is in it.
+    /// A buffer for the beginning of a request. If the request turns out incomplete, the buffer is
+    /// charged, so its length depends on what is left of the budget.
+    fn buffer_for_first_read(&self) -> BytesMut {
+        let budget = self.host.budget();
+        if !budget.is_full(Reserve::Large) {
+            buffers::borrow()
+        } else if !budget.is_full(Reserve::Small) || !self.input.is_empty() {
+            buffers::fresh()
+        } else {
+            BytesMut::with_capacity(UNCHARGED_LEN_MAX)
+        }
+    }
+
+    /// Others have their turn: gives the buffer back if little is in it, and charges what is kept.
     fn put_aside(&mut self) {
-        if self.input.len() <= ASIDE_LEN_MAX && self.input.capacity() > ASIDE_LEN_MAX {
-            let mut aside = BytesMut::new();
-            aside.extend_from_slice(&self.input);
+        let filled = self.input.len();
+        let aside = if filled <= ASIDE_LEN_MAX && self.input.capacity() > filled {
+            Some(BytesMut::from(&self.input[..]))
+        } else if filled <= BUFFER_LEN && self.allocated > BUFFER_LEN {
+            let mut buffer = buffers::fresh();
+            buffer.extend_from_slice(&self.input);
+            Some(buffer)
+        } else {
+            None
+        };
+        if let Some(aside) = aside {
+            self.allocated = aside.capacity();
             buffers::give_back(std::mem::replace(&mut self.input, aside));
+        }
+        if filled > UNCHARGED_LEN_MAX {
+            self.charge(self.allocated);
         }
     }
 
     /// Looks at the deadlines, and sees to it that this is polled at the next.
     ///
-    /// The timer is not set anew for every request: it goes off at least every
-    /// [`FRAME_DEADLINE`], which no deadline that begins later can precede.
+    /// The timer is not set anew for every request: it goes off at least every [`PACE_TIME`] or
+    /// `connections.max.idle.ms`, which no deadline that begins later can precede.
     fn check_deadlines(&mut self, cx: &mut Context<'_>) -> Result<Option<Ended>, Closed> {
         let max_idle = self.host.config().connections_max_idle;
         loop {
@@ -554,28 +644,51 @@ impl<H: Host> Session<H> {
                 self.timer = None;
                 self.now = self.host.env().clock.now();
             }
-            let part = self.part_since.map(|since| since + FRAME_DEADLINE);
-            let send = (!self.output.is_empty()).then(|| self.stalled_since + SEND_DEADLINE);
-            let idle = self.is_quiet().then(|| self.last_active + max_idle);
-            let has_passed = |deadline: Option<Mono>| deadline.is_some_and(|at| at <= self.now);
+            let now = self.now;
+            let has_passed = |deadline: Option<Mono>| deadline.is_some_and(|at| at <= now);
+            let is_part = !self.at_end && matches!(self.front(), Front::Prefix | Front::Part(_));
+            let (part, starved) = match self.starved_since {
+                Some(since) => (None, Some(since + max_idle)),
+                None => (is_part.then(|| self.last_read + max_idle), None),
+            };
+            let send = (!self.output.is_empty()).then(|| self.stalled_since + max_idle);
+            // A client that has gone looks like one that has shut down its sending side, until
+            // something is sent to it.
+            let is_idle = (self.is_quiet() && !is_part) || (self.at_end && self.output.is_empty());
+            let idle = is_idle.then(|| self.last_active + max_idle);
             if has_passed(send) {
-                return Err(Closed::NotReading);
+                return Err(Closed::NotReading(max_idle));
             }
             if has_passed(part) {
+                return Err(Closed::HalfSent(max_idle));
+            }
+            if has_passed(starved) {
                 let limit = self.host.config().queued_max_request_bytes;
-                return Err(if self.was_starved {
-                    Closed::NoRoom { limit }
-                } else {
-                    Closed::HalfSent
-                });
+                return Err(Closed::NoRoom { limit, waited: max_idle });
+            }
+            if is_part && self.is_too_slow() {
+                let limit = self.host.config().queued_max_request_bytes;
+                return Err(Closed::TooSlow { limit });
             }
             if has_passed(idle) {
                 return Ok(Some(Ended::Idle));
             }
-            let tick = self.now + FRAME_DEADLINE.min(max_idle);
-            let next = [part, send, idle].into_iter().flatten().fold(tick, Mono::min);
+            let tick = now + PACE_TIME.min(max_idle);
+            let deadlines = [part, starved, send, idle].into_iter().flatten();
+            let next = deadlines.fold(tick, Mono::min);
             self.timer = Some(self.host.env().clock.sleep_until(next));
         }
+    }
+
+    /// Whether the incomplete frame holds memory while none is left and makes too little progress. Measures its progress anew when [`PACE_TIME`] has passed.
+    fn is_too_slow(&mut self) -> bool {
+        let Some((since, filled)) = self.pace else { return false };
+        if self.starved_since.is_some() || self.now < since + PACE_TIME {
+            return false;
+        }
+        let made = self.input.len() - filled.min(self.input.len());
+        self.pace = Some((self.now, self.input.len()));
+        made < PACE_LEN && self.charged > 0 && self.host.budget().is_full(Reserve::Large)
     }
 }
 

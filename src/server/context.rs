@@ -14,6 +14,7 @@ use crate::protocol::messages::{ResponseBody, encode_response, response_layout};
 use crate::types::Mono;
 
 pub use super::services::Services;
+use super::slice::Steps;
 
 /// A listener, as its connections know it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +80,11 @@ pub enum Handled {
 }
 
 impl RequestContext {
+    /// Slices for a handler that loops over what the client asked for.
+    pub(crate) fn steps(&self) -> Steps {
+        Steps::new(Arc::clone(&self.broker.env.clock))
+    }
+
     /// The reply with this body.
     pub fn reply<T: ResponseBody>(&self, body: &T) -> Reply {
         self.reply_at(body, self.version)

@@ -20,4 +20,5 @@ pub mod live_config;
 pub mod producer_ids;
 mod quirks;
 pub mod services;
+pub(crate) mod slice;
 pub mod transactions;

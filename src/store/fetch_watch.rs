@@ -6,6 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+/// More bytes than can arrive while a fetch reads.
+const READING: i64 = i64::MAX / 2;
+
 /// One waiting fetch. It is registered with every partition it reads; the first that completes
 /// its bytes, or changes in a way that a reader must hear of, wakes it once.
 #[derive(Debug)]
@@ -43,9 +46,17 @@ impl FetchWatch {
         self.wake.notified().await;
     }
 
-    /// The fetch still wants `missing_bytes` after all: what woke it was not enough.
-    pub fn rearm(&self, missing_bytes: i64) {
-        self.missing_bytes.store(missing_bytes, Ordering::Release);
+    /// The fetch is about to read its partitions, one after the other. Until [`Self::end_read`],
+    /// bytes do not wake it: they are counted.
+    pub fn begin_read(&self) {
+        self.missing_bytes.store(READING, Ordering::Release);
+    }
+
+    /// The fetch has read its partitions and still wants `missing_bytes`. Whether it waits now: not
+    /// if as much arrived while it read, which it may not have seen.
+    pub fn end_read(&self, missing_bytes: i64) -> bool {
+        let change = READING - missing_bytes;
+        self.missing_bytes.fetch_sub(change, Ordering::AcqRel) > change
     }
 
     /// The fetch is answered; its registrations are dropped when their partitions next look.
@@ -121,6 +132,24 @@ mod tests {
         assert!(is_woken(&watch));
         watches.on_bytes(60);
         assert!(!is_woken(&watch), "it was woken once already");
+    }
+
+    #[test]
+    fn bytes_that_arrive_while_a_fetch_reads_are_counted() {
+        let watches = FetchWatches::default();
+        let watch = FetchWatch::new(100);
+        watches.register(&watch);
+        for (arrives, waits) in [(0, true), (99, true), (100, false), (500, false)] {
+            watch.begin_read();
+            watches.on_bytes(arrives);
+            assert!(!is_woken(&watch));
+            assert_eq!(watch.end_read(100), waits, "{arrives} bytes");
+        }
+        watch.begin_read();
+        watches.on_bytes(60);
+        assert!(watch.end_read(100));
+        watches.on_bytes(40);
+        assert!(is_woken(&watch));
     }
 
     #[test]

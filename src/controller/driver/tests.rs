@@ -56,6 +56,10 @@ impl Threads for Inline {
         work();
     }
 
+    fn full_turn(&self) -> Task {
+        Box::pin(std::future::ready(()))
+    }
+
     fn blocking_parallelism(&self) -> usize {
         1
     }

@@ -319,6 +319,18 @@ impl Shard for Groups {
         }
     }
 
+    /// What looks at members from outside does not see those whose session has ended.
+    fn waits_for_due(command: &GroupCommand) -> bool {
+        matches!(
+            command,
+            GroupCommand::Describe(_)
+                | GroupCommand::DescribeConsumer(_)
+                | GroupCommand::List
+                | GroupCommand::Delete(_)
+                | GroupCommand::DeleteOffsets(_)
+        )
+    }
+
     fn deadline(&self) -> Option<Mono> {
         self.timers.next()
     }

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsFd;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -11,18 +13,23 @@ use rustix::fs::sendfile;
 use rustix::net::sockopt::set_ipv6_v6only;
 use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 use tokio::io::Interest;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::env::net::{
     Accepted, Connection, IoFuture, Listener, Net, OutPart, ReadHalf, WriteHalf,
 };
+use crate::env::threads::poll_give_way;
 
 /// A file range shorter than this is copied into the vectored write: below it two system calls
 /// cost more than the copy.
 const SENDFILE_LEN_MIN: usize = 16 * 1024;
 /// How many parts leave in one vectored write.
 const PARTS_MAX: usize = 64;
+/// After so many bytes a sender yields to the other connections of its worker, however fast its
+/// peer reads.
+const SEND_LEN_MAX: usize = 2 * 1024 * 1024;
+/// The most that one sendfile sends.
+const SENDFILE_LEN_MAX: usize = 1024 * 1024;
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 1024;
 
@@ -38,9 +45,13 @@ struct Incoming {
     peer: SocketAddr,
 }
 
-struct Reader(OwnedReadHalf);
+struct Reader {
+    stream: Arc<TcpStream>,
+    /// Waits for an error of the socket; made when it is first asked for.
+    reset: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
 
-struct Writer(OwnedWriteHalf);
+struct Writer(Arc<TcpStream>);
 
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv6() { TcpSocket::new_v6()? } else { TcpSocket::new_v4()? };
@@ -152,12 +163,12 @@ impl Accepted for Incoming {
 fn open(stream: TcpStream) -> io::Result<Connection> {
     stream.set_nodelay(true)?;
     let (peer, local) = (stream.peer_addr()?, stream.local_addr()?);
-    let (reader, writer) = stream.into_split();
+    let stream = Arc::new(stream);
     Ok(Connection {
         peer,
         local,
-        reader: Box::new(Reader(reader)),
-        writer: Box::new(Writer(writer)),
+        reader: Box::new(Reader { stream: Arc::clone(&stream), reset: None }),
+        writer: Box::new(Writer(stream)),
     })
 }
 
@@ -168,12 +179,20 @@ impl ReadHalf for Reader {
         buffer: &mut BytesMut,
     ) -> Poll<io::Result<usize>> {
         loop {
-            ready!(self.0.as_ref().poll_read_ready(cx))?;
-            match self.0.try_read_buf(buffer) {
+            ready!(self.stream.poll_read_ready(cx))?;
+            match self.stream.try_read_buf(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 result => return Poll::Ready(result),
             }
         }
+    }
+
+    fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let reset = self.reset.get_or_insert_with(|| {
+            let stream = Arc::clone(&self.stream);
+            Box::pin(async move { drop(stream.ready(Interest::ERROR).await) })
+        });
+        reset.as_mut().poll(cx)
     }
 }
 
@@ -183,7 +202,12 @@ impl WriteHalf for Writer {
         cx: &mut Context<'_>,
         parts: &mut VecDeque<OutPart>,
     ) -> Poll<io::Result<()>> {
+        let mut total = 0;
         while let Some(first) = parts.front() {
+            if total >= SEND_LEN_MAX {
+                poll_give_way(cx);
+                return Poll::Pending;
+            }
             if first.is_empty() {
                 parts.pop_front();
                 continue;
@@ -196,9 +220,12 @@ impl WriteHalf for Writer {
                 }
             };
             match sent {
-                Ok(sent) => advance(parts, sent),
+                Ok(sent) => {
+                    total += sent;
+                    advance(parts, sent);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    ready!(self.0.as_ref().poll_write_ready(cx))?;
+                    ready!(self.0.poll_write_ready(cx))?;
                 }
                 Err(error) => return Poll::Ready(Err(error)),
             }
@@ -207,7 +234,7 @@ impl WriteHalf for Writer {
     }
 
     fn poll_shutdown(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let shut = rustix::net::shutdown(self.0.as_ref().as_fd(), rustix::net::Shutdown::Write);
+        let shut = rustix::net::shutdown(self.0.as_fd(), rustix::net::Shutdown::Write);
         Poll::Ready(shut.map_err(io::Error::from))
     }
 }
@@ -218,10 +245,10 @@ impl Writer {
         let Some(descriptor) = file.descriptor() else {
             return Err(io::Error::new(io::ErrorKind::Unsupported, "a file without descriptor"));
         };
-        let stream = self.0.as_ref();
+        let stream = &*self.0;
         let mut at = *position;
         let sent = stream.try_io(Interest::WRITABLE, || {
-            Ok(sendfile(stream.as_fd(), descriptor, Some(&mut at), *len)?)
+            Ok(sendfile(stream.as_fd(), descriptor, Some(&mut at), (*len).min(SENDFILE_LEN_MAX))?)
         })?;
         if sent == 0 {
             return Err(io::Error::new(
@@ -234,7 +261,7 @@ impl Writer {
 
     /// Sends the bytes at the front, up to the first range that sendfile will send.
     fn send_bytes(&self, parts: &VecDeque<OutPart>) -> io::Result<usize> {
-        let stream = self.0.as_ref();
+        let stream = &*self.0;
         let mut slices = [IoSlice::new(&[]); PARTS_MAX];
         let mut count = 0;
         let mut file_follows = false;
@@ -393,6 +420,49 @@ mod tests {
         send(&mut server.writer, vec![OutPart::Bytes(Bytes::from_static(b"bye"))]).await.unwrap();
         std::future::poll_fn(|cx| server.writer.poll_shutdown(cx)).await.unwrap();
         assert_eq!(receive(&mut client.reader, 100).await, b"bye");
+    }
+
+    #[tokio::test]
+    async fn a_half_closed_peer_is_told_from_one_that_is_gone_by_the_reset() {
+        let (mut client, mut server) = pair("127.0.0.1").await;
+        std::future::poll_fn(|cx| client.writer.poll_shutdown(cx)).await.unwrap();
+        assert_eq!(receive(&mut server.reader, 1).await, b"");
+        send(&mut server.writer, vec![OutPart::Bytes(Bytes::from_static(b"late"))]).await.unwrap();
+        assert_eq!(receive(&mut client.reader, 4).await, b"late");
+        let mut reset = std::future::poll_fn(|cx| server.reader.poll_reset(cx));
+        let wait = std::time::Duration::from_millis(50);
+        assert!(tokio::time::timeout(wait, &mut reset).await.is_err(), "it still reads");
+        drop(client);
+        assert!(tokio::time::timeout(wait, &mut reset).await.is_err(), "nothing was sent to it");
+        let part = vec![OutPart::Bytes(Bytes::from_static(b"too late"))];
+        send(&mut server.writer, part).await.unwrap();
+        let reset = std::future::poll_fn(|cx| server.reader.poll_reset(cx));
+        tokio::time::timeout(std::time::Duration::from_secs(5), reset).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_long_response_to_a_fast_reader_lets_others_have_a_turn() {
+        let mut listener = TcpNet.listen("127.0.0.1", 0).await.unwrap();
+        let port = listener.local_addresses()[0].port();
+        let len = 16 * SEND_LEN_MAX;
+        let file = file("turns", &vec![1; len]);
+        // Read by another thread, so that the socket has room again at once.
+        let reading = std::thread::spawn(move || {
+            let mut client = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+            std::io::copy(&mut client, &mut std::io::sink()).unwrap()
+        });
+        let mut server = listener.accept().await.unwrap().open().unwrap();
+        let mut parts = VecDeque::from([OutPart::File { file, position: 0, len }]);
+        let mut polls = 0;
+        std::future::poll_fn(|cx| {
+            polls += 1;
+            server.writer.poll_send(cx, &mut parts)
+        })
+        .await
+        .unwrap();
+        assert!(polls >= 16, "{polls} polls");
+        drop(server);
+        assert_eq!(reading.join().unwrap(), len as u64);
     }
 
     #[tokio::test]

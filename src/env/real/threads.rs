@@ -12,10 +12,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use parking_lot::{Condvar, Mutex};
 use tokio::runtime::{Builder, Handle};
 
-use crate::env::threads::{BlockingTask, Task, Threads};
+use crate::env::threads::{BlockingTask, Task, Threads, give_way};
 
 /// Threads of the pool. Most of their time is spent waiting for a disk.
 const BLOCKING_THREADS_MAX: usize = 8;
+
+/// Events of sockets that a worker takes from the system at a time.
+const EVENTS_PER_POLL: usize = 1024;
+
+/// A length that mimalloc serves with pages of their own.
+const SPAN_LEN: usize = 8 * 1024 * 1024;
 
 /// How many processors this process may use.
 pub(super) fn processors() -> usize {
@@ -58,7 +64,10 @@ impl Workers {
     pub(super) fn start(count: usize) -> io::Result<Self> {
         let mut workers = Vec::new();
         for number in 0..count.max(1) {
-            let runtime = Builder::new_current_thread().enable_all().build()?;
+            let runtime = Builder::new_current_thread()
+                .enable_all()
+                .max_io_events_per_tick(EVENTS_PER_POLL)
+                .build()?;
             let handle = runtime.handle().clone();
             std::thread::Builder::new()
                 .name(format!("worker-{number}"))
@@ -106,6 +115,35 @@ impl Threads for Workers {
             state.threads -= 1;
             assert!(state.threads > 0, "no thread can be started for blocking work: {error}");
         }
+    }
+
+    /// After a task of a worker has yielded once, everything that was ready or readable before has
+    /// run, up to [`EVENTS_PER_POLL`] connections; after a second time, also those that had yielded
+    /// themselves.
+    fn full_turn(&self) -> Task {
+        let turns: Vec<_> = self
+            .workers
+            .iter()
+            .map(|worker| {
+                let connections = worker.connections.load(Ordering::Relaxed);
+                worker.runtime.spawn(async move {
+                    for _ in 0..2 + connections / EVENTS_PER_POLL {
+                        give_way().await;
+                    }
+                })
+            })
+            .collect();
+        Box::pin(async move {
+            for turn in turns {
+                let _ = turn.await; // It neither panics nor is it aborted.
+            }
+        })
+    }
+
+    /// mimalloc returns what has been free for a second when it next takes or frees a span of
+    /// pages, which a quiet process does not do. This takes one and frees it, untouched.
+    fn return_memory(&self) {
+        drop(std::hint::black_box(Vec::<u8>::with_capacity(SPAN_LEN)));
     }
 
     fn blocking_parallelism(&self) -> usize {

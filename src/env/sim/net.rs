@@ -627,6 +627,25 @@ impl ReadHalf for Reader {
             // The clock ticks in milliseconds and rounds up: it is past `at` now.
         }
     }
+
+    fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Half { network, id, side } = &self.half;
+        let at = {
+            let mut state = network.state.lock();
+            let Some(stream) = state.connections.get_mut(id) else { return Poll::Ready(()) };
+            let end = &mut stream.ends[*side];
+            match end.reset {
+                Some(at) if at <= network.clock.now() => return Poll::Ready(()),
+                reset => {
+                    end.read_waker = Some(cx.waker().clone());
+                    reset
+                }
+            }
+        };
+        let Some(at) = at else { return Poll::Pending };
+        let sleep = self.sleep.insert((at, Box::pin(network.clock.sleep_until(at))));
+        sleep.1.as_mut().poll(cx)
+    }
 }
 
 impl Drop for Reader {

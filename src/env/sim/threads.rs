@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use tokio::task::AbortHandle;
 
 use super::rng::Rng;
-use crate::env::threads::{BlockingTask, Task, Threads};
+use crate::env::threads::{BlockingTask, Task, Threads, give_way};
 
 /// After so many new tasks, the ended ones are forgotten.
 const PRUNE_INTERVAL: usize = 256;
@@ -86,6 +86,13 @@ impl Threads for SimThreads {
                 work();
             })),
         }
+    }
+
+    fn full_turn(&self) -> Task {
+        Box::pin(async {
+            give_way().await;
+            give_way().await;
+        })
     }
 
     fn blocking_parallelism(&self) -> usize {

@@ -13,35 +13,31 @@ use crate::store::StoreError;
 use crate::types::{ErrorCode, Offset, TopicPartition};
 
 /// Answers.
-pub(in crate::server) fn handle(
+pub(in crate::server) async fn handle(
     context: &RequestContext,
     request: DeleteRecordsRequest,
 ) -> DeleteRecordsResponse {
-    let topics = request
-        .topics
-        .iter()
-        .map(|topic| {
-            let may = context.require(Operation::Delete, Resource::Topic(&topic.name.0));
-            let partitions = topic
-                .partitions
-                .iter()
-                .map(|wanted| {
-                    let index = wanted.partition_index;
-                    let result =
-                        DeleteRecordsPartitionResult::default().with_partition_index(index);
-                    let done =
-                        may.and_then(|()| delete(context, &topic.name.0, index, wanted.offset));
-                    match done {
-                        Ok(low_watermark) => result.with_low_watermark(low_watermark),
-                        Err(error) => result.with_low_watermark(-1).with_error_code(error.code()),
-                    }
-                })
-                .collect();
+    let mut steps = context.steps();
+    let mut topics = Vec::with_capacity(request.topics.len());
+    for topic in &request.topics {
+        let may = context.require(Operation::Delete, Resource::Topic(&topic.name.0));
+        let mut partitions = Vec::with_capacity(topic.partitions.len());
+        for wanted in &topic.partitions {
+            let index = wanted.partition_index;
+            let result = DeleteRecordsPartitionResult::default().with_partition_index(index);
+            let done = may.and_then(|()| delete(context, &topic.name.0, index, wanted.offset));
+            partitions.push(match done {
+                Ok(low_watermark) => result.with_low_watermark(low_watermark),
+                Err(error) => result.with_low_watermark(-1).with_error_code(error.code()),
+            });
+            steps.step().await;
+        }
+        topics.push(
             DeleteRecordsTopicResult::default()
                 .with_name(topic.name.clone())
-                .with_partitions(partitions)
-        })
-        .collect();
+                .with_partitions(partitions),
+        );
+    }
     DeleteRecordsResponse::default().with_topics(topics)
 }
 

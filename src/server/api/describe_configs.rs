@@ -21,7 +21,7 @@ use crate::server::context::RequestContext;
 use crate::types::{BrokerId, ErrorCode};
 
 /// Answers.
-pub(in crate::server) fn handle(
+pub(in crate::server) async fn handle(
     context: &RequestContext,
     request: DescribeConfigsRequest,
 ) -> DescribeConfigsResponse {
@@ -46,7 +46,7 @@ pub(in crate::server) fn handle(
             }
         }
     };
-    let results = request.resources.iter().map(|resource| {
+    let one = |resource: &DescribeConfigsResource| {
         let result = DescribeConfigsResult::default()
             .with_resource_type(resource.resource_type)
             .with_resource_name(resource.resource_name.clone());
@@ -60,8 +60,14 @@ pub(in crate::server) fn handle(
                 result.with_error_code(code).with_error_message(message)
             }
         }
-    });
-    DescribeConfigsResponse::default().with_results(results.collect())
+    };
+    let mut steps = context.steps();
+    let mut results = Vec::with_capacity(request.resources.len());
+    for resource in &request.resources {
+        results.push(one(resource));
+        steps.step().await;
+    }
+    DescribeConfigsResponse::default().with_results(results)
 }
 
 fn may_describe(

@@ -19,7 +19,7 @@ use crate::types::ErrorCode;
 type ByTopic = BTreeMap<String, Vec<DescribeLogDirsPartition>>;
 
 /// Answers.
-pub(in crate::server) fn handle(
+pub(in crate::server) async fn handle(
     context: &RequestContext,
     request: DescribeLogDirsRequest,
 ) -> DescribeLogDirsResponse {
@@ -30,7 +30,9 @@ pub(in crate::server) fn handle(
         request.topics.as_ref().map(|topics| topics.iter().flat_map(named_partitions).collect());
     let broker = &context.broker;
     let mut by_dir: BTreeMap<PathBuf, ByTopic> = BTreeMap::new();
+    let mut steps = context.steps();
     for partition in broker.partitions.all() {
+        steps.step().await;
         let index = partition.id.partition;
         if named.as_ref().is_some_and(|named| !named.contains(&(&*partition.topic, index))) {
             continue;

@@ -16,15 +16,17 @@ use crate::store::StoreError;
 use crate::types::{ErrorCode, NO_LEADER_EPOCH, ProducerId, TopicPartition};
 
 /// Answers.
-pub(in crate::server) fn handle(
+pub(in crate::server) async fn handle(
     context: &RequestContext,
     request: DescribeProducersRequest,
 ) -> DescribeProducersResponse {
-    let topics = request.topics.into_iter().map(|topic| {
+    let mut steps = context.steps();
+    let mut topics = Vec::with_capacity(request.topics.len());
+    for topic in request.topics {
         let invalid = topic_names::check(&topic.name.0).err();
         let may = context.require_in_words(Operation::Read, Resource::Topic(&topic.name.0));
         let is_known = context.image.topics.by_name(&topic.name.0).is_some();
-        let partitions = topic.partition_indexes.iter().map(|index| {
+        let one = |index: &i32| {
             let response = PartitionResponse::default().with_partition_index(*index);
             if let Some(message) = &invalid {
                 return response
@@ -42,10 +44,15 @@ pub(in crate::server) fn handle(
                     .with_error_code(code.code())
                     .with_error_message(code.message().filter(|_| !is_known).map(text)),
             }
-        });
-        TopicResponse::default().with_partitions(partitions.collect()).with_name(topic.name)
-    });
-    DescribeProducersResponse::default().with_topics(topics.collect())
+        };
+        let mut partitions = Vec::with_capacity(topic.partition_indexes.len());
+        for index in &topic.partition_indexes {
+            partitions.push(one(index));
+            steps.step().await;
+        }
+        topics.push(TopicResponse::default().with_partitions(partitions).with_name(topic.name));
+    }
+    DescribeProducersResponse::default().with_topics(topics)
 }
 
 fn producers(

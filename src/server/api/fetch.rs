@@ -26,6 +26,9 @@ use crate::types::{BrokerId, ErrorCode, TopicPartition};
 /// How much is read at a time to bring a range into memory.
 const READ_AHEAD_LEN: usize = 1024 * 1024;
 
+/// A fetch of more partitions yields to other connections while it reads them.
+const PARTITIONS_AT_ONCE: usize = 100;
+
 /// Answers.
 pub(in crate::server) fn handle(context: RequestContext, body: BytesMut) -> Handled {
     let request = match FetchRequest::read(&body, context.version) {
@@ -37,14 +40,16 @@ pub(in crate::server) fn handle(context: RequestContext, body: BytesMut) -> Hand
         Ok(fetch) => fetch,
         Err(error) => return Handled::Now(refuse(&context, error)),
     };
-    let read = fetch.read(&context);
-    if fetch.is_enough(&read) && read.is_cached() {
-        return Handled::Now(fetch.finish(&context, read));
+    if fetch.wanted.len() <= PARTITIONS_AT_ONCE {
+        let read = fetch.read(&context);
+        if fetch.is_enough(&read) && read.is_cached() {
+            return Handled::Now(fetch.finish(&context, read));
+        }
+        return Handled::Later(Box::pin(fetch.answer_later(context, read)));
     }
     Handled::Later(Box::pin(async move {
-        let read = fetch.wait(&context, read).await;
-        read.bring_into_memory(&context).await;
-        fetch.finish(&context, read)
+        let read = fetch.read_in_steps(&context).await;
+        fetch.answer_later(context, read).await
     }))
 }
 
@@ -165,27 +170,50 @@ impl Fetch {
     /// Reads every partition, in order, until the response is full. The first that has records
     /// gives at least one batch, however large.
     fn read(&self, context: &RequestContext) -> Read {
-        let mut read =
-            Read { answers: Vec::with_capacity(self.wanted.len()), bytes: 0, is_notable: false };
-        let mut left = self.max_bytes;
-        for (wanted, partition) in &self.wanted {
-            let result = match partition {
-                Ok(partition) => read_one(partition, wanted, left, self.up_to, read.bytes == 0)
-                    .map_err(|error| mistaken(context, partition.id, error.code())),
-                Err(refused) => Err((**refused).clone()),
-            };
-            let mut answer = result.unwrap_or_else(|refused| refused);
-            // Old clients do not ask again after a storage error, but after this one they do.
-            if context.version <= 5 && answer.error == ErrorCode::KafkaStorageError {
-                answer.error = ErrorCode::NotLeaderOrFollower;
-            }
-            let len = answer.records_len();
-            read.bytes += len;
-            left = left.saturating_sub(len);
-            read.is_notable |= !answer.error.is_none() || answer.diverging_epoch.is_some();
-            read.answers.push(answer);
+        let mut read = self.nothing_read();
+        while self.read_next(context, &mut read) {}
+        read
+    }
+
+    /// [`Self::read`], with other connections served in between.
+    async fn read_in_steps(&self, context: &RequestContext) -> Read {
+        let mut read = self.nothing_read();
+        let mut steps = context.steps();
+        while self.read_next(context, &mut read) {
+            steps.step().await;
         }
         read
+    }
+
+    fn nothing_read(&self) -> Read {
+        Read { answers: Vec::with_capacity(self.wanted.len()), bytes: 0, is_notable: false }
+    }
+
+    /// Reads the next partition; whether there was one.
+    fn read_next(&self, context: &RequestContext, read: &mut Read) -> bool {
+        let Some((wanted, partition)) = self.wanted.get(read.answers.len()) else { return false };
+        let left = self.max_bytes.saturating_sub(read.bytes);
+        let result = match partition {
+            Ok(partition) => read_one(partition, wanted, left, self.up_to, read.bytes == 0)
+                .map_err(|error| mistaken(context, partition.id, error.code())),
+            Err(refused) => Err((**refused).clone()),
+        };
+        let mut answer = result.unwrap_or_else(|refused| refused);
+        // Old clients do not retry after a storage error, but after this one they do.
+        if context.version <= 5 && answer.error == ErrorCode::KafkaStorageError {
+            answer.error = ErrorCode::NotLeaderOrFollower;
+        }
+        read.bytes += answer.records_len();
+        read.is_notable |= !answer.error.is_none() || answer.diverging_epoch.is_some();
+        read.answers.push(answer);
+        true
+    }
+
+    /// Waits until there is enough, and for what the disk must read first.
+    async fn answer_later(self, context: RequestContext, read: Read) -> Reply {
+        let read = self.wait(&context, read).await;
+        read.bring_into_memory(&context).await;
+        self.finish(&context, read)
     }
 
     fn is_enough(&self, read: &Read) -> bool {
@@ -211,17 +239,20 @@ impl Fetch {
             }
         }
         loop {
-            // What came between the look and the registration.
-            read = self.read(context);
+            // What came between the first read and the registration.
+            watch.begin_read();
+            read = self.read_in_steps(context).await;
             if self.is_enough(&read) {
                 break;
             }
-            watch.rearm(missing(&read));
+            if !watch.end_read(missing(&read)) {
+                continue;
+            }
             tokio::select! {
                 biased;
                 () = watch.woken() => {}
                 () = &mut late => {
-                    read = self.read(context);
+                    read = self.read_in_steps(context).await;
                     break;
                 }
                 () = stopping.wait() => break,

@@ -27,7 +27,7 @@ const LATEST_TIERED: i64 = -5;
 const EARLIEST_PENDING_UPLOAD: i64 = -6;
 
 /// Answers.
-pub(in crate::server) fn handle(
+pub(in crate::server) async fn handle(
     context: &RequestContext,
     request: ListOffsetsRequest,
 ) -> ListOffsetsResponse {
@@ -36,42 +36,41 @@ pub(in crate::server) fn handle(
         (_, 1) => UpTo::LastStable,
         _ => UpTo::HighWatermark,
     };
-    let topics = request
-        .topics
-        .iter()
-        .map(|topic| {
-            let may = context.require(Operation::Describe, Resource::Topic(&topic.name.0));
-            let (mut seen, mut twice) = (BTreeSet::new(), BTreeSet::new());
-            for partition in &topic.partitions {
-                if !seen.insert(partition.partition_index) {
-                    twice.insert(partition.partition_index);
-                }
+    let mut steps = context.steps();
+    let mut topics = Vec::with_capacity(request.topics.len());
+    for topic in &request.topics {
+        let may = context.require(Operation::Describe, Resource::Topic(&topic.name.0));
+        let (mut seen, mut twice) = (BTreeSet::new(), BTreeSet::new());
+        for partition in &topic.partitions {
+            if !seen.insert(partition.partition_index) {
+                twice.insert(partition.partition_index);
             }
-            // Answered once, unless the client may not see the topic.
-            let mut refused = BTreeSet::new();
-            let partitions = topic
-                .partitions
-                .iter()
-                .filter(|partition| {
-                    let index = partition.partition_index;
-                    may.is_err() || !twice.contains(&index) || refused.insert(index)
-                })
-                .map(|partition| {
-                    let found = if let Err(code) = may {
-                        Err(code)
-                    } else if twice.contains(&partition.partition_index) {
-                        Err(ErrorCode::InvalidRequest)
-                    } else {
-                        find(context, &topic.name.0, partition, up_to)
-                    };
-                    answer(context, partition, found)
-                })
-                .collect();
+        }
+        // A partition that is listed twice is answered once, unless the client may not see the topic.
+        let mut refused = BTreeSet::new();
+        let mut partitions = Vec::with_capacity(topic.partitions.len());
+        for partition in &topic.partitions {
+            let index = partition.partition_index;
+            let is_twice = twice.contains(&index);
+            if may.is_ok() && is_twice && !refused.insert(index) {
+                continue;
+            }
+            let found = if let Err(code) = may {
+                Err(code)
+            } else if is_twice {
+                Err(ErrorCode::InvalidRequest)
+            } else {
+                find(context, &topic.name.0, partition, up_to)
+            };
+            partitions.push(answer(context, partition, found));
+            steps.step().await;
+        }
+        topics.push(
             ListOffsetsTopicResponse::default()
                 .with_name(topic.name.clone())
-                .with_partitions(partitions)
-        })
-        .collect();
+                .with_partitions(partitions),
+        );
+    }
     ListOffsetsResponse::default().with_topics(topics)
 }
 

@@ -23,6 +23,9 @@ use crate::types::{BrokerId, ErrorCode, Uuid};
 /// "Not asked for".
 const NO_OPERATIONS: i32 = i32::MIN;
 
+/// What a partition counts in a slice of work, as bytes.
+const PARTITION_COST: usize = 1024;
+
 /// What a request asks for.
 enum Asked {
     All,
@@ -40,19 +43,22 @@ pub(in crate::server) async fn handle(
         Err(error) => return respond(context, &context.image, &request, vec![error], true),
     };
     let mut image = std::sync::Arc::clone(&context.image);
+    let mut steps = context.steps();
     let names = match asked {
         Asked::All => {
-            let topics = image.topics.iter_by_name();
-            let seen = topics.filter(|topic| {
-                context.may_quietly(Operation::Describe, Resource::Topic(&topic.name))
-            });
-            let topics = seen.map(|topic| describe(context, &image, &request, topic)).collect();
+            let mut topics = Vec::new();
+            for topic in image.topics.iter_by_name() {
+                if context.may_quietly(Operation::Describe, Resource::Topic(&topic.name)) {
+                    topics.push(describe(context, &image, &request, topic));
+                }
+                steps.step_over(topic.partitions.len() * PARTITION_COST).await;
+            }
             return respond(context, &image, &request, topics, false);
         }
         Asked::Ids(ids) => {
-            let topics = ids
-                .into_iter()
-                .map(|id| match image.topics.by_id(id) {
+            let mut topics = Vec::with_capacity(ids.len());
+            for id in ids {
+                topics.push(match image.topics.by_id(id) {
                     Some(topic)
                         if !context.may(Operation::Describe, Resource::Topic(&topic.name)) =>
                     {
@@ -64,8 +70,9 @@ pub(in crate::server) async fn handle(
                         .with_name(None)
                         .with_error_code(ErrorCode::UnknownTopicId.code())
                         .with_topic_id(wire_uuid(id)),
-                })
-                .collect();
+                });
+                steps.step().await;
+            }
             return respond(context, &image, &request, topics, false);
         }
         Asked::Names(names) => names,
@@ -88,14 +95,15 @@ pub(in crate::server) async fn handle(
         forbidden_names = forbidden.into_iter().cloned().collect();
         image = context.broker.image.load_full();
     }
-    let topics = names
-        .iter()
-        .map(|name| match image.topics.by_name(name) {
+    let mut topics = Vec::with_capacity(names.len() + hidden.len());
+    for name in &names {
+        topics.push(match image.topics.by_name(name) {
             Some(topic) => describe(context, &image, &request, topic),
             None => unknown(context, &request, name, unknown_code(name, &forbidden_names)),
-        })
-        .chain(hidden.iter().map(|name| refused_topic(Some(name))))
-        .collect();
+        });
+        steps.step().await;
+    }
+    topics.extend(hidden.iter().map(|name| refused_topic(Some(name))));
     respond(context, &image, &request, topics, false)
 }
 

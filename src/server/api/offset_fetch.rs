@@ -40,8 +40,10 @@ pub(in crate::server) async fn handle(
         return before_8(context.version, fetched, topics);
     }
     let mut groups = Vec::with_capacity(request.groups.len());
+    let mut steps = context.steps();
     for asked in request.groups {
         groups.push(fetch_group(context, asked, require_stable).await);
+        steps.step().await;
     }
     OffsetFetchResponse { groups, ..OffsetFetchResponse::default() }
 }

@@ -13,38 +13,36 @@ use crate::server::context::RequestContext;
 use crate::types::{ErrorCode, LeaderEpoch, Offset, TopicPartition};
 
 /// Answers.
-pub(in crate::server) fn handle(
+pub(in crate::server) async fn handle(
     context: &RequestContext,
     request: OffsetForLeaderEpochRequest,
 ) -> OffsetForLeaderEpochResponse {
     let may_all = context.may_quietly(Operation::ClusterAction, Resource::Cluster);
-    let topics = request
-        .topics
-        .iter()
-        .map(|topic| {
-            let may = if may_all {
-                Ok(())
-            } else {
-                context.require(Operation::Describe, Resource::Topic(&topic.topic.0))
-            };
-            let partitions = topic
-                .partitions
-                .iter()
-                .map(|partition| {
-                    let answer = EpochEndOffset::default().with_partition(partition.partition);
-                    match may.and_then(|()| find(context, &topic.topic.0, partition)) {
-                        Ok((epoch, end_offset)) => {
-                            answer.with_leader_epoch(epoch).with_end_offset(end_offset)
-                        }
-                        Err(error) => answer.with_error_code(error.code()),
-                    }
-                })
-                .collect();
+    let mut steps = context.steps();
+    let mut topics = Vec::with_capacity(request.topics.len());
+    for topic in &request.topics {
+        let may = if may_all {
+            Ok(())
+        } else {
+            context.require(Operation::Describe, Resource::Topic(&topic.topic.0))
+        };
+        let mut partitions = Vec::with_capacity(topic.partitions.len());
+        for partition in &topic.partitions {
+            let answer = EpochEndOffset::default().with_partition(partition.partition);
+            partitions.push(match may.and_then(|()| find(context, &topic.topic.0, partition)) {
+                Ok((epoch, end_offset)) => {
+                    answer.with_leader_epoch(epoch).with_end_offset(end_offset)
+                }
+                Err(error) => answer.with_error_code(error.code()),
+            });
+            steps.step().await;
+        }
+        topics.push(
             OffsetForLeaderTopicResult::default()
                 .with_topic(topic.topic.clone())
-                .with_partitions(partitions)
-        })
-        .collect();
+                .with_partitions(partitions),
+        );
+    }
     OffsetForLeaderEpochResponse::default().with_topics(topics)
 }
 

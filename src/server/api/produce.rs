@@ -38,6 +38,10 @@ const NO_OFFSET: Offset = -1;
 /// The shortest record of the oldest message format, which Kafka checks a length against before it
 /// knows the format (Kafka 4.4 `LegacyRecord.RECORD_OVERHEAD_V0`).
 const OLDEST_RECORD_LEN: i32 = 14;
+/// A request with more partitions yields to other connections while its batches are appended.
+const PARTITIONS_AT_ONCE: usize = 100;
+/// So does one that is longer, with more than one partition.
+const LEN_AT_ONCE: usize = 1024 * 1024;
 
 /// Answers.
 pub(in crate::server) fn handle(context: RequestContext, body: BytesMut) -> Handled {
@@ -92,36 +96,80 @@ impl Verified {
     }
 }
 
-fn append_all(
+/// A request whose batches are appended, one after the other.
+struct Appending {
     context: RequestContext,
-    mut request: ProduceRequest,
-    mut body: BytesMut,
+    request: ProduceRequest,
+    body: BytesMut,
     acks: Acks,
     verified: Verified,
-) -> Handled {
-    let mut answers = Vec::with_capacity(request.partitions.len());
-    let mut waits: Vec<(usize, Acknowledged)> = Vec::new();
-    for at in 0..request.partitions.len() {
-        let index = request.partitions[at].index;
-        let appended = match verified.of(at) {
-            Ok(verified) => append(&context, &request, at, (acks, verified), &mut body),
+    /// Of the batches so far.
+    answers: Vec<PartitionAnswer>,
+    waits: Vec<(usize, Acknowledged)>,
+}
+
+impl Appending {
+    /// Appends the next batch; how long it is, or nothing if there is none.
+    fn append_next(&mut self) -> Option<usize> {
+        let at = self.answers.len();
+        let partition = self.request.partitions.get(at)?;
+        let (index, len) = (partition.index, partition.records.len());
+        let (context, body) = (&self.context, &mut self.body);
+        let appended = match self.verified.of(at) {
+            Ok(verified) => append(context, &self.request, at, (self.acks, verified), body),
             Err(refusal) => Err((refusal, NO_OFFSET)),
         };
         match appended {
             Ok(accepted) => {
-                answers.push(accepted_answer(index, &accepted));
-                waits.extend(accepted.wait.map(|wait| (at, wait)));
+                self.answers.push(accepted_answer(index, &accepted));
+                self.waits.extend(accepted.wait.map(|wait| (at, wait)));
             }
             Err((refusal, log_start_offset)) => {
                 tracing::debug!(
                     client = %context.client_id, partition = index, reason = %refusal,
                     "produce refused"
                 );
-                let name = || topic_name(&context, &request, at, &body);
-                answers.push(PartitionAnswer { log_start_offset, ..refusal.answer(index, name) });
+                let name = || topic_name(context, &self.request, at, body);
+                let answer = PartitionAnswer { log_start_offset, ..refusal.answer(index, name) };
+                self.answers.push(answer);
             }
         }
+        Some(len)
     }
+}
+
+fn append_all(
+    context: RequestContext,
+    request: ProduceRequest,
+    body: BytesMut,
+    acks: Acks,
+    verified: Verified,
+) -> Handled {
+    let count = request.partitions.len();
+    let is_long = count > PARTITIONS_AT_ONCE || (count > 1 && body.len() > LEN_AT_ONCE);
+    let answers = Vec::with_capacity(count);
+    let mut appending =
+        Appending { context, request, body, acks, verified, answers, waits: Vec::new() };
+    if !is_long {
+        while appending.append_next().is_some() {}
+        return acknowledge(appending);
+    }
+    // Alone: later batches of the connection come after all of these.
+    Handled::LaterAlone(Box::pin(async move {
+        let mut steps = appending.context.steps();
+        while let Some(len) = appending.append_next() {
+            steps.step_over(len).await;
+        }
+        match acknowledge(appending) {
+            Handled::Now(reply) => reply,
+            Handled::Later(reply) | Handled::LaterAlone(reply) => reply.await,
+        }
+    }))
+}
+
+/// Answers when everything is as durable as `acks` asks.
+fn acknowledge(appending: Appending) -> Handled {
+    let Appending { context, mut request, body, acks, mut answers, waits, .. } = appending;
     if acks == Acks::None {
         return Handled::Now(no_answer(&context, &answers));
     }

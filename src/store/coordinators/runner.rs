@@ -60,6 +60,8 @@ struct Active<S: Shard> {
     next_ticket: u64,
     /// Commands that are not answered yet.
     waiting: IndexMap<Ticket, Reply<S>>,
+    /// Commands that are decided after all expired deadlines are handled.
+    held_back: Vec<(S::Command, Reply<S>)>,
     /// Records that are decided and applied, but not appended.
     staged: Option<Staged>,
     /// Replies and effects that wait for a commit, in order.
@@ -72,6 +74,8 @@ struct Active<S: Shard> {
     settled: Offset,
     /// The deadline for which the timer is set.
     armed: Option<Mono>,
+    /// Every request that had arrived by then has been queued: deadlines up to here may expire.
+    heard_until: Mono,
     /// Wakes the timer: the deadline is earlier now, or the shard is unloaded.
     wake: Arc<Notify>,
 }
@@ -82,23 +86,31 @@ impl<S: Shard> Active<S> {
             shard,
             next_ticket: 0,
             waiting: IndexMap::new(),
+            held_back: Vec::new(),
             staged: None,
             uncommitted: VecDeque::new(),
             overdue: 0,
             appended: 0,
             settled: 0,
             armed: None,
+            heard_until: Mono::default(),
             wake: Arc::default(),
         }
     }
 
-    /// When the timer must fire: for a deadline of the shard, to append lingering records, or to
-    /// time out commits.
+    /// When the timer must fire: for a deadline of the shard, to append lingering records, to time
+    /// out commits, or at once for commands that are held back.
     fn deadline(&self, log_use: &LogUse) -> Option<Mono> {
         let held = self.uncommitted.get(self.overdue);
         let overdue = held.zip(log_use.commit_timeout).map(|(held, timeout)| held.since + timeout);
         let lingers_until = self.lingers_until(log_use);
-        self.shard.deadline().into_iter().chain(overdue).chain(lingers_until).min()
+        let held_back = (!self.held_back.is_empty()).then(Mono::default);
+        self.shard.deadline().into_iter().chain(overdue).chain(lingers_until).chain(held_back).min()
+    }
+
+    /// Whether a deadline of the shard has passed.
+    fn is_due(&self, now: Mono) -> bool {
+        self.shard.deadline().is_some_and(|deadline| deadline <= now)
     }
 
     /// Until when staged records linger; `None` if they do not.
@@ -206,7 +218,7 @@ struct Round<S: Shard> {
 }
 
 impl<S: Shard> ShardRunner<S> {
-    /// A slot that is about to load.
+    /// A runner that is about to load.
     pub(super) fn new(shared: Arc<Shared<S>>, partition: Arc<Partition>) -> Arc<Self> {
         Arc::new(Self {
             shared,
@@ -341,11 +353,11 @@ impl<S: Shard> ShardRunner<S> {
                 let mut round = self.begin();
                 self.handle_due(active, &mut round);
                 for (command, reply) in brought {
-                    let ticket = Ticket(active.next_ticket);
-                    active.next_ticket += 1;
-                    active.waiting.insert(ticket, reply);
-                    let decision = active.shard.decide(&round.context, ticket, command);
-                    self.stage_decision(active, &mut round, decision);
+                    if S::waits_for_due(&command) && active.is_due(round.context.now) {
+                        active.held_back.push((command, reply));
+                        continue;
+                    }
+                    self.decide(active, &mut round, command, reply);
                 }
                 self.end(&mut state, round)
             }
@@ -362,32 +374,68 @@ impl<S: Shard> ShardRunner<S> {
         self.release(release);
     }
 
+    fn decide(
+        &self,
+        active: &mut Active<S>,
+        round: &mut Round<S>,
+        command: S::Command,
+        reply: Reply<S>,
+    ) {
+        let ticket = Ticket(active.next_ticket);
+        active.next_ticket += 1;
+        active.waiting.insert(ticket, reply);
+        let decision = active.shard.decide(&round.context, ticket, command);
+        self.stage_decision(active, round, decision);
+    }
+
     /// Handles expired deadlines. Commits are handled first: what is committed by now has not timed
-    /// out, even if the timer fires late.
-    fn run_due(self: &Arc<Self>) {
+    /// out, even if the timer fires late. Returns whether deadlines of the shard remain, for which
+    /// all connections must have a turn first.
+    fn run_due(self: &Arc<Self>) -> bool {
         let timeout = self.shared.log_use.commit_timeout;
         let mut state = self.state.lock();
-        let RunnerState::Active(active) = &mut *state else { return };
+        let RunnerState::Active(active) = &mut *state else { return false };
         // Staged records are not in the log, even if another writer appended at their offsets.
         let begins = active.staged.as_ref().map_or(Offset::MAX, Staged::begin);
         let mut release = active.settle(self.partition.view().high_watermark.min(begins));
         let mut round = self.begin();
         release.append(active.give_up_waiting(round.context.now, timeout));
         self.handle_due(active, &mut round);
+        let remain = active.is_due(round.context.now);
+        if !remain {
+            for (command, reply) in std::mem::take(&mut active.held_back) {
+                self.decide(active, &mut round, command, reply);
+            }
+        }
         release.append(self.end(&mut state, round));
         drop(state);
         self.release(release);
+        remain
     }
 
-    /// Handles the expired deadlines of the shard before any command: requests from members whose
-    /// session has expired are rejected, even if the timer fires late.
+    /// Handles the expired deadlines of the shard before any command, up to the time by which every
+    /// arrived request has been queued: an expiry never overtakes a heartbeat that is still unread in
+    /// a socket.
     fn handle_due(&self, active: &mut Active<S>, round: &mut Round<S>) {
+        let until = active.heard_until.min(round.context.now);
         for _ in 0..DEADLINES_A_ROUND {
-            if active.shard.deadline().is_none_or(|deadline| deadline > round.context.now) {
+            if active.shard.deadline().is_none_or(|deadline| deadline > until) {
                 break;
             }
-            let decision = active.shard.on_deadline(&round.context);
+            let decision =
+                active.shard.on_deadline(&ShardContext { now: until, ..round.context.clone() });
             self.stage_decision(active, round, decision);
+        }
+    }
+
+    /// Gives every connection a turn to queue the requests that have arrived by now.
+    async fn hear_all(&self, wake: &Arc<Notify>) {
+        let now = self.shared.dependencies.env.clock.now();
+        self.shared.dependencies.env.threads.full_turn().await;
+        if let RunnerState::Active(active) = &mut *self.state.lock()
+            && Arc::ptr_eq(&active.wake, wake)
+        {
+            active.heard_until = now;
         }
     }
 
@@ -411,7 +459,12 @@ impl<S: Shard> ShardRunner<S> {
             tokio::select! {
                 biased;
                 () = wake.notified() => {}
-                () = clock.sleep_until(deadline) => self.run_due(),
+                () = clock.sleep_until(deadline) => {
+                    if self.run_due() {
+                        self.hear_all(&wake).await;
+                        self.run_due();
+                    }
+                }
             }
         }
     }
@@ -687,7 +740,8 @@ impl<S: Shard> ShardRunner<S> {
                 held.fail(code);
                 release.append(held);
             }
-            let waiting = active.waiting.into_values();
+            let held_back = active.held_back.into_iter().map(|(_, reply)| reply);
+            let waiting = active.waiting.into_values().chain(held_back);
             release.replies.extend(waiting.map(|reply| (reply, Err(ErrorCode::NotCoordinator))));
         }
         if leads {

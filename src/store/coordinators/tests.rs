@@ -16,6 +16,7 @@ use crate::coordinator::{Decision, Ticket};
 use crate::env::Clock;
 use crate::env::clock::Sleep;
 use crate::env::sim::{Call, Fault, Machine, World, paused_runtime};
+use crate::env::threads::give_way;
 use crate::log::{FlushKind, Log, LogConfig, LogShared, OpenContext, OpenFiles, UpTo};
 use crate::metadata::record::{MetadataRecord, PartitionRecord, TopicRecord};
 use crate::record::batch::batches;
@@ -47,7 +48,7 @@ enum Command {
     /// Someone keeps the register from now on.
     Join(Duration),
     /// Whoever keeps it is alive.
-    HeartbeatOutcome,
+    Heartbeat,
 }
 
 impl Shard for Register {
@@ -95,7 +96,7 @@ impl Shard for Register {
                 self.kept_until = Some(context.now + session);
                 Decision::answer(ticket, Ok(self.value))
             }
-            Command::HeartbeatOutcome => {
+            Command::Heartbeat => {
                 let known = self.kept_until.map(|_| self.value);
                 self.kept_until = known.map(|_| context.now + SESSION);
                 Decision::answer(ticket, known.ok_or(ErrorCode::UnknownMemberId))
@@ -103,18 +104,22 @@ impl Shard for Register {
         }
     }
 
+    fn waits_for_due(command: &Command) -> bool {
+        matches!(command, Command::Get)
+    }
+
     fn deadline(&self) -> Option<Mono> {
         self.kept_until
     }
 
-    fn on_deadline(&mut self, _moment: &ShardContext) -> Decision<Self> {
+    fn on_deadline(&mut self, _context: &ShardContext) -> Decision<Self> {
         self.kept_until = None;
         Decision { records: vec![0], ..Decision::default() }
     }
 
     fn refused(
         &mut self,
-        _moment: &ShardContext,
+        _context: &ShardContext,
         undo: std::convert::Infallible,
     ) -> Decision<Self> {
         match undo {}
@@ -312,19 +317,63 @@ fn flushed() -> LogConfig {
     LogConfig { flush_messages: 1, ..usual() }
 }
 
-/// A heartbeat that overtook the end of its session kept a member that others took for dead.
+/// After a pause of the process, the heartbeats of the pause lie unread in the sockets: whoever is
+/// read first must neither be rejected nor expire the others.
 #[test]
-fn a_member_that_is_heard_of_after_its_session_ended_is_gone_however_late_the_timer_wakes() {
+fn a_session_does_not_expire_before_all_connections_have_had_a_turn_since_its_deadline() {
     tell(usual(), async |mut node| {
         node.elect(US);
         assert_eq!(node.ask(Command::Set(7)).await, Ok(7));
         assert_eq!(node.ask(Command::Join(SESSION)).await, Ok(7));
-        node.clock.ahead_ms.store(9_999, Ordering::Relaxed);
-        assert_eq!(node.ask(Command::HeartbeatOutcome).await, Ok(7), "in time");
         node.clock.ahead_ms.store(19_999, Ordering::Relaxed);
-        assert_eq!(node.ask(Command::HeartbeatOutcome).await, Err(ErrorCode::UnknownMemberId));
-        assert_eq!(node.ask(Command::Get).await, Ok(0), "what follows from it is decided before");
+        assert_eq!(node.ask(Command::Set(8)).await, Ok(8), "another's command expires nothing");
+        assert_eq!(node.ask(Command::Heartbeat).await, Ok(8));
+        pass(2 * SESSION).await;
+        assert_eq!(node.ask(Command::Heartbeat).await, Err(ErrorCode::UnknownMemberId));
+        assert_eq!(node.ask(Command::Get).await, Ok(0));
     });
+}
+
+/// A member whose session had ended just before was still counted when its group was deleted.
+#[test]
+fn what_looks_at_sessions_from_outside_waits_until_those_that_ended_have_expired() {
+    tell(usual(), async |mut node| {
+        node.elect(US);
+        assert_eq!(node.ask(Command::Set(7)).await, Ok(7));
+        assert_eq!(node.ask(Command::Join(SESSION)).await, Ok(7));
+        node.clock.ahead_ms.store(10_000, Ordering::Relaxed);
+        let started = node.clock.inner.now();
+        let (get, other) = (node.send(Command::Get), node.send(Command::Get));
+        assert_eq!(get.await.unwrap(), Ok(0));
+        assert_eq!(other.await.unwrap(), Ok(0));
+        assert_eq!(node.clock.inner.now(), started, "it waits for a turn, and for no time");
+        // A heartbeat that comes meanwhile is in time.
+        assert_eq!(node.ask(Command::Set(7)).await, Ok(7));
+        assert_eq!(node.ask(Command::Join(SESSION)).await, Ok(7));
+        node.clock.ahead_ms.store(20_000, Ordering::Relaxed);
+        let get = node.send(Command::Get);
+        assert_eq!(node.ask(Command::Heartbeat).await, Ok(7));
+        assert_eq!(get.await.unwrap(), Ok(7));
+    });
+}
+
+#[test]
+fn a_heartbeat_that_had_arrived_at_the_deadline_keeps_the_session() {
+    for yields in [0, 1, 20] {
+        tell(usual(), async |mut node| {
+            node.elect(US);
+            assert_eq!(node.ask(Command::Set(7)).await, Ok(7));
+            assert_eq!(node.ask(Command::Join(SESSION)).await, Ok(7));
+            // A connection with bytes to read at the deadline: it is woken along with the timer.
+            pass(SESSION).await;
+            for _ in 0..yields {
+                give_way().await;
+            }
+            let in_time = yields < 2;
+            let expected = if in_time { Ok(7) } else { Err(ErrorCode::UnknownMemberId) };
+            assert_eq!(node.ask(Command::Heartbeat).await, expected, "after {yields} turns");
+        });
+    }
 }
 
 /// A coordinator that was loaded again served what it had known before (KAFKA-5600).
@@ -358,7 +407,7 @@ fn a_coordinator_that_is_given_up_lets_no_deadline_pass_and_its_successor_counts
         assert_eq!(node.log_end(), 1, "the session has ended, and nobody is here to say so");
         node.elect(US);
         pass(SESSION / 2).await;
-        assert_eq!(node.ask(Command::HeartbeatOutcome).await, Ok(7));
+        assert_eq!(node.ask(Command::Heartbeat).await, Ok(7));
         pass(SESSION + TIMEOUT).await;
         assert_eq!(node.ask(Command::Get).await, Ok(0));
         assert_eq!(node.log_end(), 2, "its deadline passed once");
@@ -476,6 +525,7 @@ fn what_is_committed_is_answered_as_such_though_its_time_is_over_before_that_is_
         node.flush();
         assert_eq!(set.await.unwrap(), Ok(7));
         assert_eq!(join.await.unwrap(), Ok(7));
+        pass(Duration::from_secs(1)).await;
         let get = node.send(Command::Get);
         node.flush();
         assert_eq!(get.await.unwrap(), Ok(0), "the session has ended all the same");
