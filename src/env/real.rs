@@ -3,6 +3,7 @@
 mod clock;
 mod disk;
 mod net;
+mod optional;
 mod process;
 mod random;
 mod threads;

@@ -1,6 +1,7 @@
 //! Accepting connections, within limits.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -63,13 +64,20 @@ impl Connections {
         let config = &broker.config;
         let mut total = connections.total.lock();
         if !is_controller && *total >= config.max_connections {
-            return Err(format!("max.connections={} are open", config.max_connections));
+            return Err(format!(
+                "{} connections are open, as many as max.connections and the limit of open files \
+                 allow",
+                config.max_connections
+            ));
         }
         let mut by_address = connections.by_address.lock();
         let open = by_address.get(&address).copied().unwrap_or(0);
         if !is_controller && open >= config.max_connections_per_ip {
             let max = config.max_connections_per_ip;
-            return Err(format!("max.connections.per.ip={max} are open from {address}"));
+            return Err(format!(
+                "{max} connections are open from {address}, as many as max.connections.per.ip and \
+                 the limit of open files allow"
+            ));
         }
         *by_address.entry(address).or_default() += 1;
         *total += 1;
@@ -88,6 +96,26 @@ impl Connections {
         self.logged_at_ns.store(now_ns.max(1), Ordering::Relaxed);
         Some(self.unlogged.swap(0, Ordering::Relaxed))
     }
+}
+
+/// Whether an error of a connection lies with its client or the network between, not with a file or a
+/// system call here.
+fn is_of_network(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        BrokenPipe, ConnectionAborted, ConnectionReset, HostUnreachable, NetworkDown,
+        NetworkUnreachable, NotConnected, TimedOut,
+    };
+    matches!(
+        error.kind(),
+        BrokenPipe
+            | ConnectionAborted
+            | ConnectionReset
+            | HostUnreachable
+            | NetworkDown
+            | NetworkUnreachable
+            | NotConnected
+            | TimedOut
+    )
 }
 
 /// Accepts connections until the broker stops.
@@ -136,7 +164,9 @@ pub async fn run(mut listener: Box<dyn Listener>, info: Arc<ListenerInfo>, broke
             match session.run().await {
                 Ok(Ended::ByClient | Ended::Stopped) => {}
                 Ok(Ended::Idle) => tracing::debug!(%peer, "closed an idle connection"),
-                Err(Closed::Io(error)) => tracing::debug!(%peer, %error, "connection lost"),
+                Err(Closed::Io(error)) if is_of_network(&error) => {
+                    tracing::debug!(%peer, %error, "connection lost");
+                }
                 Err(reason) => {
                     if let Some(left_out) = inner.connections.may_log(inner.env.clock.now().0) {
                         tracing::warn!(
