@@ -87,7 +87,7 @@ fn try_run(
     arguments: &FormatArgs,
     say: &mut dyn FnMut(&str),
 ) -> Result<(), Box<dyn std::error::Error>> {
-    let (disk, clock, random) = real::for_commands();
+    let (disk, clock, random) = real::for_commands()?;
     let (disk, clock, random): (&dyn Disk, &dyn Clock, &dyn Random) = (&*disk, &*clock, &*random);
     let settings = super::read_settings(disk, &arguments.config, &[])?;
     let (config, _) = BrokerConfig::start(&settings)?;

@@ -4,6 +4,7 @@
 pub mod check;
 pub mod dump_log;
 mod format;
+mod logging;
 mod serve;
 
 use std::ffi::OsString;
@@ -59,15 +60,21 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
+/// The exit status that a shell reports for a program that SIGPIPE (13) ended.
+const READER_GONE: u8 = 128 + 13;
+
+fn is_reader_gone(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::BrokenPipe
+}
+
 fn dump(arguments: &dump_log::DumpLogArgs) -> ExitCode {
     let disk = crate::env::real::disk();
     let (mut out, mut err) = (std::io::stdout().lock(), std::io::stderr().lock());
     match dump_log::run(arguments, &*disk, &mut out, &mut err) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(dump_log::DumpError::Print(error))
-            if error.kind() == std::io::ErrorKind::BrokenPipe =>
-        {
-            ExitCode::SUCCESS
+        // As a program that SIGPIPE ended.
+        Err(dump_log::DumpError::Print(error)) if is_reader_gone(&error) => {
+            ExitCode::from(READER_GONE)
         }
         Err(error) => {
             let _ = writeln!(err, "{error}"); // There is nowhere left to say it.
@@ -82,6 +89,11 @@ fn check_dirs(arguments: &check::CheckArgs) -> ExitCode {
     let checked = check::run(arguments, &*disk, &mut out);
     let flushed = out.flush();
     match checked {
+        // As a program that SIGPIPE ended: the check was cut short, and there is nobody to tell.
+        Err(check::CheckError::Print(error)) if is_reader_gone(&error) => {
+            ExitCode::from(READER_GONE)
+        }
+        Ok(_) if flushed.as_ref().is_err_and(is_reader_gone) => ExitCode::from(READER_GONE),
         Ok(totals) if flushed.is_ok() && totals.findings == 0 => ExitCode::SUCCESS,
         Ok(_) if flushed.is_ok() => ExitCode::FAILURE,
         Ok(_) => ExitCode::from(2),

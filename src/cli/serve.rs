@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::broker::Broker;
-use crate::broker::configuration::settings;
+use crate::broker::configuration::{check_memory, settings};
 use crate::config::{BrokerConfig, Properties, built_in, render};
-use crate::env::Env;
-use crate::env::real::{raise_open_files_limit, stop_signal, use_small_pages};
+use crate::env::real::{LogOutput, StopSignal, try_write_to_stderr, use_small_pages, workers};
+use crate::env::{Env, Limits};
 use crate::format::{InitialControllers, format};
 use crate::server::live_config::say;
 
@@ -21,21 +21,47 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// Runs a broker. The calling thread only waits.
 pub(super) fn run(file: Option<PathBuf>, overrides: Vec<String>) -> ExitCode {
     use_small_pages();
-    let filter = tracing_subscriber::EnvFilter::try_from_env("BLUMFELD_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    // What waits for a broker to be ready reads its standard output.
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stdout).init();
-    let env = match Env::real() {
-        Ok(env) => env,
+    let output = match super::logging::start() {
+        Ok(output) => output,
         Err(error) => {
-            tracing::error!(%error, "the threads of the broker cannot be started");
+            try_write_to_stderr(&format!("the log's thread cannot be started: {error}\n"));
             return ExitCode::FAILURE;
         }
     };
+    let code = run_logged(file, overrides, &output);
+    output.flush();
+    code
+}
+
+fn run_logged(file: Option<PathBuf>, overrides: Vec<String>, output: &LogOutput) -> ExitCode {
+    let of_signals = output.clone();
+    let stop = match StopSignal::watch(move || of_signals.flush()) {
+        Ok(stop) => stop,
+        Err(error) => {
+            tracing::error!(%error, "signals cannot be received");
+            return ExitCode::FAILURE;
+        }
+    };
+    let limits = Limits::raise();
+    if let Err(error) = check_memory(&limits) {
+        tracing::error!("{error}");
+        return ExitCode::FAILURE;
+    }
+    let env = match Env::real(&limits) {
+        Ok(env) => env,
+        Err(error) => {
+            tracing::error!(
+                %error, open_files = limits.open_files,
+                "the worker threads cannot be started: allow more threads, open files or memory"
+            );
+            return ExitCode::FAILURE;
+        }
+    };
+    let limits = limits.with_descriptors_in_use(workers(&limits));
     let (done, finished) = std::sync::mpsc::channel();
     let inner = env.clone();
     env.threads.spawn(Box::pin(async move {
-        let result = serve(inner, file.as_deref(), &overrides).await;
+        let result = serve(inner, file.as_deref(), &overrides, &stop, limits).await;
         let _ = done.send(match result {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
@@ -49,7 +75,13 @@ pub(super) fn run(file: Option<PathBuf>, overrides: Vec<String>) -> ExitCode {
     finished.recv().unwrap_or(ExitCode::FAILURE)
 }
 
-async fn serve(env: Env, file: Option<&Path>, overrides: &[String]) -> Result<(), Failure> {
+async fn serve(
+    env: Env,
+    file: Option<&Path>,
+    overrides: &[String],
+    stop: &StopSignal,
+    limits: Limits,
+) -> Result<(), Failure> {
     let properties = match file {
         Some(path) => super::read_settings(&*env.disk, path, overrides)?,
         None => built_in_settings(&env, overrides)?,
@@ -60,14 +92,12 @@ async fn serve(env: Env, file: Option<&Path>, overrides: &[String]) -> Result<()
         format_if_new(&env, &config, &properties)?;
     }
     let node_id = config.node.node_id;
-    let open_files = raise_open_files_limit();
-    let settings = settings(config, open_files);
+    let settings = settings(config, &limits)?;
     let data: Vec<String> = settings.log_dirs.iter().map(|dir| dir.display().to_string()).collect();
-    let mut stop = Box::pin(stop_signal());
     let broker = tokio::select! {
         biased;
-        signal = &mut stop => {
-            tracing::info!(signal = signal?, "asked to stop before the start was over");
+        signal = stop.wait() => {
+            tracing::info!(signal, "asked to stop during startup");
             return Ok(());
         }
         broker = Broker::start(env, settings) => broker?,
@@ -85,7 +115,7 @@ async fn serve(env: Env, file: Option<&Path>, overrides: &[String]) -> Result<()
     );
     tokio::select! {
         biased;
-        signal = &mut stop => tracing::info!(signal = signal?, "stopping"),
+        signal = stop.wait() => tracing::info!(signal, "stopping"),
         () = broker.failed() => {}
     }
     broker.stop().await?;

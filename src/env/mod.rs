@@ -9,6 +9,7 @@
 
 pub mod clock;
 pub mod disk;
+pub mod limits;
 pub mod net;
 pub mod random;
 pub mod real;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 
 pub use clock::Clock;
 pub use disk::{DirEntry, Directory, Disk, File, FileInfo, Lock, OpenMode};
+pub use limits::Limits;
 pub use net::{Accepted, Connection, Listener, Net, OutPart, ReadHalf, WriteHalf};
 pub use random::Random;
 pub use threads::{BlockingTask, Task, Threads};

@@ -1,0 +1,84 @@
+//! The program's log: what is written, and the last words of a panic.
+
+use std::backtrace::Backtrace;
+use std::io;
+use std::panic::PanicHookInfo;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::env::real::{LogOutput, thread_name, try_write_to_stderr};
+
+/// The variable that sets what is logged.
+const VARIABLE: &str = "BLUMFELD_LOG";
+/// What is logged where it is not set.
+const DEFAULT: &str = "info";
+
+/// Writes each event as one line.
+struct Lines(LogOutput);
+
+struct Line<'a>(&'a LogOutput);
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Line<'a>;
+
+    fn make_writer(&'a self) -> Line<'a> {
+        Line(&self.0)
+    }
+}
+
+impl io::Write for Line<'_> {
+    /// The subscriber writes an event in one call.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.write_line(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Sends events and panics to standard output, which what waits for a broker to be ready reads.
+///
+/// Errors: the thread that writes cannot be started.
+pub(super) fn start() -> io::Result<LogOutput> {
+    let output = LogOutput::start()?;
+    let (filter, invalid) = match std::env::var(VARIABLE) {
+        Ok(text) => match EnvFilter::try_new(&text) {
+            Ok(filter) => (filter, None),
+            Err(error) => (EnvFilter::new(DEFAULT), Some((text, error))),
+        },
+        Err(_) => (EnvFilter::new(DEFAULT), None),
+    };
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(Lines(output.clone()))
+        // It would print to standard error, and panic where that cannot be written.
+        .log_internal_errors(false)
+        .init();
+    if let Some((value, error)) = invalid {
+        tracing::warn!(value, %error, "{VARIABLE} is invalid, {DEFAULT} is used instead");
+    }
+    let of_panics = output.clone();
+    std::panic::set_hook(Box::new(move |panic| log_panic(panic, &of_panics)));
+    Ok(output)
+}
+
+fn log_panic(panic: &PanicHookInfo<'_>, output: &LogOutput) {
+    let message = panic.payload_as_str().unwrap_or("a value that is no text");
+    let at = panic.location().map(ToString::to_string).unwrap_or_default();
+    let thread = thread_name();
+    // Empty unless RUST_BACKTRACE is set.
+    let backtrace = Backtrace::capture();
+    tracing::error!(thread, at, "panicked: {message}");
+    for line in backtrace.to_string().lines().filter(|_| is_captured(&backtrace)) {
+        tracing::error!("{line}");
+    }
+    try_write_to_stderr(&format!("thread {thread} panicked at {at}: {message}\n"));
+    output.flush();
+}
+
+fn is_captured(backtrace: &Backtrace) -> bool {
+    backtrace.status() == std::backtrace::BacktraceStatus::Captured
+}
