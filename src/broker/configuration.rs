@@ -18,6 +18,7 @@ use crate::raft::log::MetadataLogConfig;
 use crate::raft::{ReplicaKey, Voter, VoterEndpoint, VoterSet};
 use crate::record::{CompressionType, Rules};
 use crate::server::live_config::{LiveConfig, say};
+use crate::server::request_log::RequestLog;
 use crate::server::services::ServerConfig;
 use crate::store::cleaner::CleanerSettings;
 use crate::store::coordinators::LogUse;
@@ -193,6 +194,7 @@ pub fn settings(config: BrokerConfig, limits: &Limits) -> Result<BrokerSettings,
                 super_users: told.super_users,
                 allows_without_acl: told.allow_everyone_if_no_acl_found,
             }),
+            request_log: RequestLog::default(),
         },
         moves_at_once: config
             .replication

@@ -5,14 +5,35 @@ use std::io;
 use std::panic::PanicHookInfo;
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::env::real::{LogOutput, thread_name, try_write_to_stderr};
+use crate::server::request_log::RequestLog;
 
 /// The variable that sets what is logged.
 const VARIABLE: &str = "BLUMFELD_LOG";
+/// The variable that names the clients whose requests are logged.
+const REQUESTS_VARIABLE: &str = "BLUMFELD_REQUEST_LOG";
+/// The target of these lines.
+const REQUESTS_TARGET: &str = "blumfeld::request";
 /// What is logged where it is not set.
 const DEFAULT: &str = "info";
+
+/// Whose requests are logged, apart from those of everyone.
+pub(super) fn request_log() -> RequestLog {
+    RequestLog::of_clients(&std::env::var(REQUESTS_VARIABLE).unwrap_or_default())
+}
+
+/// The filter, from the values of the two variables.
+fn filter(text: &str, clients: &str) -> Result<EnvFilter, ParseError> {
+    let filter = EnvFilter::try_new(text)?;
+    if clients.is_empty() || text.contains(REQUESTS_TARGET) {
+        return Ok(filter);
+    }
+    // Who names clients wants to see them, however little else is logged.
+    Ok(filter.add_directive(format!("{REQUESTS_TARGET}=info").parse()?))
+}
 
 /// Writes each event as one line.
 struct Lines(LogOutput);
@@ -44,12 +65,11 @@ impl io::Write for Line<'_> {
 /// Errors: the thread that writes cannot be started.
 pub(super) fn start() -> io::Result<LogOutput> {
     let output = LogOutput::start()?;
-    let (filter, invalid) = match std::env::var(VARIABLE) {
-        Ok(text) => match EnvFilter::try_new(&text) {
-            Ok(filter) => (filter, None),
-            Err(error) => (EnvFilter::new(DEFAULT), Some((text, error))),
-        },
-        Err(_) => (EnvFilter::new(DEFAULT), None),
+    let text = std::env::var(VARIABLE).unwrap_or_else(|_| DEFAULT.to_owned());
+    let clients = std::env::var(REQUESTS_VARIABLE).unwrap_or_default();
+    let (filter, invalid) = match filter(&text, &clients) {
+        Ok(filter) => (filter, None),
+        Err(error) => (EnvFilter::new(DEFAULT), Some(error)),
     };
     tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -57,8 +77,8 @@ pub(super) fn start() -> io::Result<LogOutput> {
         // It would print to standard error, and panic where that cannot be written.
         .log_internal_errors(false)
         .init();
-    if let Some((value, error)) = invalid {
-        tracing::warn!(value, %error, "{VARIABLE} is invalid, {DEFAULT} is used instead");
+    if let Some(error) = invalid {
+        tracing::warn!(value = text, %error, "{VARIABLE} is invalid, {DEFAULT} is used instead");
     }
     let of_panics = output.clone();
     std::panic::set_hook(Box::new(move |panic| log_panic(panic, &of_panics)));

@@ -26,7 +26,8 @@ use crate::env::Disk;
     args_conflicts_with_subcommands = true,
     after_help = "Without a file: one node on localhost:9092, its data in ./data, formatted on \
                   first start.\nBLUMFELD_LOG sets what is logged: info, debug, \
-                  blumfeld::server=debug,info ..."
+                  blumfeld::server=debug,info ...\nBLUMFELD_REQUEST_LOG names client ids \
+                  whose requests are logged: orders,payments-* ..."
 )]
 struct Arguments {
     /// A server.properties, as Apache Kafka has it.
@@ -45,7 +46,8 @@ enum Command {
     /// Prints what the files of a log hold, as kafka-dump-log does.
     DumpLog(dump_log::DumpLogArgs),
     /// Reads all files of log directories and tells what is damaged; changes nothing. Exit status: 1
-    /// when something is found, 2 when something cannot be looked at.
+    /// when something is found, 2 when something cannot be looked at, 141 when nobody reads what it
+    /// prints.
     Check(check::CheckArgs),
 }
 

@@ -38,7 +38,7 @@ fn run_logged(file: Option<PathBuf>, overrides: Vec<String>, output: &LogOutput)
     let stop = match StopSignal::watch(move || of_signals.flush()) {
         Ok(stop) => stop,
         Err(error) => {
-            tracing::error!(%error, "signals cannot be received");
+            tracing::error!(%error, "the thread that receives signals cannot be started");
             return ExitCode::FAILURE;
         }
     };
@@ -92,7 +92,8 @@ async fn serve(
         format_if_new(&env, &config, &properties)?;
     }
     let node_id = config.node.node_id;
-    let settings = settings(config, &limits)?;
+    let mut settings = settings(config, &limits)?;
+    settings.server.request_log = super::logging::request_log();
     let data: Vec<String> = settings.log_dirs.iter().map(|dir| dir.display().to_string()).collect();
     let broker = tokio::select! {
         biased;

@@ -118,6 +118,11 @@ fn is_of_network(error: &io::Error) -> bool {
     )
 }
 
+/// Whether a call failed for want of descriptors, of the process (EMFILE) or the system (ENFILE).
+fn is_out_of_files(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(23 | 24))
+}
+
 /// Accepts connections until the broker stops.
 pub async fn run(mut listener: Box<dyn Listener>, info: Arc<ListenerInfo>, broker: Arc<Services>) {
     loop {
@@ -130,9 +135,14 @@ pub async fn run(mut listener: Box<dyn Listener>, info: Arc<ListenerInfo>, broke
             Ok(accepted) => accepted,
             Err(error) => {
                 if let Some(left_out) = broker.connections.may_log(broker.env.clock.now().0) {
+                    let advice = if is_out_of_files(&error) {
+                        "; raise the limit of open files"
+                    } else {
+                        ""
+                    };
                     tracing::warn!(
                         listener = info.name, %error, left_out,
-                        "a connection cannot be accepted; raise the limit of open files?"
+                        "a connection cannot be accepted{advice}"
                     );
                 }
                 let until = broker.env.clock.now() + ACCEPT_PAUSE;
@@ -155,8 +165,14 @@ pub async fn run(mut listener: Box<dyn Listener>, info: Arc<ListenerInfo>, broke
             let _counted = counted;
             let connection = match accepted.open() {
                 Ok(connection) => connection,
-                Err(error) => {
+                Err(error) if is_of_network(&error) => {
                     tracing::debug!(%peer, %error, "a connection was gone before it was served");
+                    return;
+                }
+                Err(error) => {
+                    if let Some(left_out) = inner.connections.may_log(inner.env.clock.now().0) {
+                        tracing::warn!(%peer, %error, left_out, "a connection cannot be served");
+                    }
                     return;
                 }
             };

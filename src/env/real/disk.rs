@@ -16,7 +16,7 @@ use rustix::fs::{
 };
 use rustix::io::{Errno, ReadWriteFlags, pread, preadv2, pwritev, retry_on_intr};
 
-use super::optional::OptionalCall;
+use super::optional::{OptionalCall, is_unknown_here};
 use crate::env::disk::{DirEntry, Directory, Disk, File, FileInfo, Lock, OpenMode};
 
 /// The kernel takes no more parts in one call.
@@ -154,7 +154,16 @@ impl Disk for OsDisk {
         match fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(Errno::AGAIN | Errno::ACCESS) => return Ok(None),
-            Err(error) => return Err(error.into()),
+            Err(error) => {
+                let why = "record locks (fcntl F_SETLK) are refused; a network file system needs its \
+                           lock daemon";
+                return Err(match error {
+                    Errno::NOLCK => {
+                        io::Error::new(io::ErrorKind::Unsupported, format!("{why}: {error}"))
+                    }
+                    error => explained(error, why),
+                });
+            }
         }
         let found = file.metadata()?;
         let id = (found.dev(), found.ino());
@@ -170,6 +179,14 @@ impl Disk for OsDisk {
     fn absolute(&self, path: &Path) -> io::Result<PathBuf> {
         std::path::absolute(path)
     }
+}
+
+/// An error of a call that cannot be done without: `why` where the file system or a sandbox lacks it.
+fn explained(error: Errno, why: &str) -> io::Error {
+    if is_unknown_here(error) {
+        return io::Error::new(io::ErrorKind::Unsupported, format!("{why}: {error}"));
+    }
+    error.into()
 }
 
 /// Syncs everything at and below `path`, call by call. What goes meanwhile needs no sync.
@@ -318,7 +335,9 @@ impl File for OsFile {
     }
 
     fn sync_all(&self) -> io::Result<()> {
-        Ok(fsync(&self.0)?)
+        fsync(&self.0).map_err(|error| {
+            explained(error, "fsync is refused, so that nothing written here can be made durable")
+        })
     }
 
     fn is_cached(&self, position: u64, len: usize) -> bool {

@@ -28,7 +28,7 @@ impl OptionalCall {
     /// time it is logged. A kernel or a sandbox refuses it for good, a file system for its own files.
     pub(super) fn is_refused(&self, error: Errno) -> bool {
         let for_good = matches!(error, Errno::NOSYS | Errno::PERM | Errno::ACCESS);
-        if !for_good && !matches!(error, Errno::INVAL | Errno::OPNOTSUPP) {
+        if !for_good && !is_unknown_here(error) {
             return false;
         }
         if for_good {
@@ -39,6 +39,11 @@ impl OptionalCall {
         }
         true
     }
+}
+
+/// Whether an error says that a file, file system or socket does not know a call or an option.
+pub(super) fn is_unknown_here(error: Errno) -> bool {
+    matches!(error, Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS | Errno::NOPROTOOPT)
 }
 
 #[cfg(test)]
