@@ -32,6 +32,7 @@ mod moves;
 mod old_clients;
 mod produce;
 mod refusals;
+mod surroundings;
 mod swap;
 mod swap_state;
 mod tools;

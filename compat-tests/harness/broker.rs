@@ -46,6 +46,9 @@ pub(crate) struct Plan {
     home: Arc<Home>,
     settings: Vec<(String, String)>,
     release: Release,
+    cluster_id: String,
+    wrapper: Vec<String>,
+    environment: Vec<(String, String)>,
 }
 
 impl Plan {
@@ -68,6 +71,34 @@ impl Plan {
         self
     }
 
+    /// Formats the directory with this cluster id.
+    pub(crate) fn with_cluster_id(mut self, id: &str) -> Self {
+        id.clone_into(&mut self.cluster_id);
+        self
+    }
+
+    /// Starts the broker through a program that runs its arguments as a command, in its own process.
+    pub(crate) fn through(mut self, wrapper: &[&str]) -> Self {
+        self.wrapper = wrapper.iter().map(|word| (*word).to_owned()).collect();
+        self
+    }
+
+    /// Sets a variable of the broker's environment.
+    pub(crate) fn with_variable(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Writes server.properties and formats the directory, unless it is formatted; the command that runs the broker.
+    pub(crate) fn prepare(&self) -> Command {
+        let properties = self.home.path().join("server.properties");
+        fs::write(&properties, self.properties()).unwrap();
+        if !self.home.data().join("meta.properties").exists() {
+            self.format(&properties).ok();
+        }
+        self.command(&properties)
+    }
+
     /// The node's folder.
     pub(crate) fn home(&self) -> &Home {
         &self.home
@@ -86,13 +117,7 @@ impl Plan {
 
     /// Starts the broker, formatting its directory before the first time, and waits until it says that it serves.
     pub(crate) fn start(&self) -> Broker {
-        let properties = self.home.path().join("server.properties");
-        fs::write(&properties, self.properties()).unwrap();
-        if !self.home.data().join("meta.properties").exists() {
-            self.format(&properties).ok();
-        }
-        let process =
-            Process::start(self.command(&properties), &self.home.path().join("broker.log"));
+        let process = Process::start(self.prepare(), &self.home.path().join("broker.log"));
         process.wait_for_line("Kafka Server started", PATIENCE);
         Broker { process, plan: self.clone() }
     }
@@ -111,14 +136,24 @@ impl Plan {
     }
 
     fn command(&self, properties: &Path) -> Command {
-        match self.make {
+        let broker = match self.make {
             Make::Blumfeld => {
                 let mut command = Command::new(env!("CARGO_BIN_EXE_blumfeld"));
                 command.arg(properties);
                 command
             }
             Make::Apache(release) => release.broker(properties),
-        }
+        };
+        let mut command = match self.wrapper.split_first() {
+            Some((program, words)) => {
+                let mut command = Command::new(program);
+                command.args(words).arg(broker.get_program()).args(broker.get_args());
+                command
+            }
+            None => broker,
+        };
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
     }
 
     /// Runs the make's own format command.
@@ -131,7 +166,7 @@ impl Plan {
             }
             Make::Apache(release) => release.format_command(),
         };
-        command.args(["--standalone", "-t", CLUSTER_ID, "-c"]).arg(properties);
+        command.args(["--standalone", "-t", &self.cluster_id, "-c"]).arg(properties);
         if self.release != Release::V4_4_0 {
             command.args(["--release-version", self.release.format()]);
         }
@@ -179,7 +214,15 @@ impl Broker {
             Make::Blumfeld => Release::V4_4_0,
             Make::Apache(release) => release,
         };
-        Plan { make, home: Arc::new(Home::new(name)), settings: Vec::new(), release }
+        Plan {
+            make,
+            home: Arc::new(Home::new(name)),
+            settings: Vec::new(),
+            release,
+            cluster_id: CLUSTER_ID.to_owned(),
+            wrapper: Vec::new(),
+            environment: Vec::new(),
+        }
     }
 
     /// The broker under test with no settings of the story's own, started.
@@ -200,6 +243,11 @@ impl Broker {
     /// Its folder.
     pub(crate) fn home(&self) -> &Home {
         &self.plan.home
+    }
+
+    /// The process.
+    pub(crate) fn process(&mut self) -> &mut Process {
+        &mut self.process
     }
 
     /// SIGTERM, and the wait for a clean end. Returns the plan, for another start on the same data.

@@ -6,26 +6,26 @@ use std::time::Duration;
 
 use super::rules::Meaning;
 use super::settings::{Advertised, BrokerSettings, ListenerSettings};
+use super::shares::Shares;
+pub use super::shares::{LimitError, check_memory};
 use crate::config::{BrokerConfig, Props, TopicConfig};
 use crate::coordinator::groups::GroupsConfig;
 use crate::coordinator::groups::consumer::{Assignor, Bounded, ConsumerConfig};
+use crate::env::Limits;
 use crate::log::LogConfig;
 use crate::metadata::{Authorizer, ConfigResource};
 use crate::raft::log::MetadataLogConfig;
 use crate::raft::{ReplicaKey, Voter, VoterEndpoint, VoterSet};
 use crate::record::{CompressionType, Rules};
 use crate::server::live_config::{LiveConfig, say};
+use crate::server::request_log::RequestLog;
 use crate::server::services::ServerConfig;
 use crate::store::cleaner::CleanerSettings;
 use crate::store::coordinators::LogUse;
 use crate::store::housekeeping::Intervals;
 
-/// Where Kafka has no bound, and a claim on memory or descriptors should have one.
-const QUEUED_REQUEST_BYTES: u64 = 512 << 20;
-/// Files that stay open for logs, of those that the process may have; the rest is for connections.
-const LOG_FILES_SHARE: u64 = 2;
-/// Descriptors that are neither logs nor connections.
-const OTHER_FILES: u64 = 64;
+/// With fewer connections than this the numbers are logged at startup.
+const FEW_CONNECTIONS: u64 = 1000;
 /// A log with more than this past its recovery point is flushed: it is read again after a crash.
 const UNFLUSHED_BYTES_MAX: u64 = 64 << 20;
 /// How often logs are looked at for that.
@@ -64,14 +64,15 @@ fn log_config(broker: &BrokerConfig, topic: &Props) -> LogConfig {
     }
 }
 
-/// How compaction runs.
-fn cleaner(config: &BrokerConfig) -> CleanerSettings {
+/// How compaction runs, within `bytes_max` of memory.
+fn cleaner(config: &BrokerConfig, bytes_max: u64) -> CleanerSettings {
     let log = &config.log;
+    let within = |bytes: usize| bytes.min(usize::try_from(bytes_max).unwrap_or(usize::MAX));
     CleanerSettings {
         threads: usize::try_from(log.log_cleaner_threads).unwrap_or(1),
-        map_bytes: usize::try_from(log.log_cleaner_dedupe_buffer_size).unwrap_or(0),
+        map_bytes: within(usize::try_from(log.log_cleaner_dedupe_buffer_size).unwrap_or(0)),
         load_factor: log.log_cleaner_io_buffer_load_factor,
-        io_buffer_bytes: usize::try_from(log.log_cleaner_io_buffer_size).unwrap_or(0),
+        io_buffer_bytes: within(usize::try_from(log.log_cleaner_io_buffer_size).unwrap_or(0)),
         bytes_per_second: log.log_cleaner_io_max_bytes_per_second,
         backoff: milliseconds(log.log_cleaner_backoff_ms),
     }
@@ -81,9 +82,19 @@ fn milliseconds(value: impl TryInto<u64>) -> Duration {
     Duration::from_millis(value.try_into().unwrap_or(0))
 }
 
-/// What a broker is told, from its configuration. `open_files` is how many descriptors the
-/// process may have.
-pub fn settings(config: BrokerConfig, open_files: u64) -> BrokerSettings {
+/// The settings of a broker, from its configuration and the limits of its process.
+///
+/// Errors: the limits are too low for any use.
+pub fn settings(config: BrokerConfig, limits: &Limits) -> Result<BrokerSettings, LimitError> {
+    let shares = Shares::of(limits, config.listeners.len(), config.log_dirs().len())?;
+    if shares.connections < FEW_CONNECTIONS {
+        tracing::info!(
+            open_files = limits.open_files,
+            connections = shares.connections,
+            log_files = shares.log_files,
+            "the limit of open files allows few connections (max.connections is no larger)"
+        );
+    }
     let live = Arc::new(LiveConfig::new(config.clone()));
     let host = |host: &Option<String>| host.clone().unwrap_or_default();
     let listeners: Vec<ListenerSettings> = config
@@ -120,14 +131,14 @@ pub fn settings(config: BrokerConfig, open_files: u64) -> BrokerSettings {
         .into_iter()
         .map(|l| VoterEndpoint { host: host(&l.host), port: l.port, listener: l.name })
         .collect();
-    let files_for_connections = open_files.saturating_sub(OTHER_FILES) / LOG_FILES_SHARE;
-    let bounded = |value: i32, bound: u64| {
-        if value == i32::MAX { bound as usize } else { value.max(0) as usize }
+    let within = |value: i32| {
+        let connections = usize::try_from(shares.connections).unwrap_or(usize::MAX);
+        usize::try_from(value).unwrap_or(0).min(connections)
     };
     let log_of = Arc::clone(&live);
     let cleaner_of = Arc::clone(&live);
     let groups_of = Arc::clone(&live);
-    BrokerSettings {
+    Ok(BrokerSettings {
         node_id: config.node.node_id,
         log_dirs: config.log_dirs().iter().map(PathBuf::from).collect(),
         metadata_dir: PathBuf::from(config.metadata_dir()),
@@ -151,7 +162,7 @@ pub fn settings(config: BrokerConfig, open_files: u64) -> BrokerSettings {
             let own = image.configs.of(&ConfigResource::topic(topic));
             log_config(&log_of.at(image), own.unwrap_or(&Props::new()))
         }),
-        cleaner_of: Arc::new(move |image| cleaner(&cleaner_of.at(image))),
+        cleaner_of: Arc::new(move |image| cleaner(&cleaner_of.at(image), shares.cleaner_bytes)),
         groups: Arc::new(groups_config(&config, groups_of)),
         offsets_log_use: LogUse {
             compression: u8::try_from(config.group.offsets_topic_compression_codec)
@@ -167,16 +178,13 @@ pub fn settings(config: BrokerConfig, open_files: u64) -> BrokerSettings {
         server: ServerConfig {
             socket_request_max_bytes: config.network.socket_request_max_bytes.max(0) as usize,
             queued_max_request_bytes: u64::try_from(config.network.queued_max_request_bytes)
-                .unwrap_or(QUEUED_REQUEST_BYTES),
+                .unwrap_or(shares.request_bytes),
             connections_max_idle: match config.network.connections_max_idle_ms {
                 ..0 => Duration::MAX,
                 ms => milliseconds(ms),
             },
-            max_connections: bounded(config.network.max_connections, files_for_connections),
-            max_connections_per_ip: bounded(
-                config.network.max_connections_per_ip,
-                files_for_connections,
-            ),
+            max_connections: within(config.network.max_connections),
+            max_connections_per_ip: within(config.network.max_connections_per_ip),
             fetch_max_bytes: config.network.fetch_max_bytes,
             fetch_sessions_max: config.network.max_incremental_fetch_session_cache_slots.max(0)
                 as usize,
@@ -187,6 +195,7 @@ pub fn settings(config: BrokerConfig, open_files: u64) -> BrokerSettings {
                 super_users: told.super_users,
                 allows_without_acl: told.allow_everyone_if_no_acl_found,
             }),
+            request_log: RequestLog::default(),
         },
         moves_at_once: config
             .replication
@@ -209,8 +218,8 @@ pub fn settings(config: BrokerConfig, open_files: u64) -> BrokerSettings {
             producer_expiration_ms: i64::from(config.transaction.producer_id_expiration_ms),
             unflushed_bytes_max: UNFLUSHED_BYTES_MAX,
         },
-        open_files: files_for_connections.clamp(16, 65_536) as usize,
-    }
+        open_files: usize::try_from(shares.log_files).unwrap_or(usize::MAX),
+    })
 }
 
 fn groups_config(config: &BrokerConfig, live: Arc<LiveConfig>) -> GroupsConfig {
@@ -304,7 +313,8 @@ mod tests {
         ] {
             properties.set(key.to_owned(), value.to_owned(), Origin::BuiltIn);
         }
-        let settings = settings(BrokerConfig::start(&properties).unwrap().0, 1 << 16);
+        let config = BrokerConfig::start(&properties).unwrap().0;
+        let settings = settings(config, &Limits::default()).unwrap();
         let mut image = MetadataImage::default();
         let interval_of = &settings.groups.consumer.assignment_interval_of;
         assert_eq!(interval_of(&image).usual_ms, 2_000);

@@ -11,6 +11,7 @@ pub mod configuration;
 mod reports;
 mod rules;
 pub mod settings;
+mod shares;
 
 use std::collections::BTreeSet;
 use std::io;

@@ -12,12 +12,11 @@ use crate::env::random::Random;
 use crate::env::{Disk, real};
 use crate::format::{FormatRequest, InitialControllers, format, parse_feature};
 use crate::raft::DynamicVoter;
-use crate::types::Uuid;
 
 /// The options.
 #[derive(Args)]
 pub(super) struct FormatArgs {
-    /// The id of the cluster: 22 characters of URL-safe base64.
+    /// The id of the cluster: any text, as in Apache Kafka; usually 22 characters of URL-safe base64.
     #[arg(short = 't', long, value_name = "ID")]
     cluster_id: String,
     /// The server.properties of the node.
@@ -88,9 +87,8 @@ fn try_run(
     arguments: &FormatArgs,
     say: &mut dyn FnMut(&str),
 ) -> Result<(), Box<dyn std::error::Error>> {
-    let (disk, clock, random) = real::for_commands();
+    let (disk, clock, random) = real::for_commands()?;
     let (disk, clock, random): (&dyn Disk, &dyn Clock, &dyn Random) = (&*disk, &*clock, &*random);
-    arguments.cluster_id.parse::<Uuid>()?;
     let settings = super::read_settings(disk, &arguments.config, &[])?;
     let (config, _) = BrokerConfig::start(&settings)?;
     let mut request = request_of(&config, arguments.cluster_id.clone());

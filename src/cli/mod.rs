@@ -5,6 +5,7 @@ pub mod check;
 pub mod dump_log;
 mod format;
 mod log_levels;
+mod logging;
 mod serve;
 
 use std::ffi::OsString;
@@ -26,7 +27,8 @@ use crate::env::Disk;
     args_conflicts_with_subcommands = true,
     after_help = "Without a file: one node on localhost:9092, its data in ./data, formatted on \
                   first start.\nBLUMFELD_LOG sets what is logged: info, debug, \
-                  blumfeld::server=debug,info ..."
+                  blumfeld::server=debug,info ...\nBLUMFELD_REQUEST_LOG names client ids \
+                  whose requests are logged: orders,payments-* ..."
 )]
 struct Arguments {
     /// A server.properties, as Apache Kafka has it.
@@ -45,7 +47,8 @@ enum Command {
     /// Prints what the files of a log hold, as kafka-dump-log does.
     DumpLog(dump_log::DumpLogArgs),
     /// Reads all files of log directories and tells what is damaged; changes nothing. Exit status: 1
-    /// when something is found, 2 when something cannot be looked at.
+    /// when something is found, 2 when something cannot be looked at, 141 when nobody reads what it
+    /// prints.
     Check(check::CheckArgs),
 }
 
@@ -60,15 +63,21 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
+/// The exit status that a shell reports for a program that SIGPIPE (13) ended.
+const READER_GONE: u8 = 128 + 13;
+
+fn is_reader_gone(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::BrokenPipe
+}
+
 fn dump(arguments: &dump_log::DumpLogArgs) -> ExitCode {
     let disk = crate::env::real::disk();
     let (mut out, mut err) = (std::io::stdout().lock(), std::io::stderr().lock());
     match dump_log::run(arguments, &*disk, &mut out, &mut err) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(dump_log::DumpError::Print(error))
-            if error.kind() == std::io::ErrorKind::BrokenPipe =>
-        {
-            ExitCode::SUCCESS
+        // As a program that SIGPIPE ended.
+        Err(dump_log::DumpError::Print(error)) if is_reader_gone(&error) => {
+            ExitCode::from(READER_GONE)
         }
         Err(error) => {
             let _ = writeln!(err, "{error}"); // There is nowhere left to say it.
@@ -83,6 +92,11 @@ fn check_dirs(arguments: &check::CheckArgs) -> ExitCode {
     let checked = check::run(arguments, &*disk, &mut out);
     let flushed = out.flush();
     match checked {
+        // As a program that SIGPIPE ended: the check was cut short, and there is nobody to tell.
+        Err(check::CheckError::Print(error)) if is_reader_gone(&error) => {
+            ExitCode::from(READER_GONE)
+        }
+        Ok(_) if flushed.as_ref().is_err_and(is_reader_gone) => ExitCode::from(READER_GONE),
         Ok(totals) if flushed.is_ok() && totals.findings == 0 => ExitCode::SUCCESS,
         Ok(_) if flushed.is_ok() => ExitCode::FAILURE,
         Ok(_) => ExitCode::from(2),

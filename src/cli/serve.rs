@@ -5,10 +5,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use crate::broker::Broker;
-use crate::broker::configuration::settings;
+use crate::broker::configuration::{check_memory, settings};
 use crate::config::{BrokerConfig, Properties, built_in, render};
-use crate::env::Env;
-use crate::env::real::{raise_open_files_limit, stop_signal, use_small_pages};
+use crate::env::real::{LogOutput, StopSignal, try_write_to_stderr, use_small_pages, workers};
+use crate::env::{Env, Limits, LogLevels};
 use crate::format::{InitialControllers, format};
 use crate::server::live_config::say;
 
@@ -22,27 +22,52 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// Runs a broker. The calling thread only waits.
 pub(super) fn run(file: Option<PathBuf>, overrides: Vec<String>) -> ExitCode {
     use_small_pages();
-    let directives = std::env::var("BLUMFELD_LOG").ok();
-    let is_filter = |text: &String| tracing_subscriber::EnvFilter::try_new(text).is_ok();
-    let directives = directives.filter(is_filter).unwrap_or_else(|| "info".to_owned());
-    // What waits for a broker to be ready reads its standard output.
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(&directives)
-        .with_writer(std::io::stdout)
-        .with_filter_reloading();
-    let log_levels = super::log_levels::of(&directives, subscriber.reload_handle());
-    subscriber.init();
-    let env = match Env::real() {
-        Ok(env) => Env { log_levels: Arc::new(log_levels), ..env },
+    let (output, log_levels) = match super::logging::start() {
+        Ok(started) => started,
         Err(error) => {
-            tracing::error!(%error, "the threads of the broker cannot be started");
+            try_write_to_stderr(&format!("the log's thread cannot be started: {error}\n"));
             return ExitCode::FAILURE;
         }
     };
+    let code = run_logged(file, overrides, &output, log_levels);
+    output.flush();
+    code
+}
+
+fn run_logged(
+    file: Option<PathBuf>,
+    overrides: Vec<String>,
+    output: &LogOutput,
+    log_levels: LogLevels,
+) -> ExitCode {
+    let of_signals = output.clone();
+    let stop = match StopSignal::watch(move || of_signals.flush()) {
+        Ok(stop) => stop,
+        Err(error) => {
+            tracing::error!(%error, "the thread that receives signals cannot be started");
+            return ExitCode::FAILURE;
+        }
+    };
+    let limits = Limits::raise();
+    if let Err(error) = check_memory(&limits) {
+        tracing::error!("{error}");
+        return ExitCode::FAILURE;
+    }
+    let env = match Env::real(&limits) {
+        Ok(env) => Env { log_levels: Arc::new(log_levels), ..env },
+        Err(error) => {
+            tracing::error!(
+                %error, open_files = limits.open_files,
+                "the worker threads cannot be started: allow more threads, open files or memory"
+            );
+            return ExitCode::FAILURE;
+        }
+    };
+    let limits = limits.with_descriptors_in_use(workers(&limits));
     let (done, finished) = std::sync::mpsc::channel();
     let inner = env.clone();
     env.threads.spawn(Box::pin(async move {
-        let result = serve(inner, file.as_deref(), &overrides).await;
+        let result = serve(inner, file.as_deref(), &overrides, &stop, limits).await;
         let _ = done.send(match result {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
@@ -56,7 +81,13 @@ pub(super) fn run(file: Option<PathBuf>, overrides: Vec<String>) -> ExitCode {
     finished.recv().unwrap_or(ExitCode::FAILURE)
 }
 
-async fn serve(env: Env, file: Option<&Path>, overrides: &[String]) -> Result<(), Failure> {
+async fn serve(
+    env: Env,
+    file: Option<&Path>,
+    overrides: &[String],
+    stop: &StopSignal,
+    limits: Limits,
+) -> Result<(), Failure> {
     let properties = match file {
         Some(path) => super::read_settings(&*env.disk, path, overrides)?,
         None => built_in_settings(&env, overrides)?,
@@ -67,14 +98,13 @@ async fn serve(env: Env, file: Option<&Path>, overrides: &[String]) -> Result<()
         format_if_new(&env, &config, &properties)?;
     }
     let node_id = config.node.node_id;
-    let open_files = raise_open_files_limit();
-    let settings = settings(config, open_files);
+    let mut settings = settings(config, &limits)?;
+    settings.server.request_log = super::logging::request_log();
     let data: Vec<String> = settings.log_dirs.iter().map(|dir| dir.display().to_string()).collect();
-    let mut stop = Box::pin(stop_signal());
     let broker = tokio::select! {
         biased;
-        signal = &mut stop => {
-            tracing::info!(signal = signal?, "asked to stop before the start was over");
+        signal = stop.wait() => {
+            tracing::info!(signal, "asked to stop during startup");
             return Ok(());
         }
         broker = Broker::start(env, settings) => broker?,
@@ -92,7 +122,7 @@ async fn serve(env: Env, file: Option<&Path>, overrides: &[String]) -> Result<()
     );
     tokio::select! {
         biased;
-        signal = &mut stop => tracing::info!(signal = signal?, "stopping"),
+        signal = stop.wait() => tracing::info!(signal, "stopping"),
         () = broker.failed() => {}
     }
     broker.stop().await?;

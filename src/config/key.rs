@@ -44,8 +44,15 @@ impl Mode {
 pub enum Status {
     /// It goes into this field.
     Field(&'static str),
-    /// It is kept and shown, and not acted on, for this reason.
+    /// It is kept and shown, and will not be acted on, for this reason.
     Accepted(&'static str),
+    /// It is kept and shown, and not implemented yet.
+    Pending {
+        /// The field that it goes into, "" for none.
+        field: &'static str,
+        /// What happens instead.
+        effect: &'static str,
+    },
     /// Any other value than the default and these stops the start, for this reason.
     Refused(&'static [&'static str], &'static str),
 }
@@ -258,7 +265,8 @@ fn shown(value: &Value) -> String {
 /// may be altered. A topic's or group's key names the broker's keys from which it takes its
 /// default, after `from`. Then `accepted` with the reason why nothing else happens; or `refused`
 /// with the reason why it stops the start, and in brackets the values besides the default which do
-/// not; or the typed field that it goes into.
+/// not; or `pending`, for a key that is not implemented yet, with what happens instead; or the typed
+/// field that it goes into. A pending key may have a field too, so that its value is checked.
 macro_rules! config_keys {
     (
         $(#[doc = $about:literal])*
@@ -270,6 +278,7 @@ macro_rules! config_keys {
             $(from [$($synonym:literal $(* $factor:literal)?),* $(,)?])?
             $(accepted $accepted:literal)?
             $(refused $([$($harmless:literal),*])? $refused:literal)?
+            $(pending $pending:literal)?
             $(=> $field:ident: $type:ty)?
             ;
         )*
@@ -290,6 +299,7 @@ macro_rules! config_keys {
                 status: config_keys!(@status
                     $(accepted $accepted)?
                     $(refused $refused; $($($harmless),*)?)?
+                    $(pending $pending)?
                     $(field $field)?
                 ),
                 doc: concat!($($doc),+).trim_ascii(),
@@ -308,6 +318,12 @@ macro_rules! config_keys {
     (@status accepted $reason:literal) => { $crate::config::key::Status::Accepted($reason) };
     (@status refused $reason:literal; $($harmless:literal),* $(field $field:ident)?) => {
         $crate::config::key::Status::Refused(&[$($harmless),*], $reason)
+    };
+    (@status pending $effect:literal $(field $field:ident)?) => {
+        $crate::config::key::Status::Pending {
+            field: concat!("" $(, stringify!($field))?),
+            effect: $effect,
+        }
     };
     (@doc $name:literal [$($doc:literal),+]) => { concat!("`", $name, "`:", $($doc),+) };
     (@settings [$($about:tt)*] $($row:tt)*) => {};

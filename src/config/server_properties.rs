@@ -130,7 +130,7 @@ fn escape(text: &str, is_key: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::BrokerConfig;
+    use crate::config::{BrokerConfig, Warning};
 
     fn values(properties: &Properties) -> Vec<(String, String)> {
         properties.iter().map(|(key, s)| (key.to_owned(), s.value.clone())).collect()
@@ -143,7 +143,10 @@ mod tests {
         let read = Properties::parse("server.properties", text.as_bytes()).unwrap();
         assert_eq!(values(&read), values(&settings));
         let (config, warnings) = BrokerConfig::start(&read).unwrap();
-        assert_eq!(warnings, []);
+        // Apache Kafka needs keys in it that have no effect here so far.
+        let is_pending = |warning: &Warning| matches!(warning, Warning::NotImplemented { .. });
+        assert!(warnings.iter().all(is_pending), "{warnings:?}");
+        assert_eq!(BrokerConfig::start(&settings).unwrap().1, [], "the operator has set none");
         assert_eq!(config.log_dirs(), ["/var/lib/data"]);
         assert!(config.is_broker() && config.is_controller());
     }

@@ -140,11 +140,19 @@ fn warnings(settings: &Properties, config: &BrokerConfig) -> Vec<Warning> {
                 warnings.push(Warning::Deprecated { at: at(), instead: "node.id" });
             }
             Some(key) => {
-                if let (Status::Accepted(reason), Ok(value)) =
-                    (key.status, key.parse(&setting.value))
-                    && value != key.default_value()
-                {
-                    warnings.push(Warning::NotActedOn { at: at(), reason });
+                let is_default =
+                    key.parse(&setting.value).is_ok_and(|value| value == key.default_value());
+                match key.status {
+                    _ if is_default => {}
+                    // Not set by the operator.
+                    _ if setting.origin == Origin::BuiltIn => {}
+                    Status::Accepted(reason) => {
+                        warnings.push(Warning::NotActedOn { at: at(), reason });
+                    }
+                    Status::Pending { effect, .. } => {
+                        warnings.push(Warning::NotImplemented { at: at(), effect });
+                    }
+                    Status::Field(_) | Status::Refused(..) => {}
                 }
             }
         }

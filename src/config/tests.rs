@@ -204,14 +204,33 @@ fn unknown_keys_warn_and_do_not_stop() {
              once, and has removed it",
             "my.own=1 (server.properties:8): unknown key, ignored",
             "my.password=[hidden] (server.properties:9): unknown key, ignored",
-            "super.users=User:a (server.properties:10): not acted on. It is the authorizer's, and \
-             none is configured.",
+            "super.users=User:a (server.properties:10): accepted without effect. It is the \
+             authorizer's, and none is configured.",
             "broker.id=1 (server.properties:13): deprecated, use node.id",
         ]
     );
     assert!(warned("num.io.threads=16")[0].starts_with(
-        "num.io.threads=16 (server.properties:6): not acted on. A connection's thread runs"
+        "num.io.threads=16 (server.properties:6): accepted without effect. A connection's thread"
     ));
+}
+
+#[test]
+fn a_key_that_is_not_implemented_warns_where_it_is_not_at_its_default() {
+    let lines = "max.connection.creation.rate=5\nnum.network.threads=3\nqueued.max.requests=9";
+    let (_, warnings) = BrokerConfig::start(&file(&format!("{COMBINED}{lines}"))).unwrap();
+    let shown: Vec<_> = warnings.iter().map(|w| (w.is_note(), w.to_string())).collect();
+    assert_eq!(shown.len(), 2, "{shown:?}");
+    assert_eq!(
+        shown[0],
+        (
+            false,
+            "max.connection.creation.rate=5 (server.properties:6): not implemented yet, the value \
+             has no effect. The rate of new connections is not limited."
+                .to_owned()
+        )
+    );
+    let (is_note, text) = &shown[1];
+    assert!(*is_note && text.starts_with("queued.max.requests=9"), "{text}");
 }
 
 #[test]

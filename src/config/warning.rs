@@ -21,8 +21,16 @@ pub enum Warning {
         /// The other name.
         instead: &'static str,
     },
-    /// A key is set to something else than its default, and nothing comes of it.
-    #[error("{at}: not acted on. {reason}")]
+    /// A key is set to something else than its default, and is not implemented yet.
+    #[error("{at}: not implemented yet, the value has no effect. {effect}")]
+    NotImplemented {
+        /// The key, its value and where it is set.
+        at: Cited,
+        /// What happens instead.
+        effect: &'static str,
+    },
+    /// A key is set to something else than its default, and does not apply to this broker.
+    #[error("{at}: accepted without effect. {reason}")]
     NotActedOn {
         /// The key and its value.
         at: Cited,
@@ -57,7 +65,7 @@ pub enum Warning {
 }
 
 impl Warning {
-    /// Whether it is only for those who look closely: nothing is wrong.
+    /// Whether it informs, and nothing is wrong.
     pub fn is_note(&self) -> bool {
         matches!(self, Self::NotActedOn { .. })
     }

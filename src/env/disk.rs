@@ -69,7 +69,8 @@ pub trait Disk: Send + Sync {
     fn remove_dir_all(&self, path: &Path) -> io::Result<()>;
     /// Makes the names in `dir` durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
-    /// Makes all data and names of the file system that holds `path` durable, in one call.
+    /// Makes all data and names at and below `path` durable: in one call for the whole file system
+    /// that holds it, where there is such a call.
     fn sync_filesystem(&self, path: &Path) -> io::Result<()>;
     /// Takes the POSIX record lock on `path` (created if missing) as Java's `FileLock` does, or
     /// `None` when another process (or, in simulation, another owner) holds it.

@@ -9,6 +9,7 @@
 
 pub mod clock;
 pub mod disk;
+pub mod limits;
 pub mod log_levels;
 pub mod net;
 pub mod random;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 
 pub use clock::Clock;
 pub use disk::{DirEntry, Directory, Disk, File, FileInfo, Lock, OpenMode};
+pub use limits::Limits;
 pub use log_levels::{LogLevel, LogLevels};
 pub use net::{Accepted, Connection, Listener, Net, OutPart, ReadHalf, WriteHalf};
 pub use random::Random;

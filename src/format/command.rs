@@ -85,6 +85,7 @@ pub fn format(
     request: &FormatRequest,
     say: &mut dyn FnMut(&str),
 ) -> Result<(), FormatError> {
+    directories::check_cluster_id(&request.cluster_id)?;
     let voters = initial_voters(random, request)?;
     if request.node_id < 0 {
         return Err(FormatError::NodeId);

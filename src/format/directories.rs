@@ -128,6 +128,19 @@ impl Directories {
     }
 }
 
+/// Strings of the protocol carry their length in 16 bits.
+const CLUSTER_ID_LEN_MAX: usize = i16::MAX as usize;
+
+/// Any text is a cluster id, the empty one included (Kafka 4.4 `Formatter` checks nothing), as long
+/// as Metadata and DescribeCluster can carry it. Apache Kafka formats with a longer one, and fails
+/// when it starts.
+pub(super) fn check_cluster_id(id: &str) -> Result<(), FormatError> {
+    if id.len() > CLUSTER_ID_LEN_MAX {
+        return Err(FormatError::ClusterIdTooLong { len: id.len(), max: CLUSTER_ID_LEN_MAX });
+    }
+    Ok(())
+}
+
 /// The first hundred ids are kept for meanings such as "unassigned" (`DirectoryId.reserved`).
 fn is_reserved(id: Uuid) -> bool {
     id < Uuid::from_halves(0, 100)
@@ -167,6 +180,7 @@ pub fn open(
         }
     }
     let cluster_id = cluster_id.ok_or(FormatError::NothingReadable)?;
+    check_cluster_id(&cluster_id)?;
     let (mut directories, mut unidentified) = (BTreeMap::new(), BTreeMap::new());
     for directory in found.formatted.keys().cloned().collect::<Vec<_>>() {
         let fresh = found.new_directory_id(random);

@@ -87,6 +87,17 @@ pub enum FormatError {
          --no-initial-controllers and removing controller.quorum.voters."
     )]
     DynamicKraftVersion(i16),
+    /// A cluster id that no response can carry.
+    #[error(
+        "the cluster id has {len} bytes, the protocol carries {max} at most: use a shorter one, \
+         such as 22 characters of URL-safe base64"
+    )]
+    ClusterIdTooLong {
+        /// Its length in bytes.
+        len: usize,
+        /// The longest that is accepted, in bytes.
+        max: usize,
+    },
     /// A directory belongs to another cluster.
     #[error("Invalid cluster.id in: {}. Expected {expected}, but read {found}", .path.display())]
     ClusterId {

@@ -262,6 +262,24 @@ fn a_formatted_directory_is_left_alone() {
     assert_eq!(said[1..], ["Formatting data directory /c with metadata.version 4.4-IV2."]);
 }
 
+#[test]
+fn any_text_that_the_protocol_carries_is_a_cluster_id() {
+    let longest = "x".repeat(32_767);
+    for id in
+        ["MkU3OEVBNTcwNTJENDM2Qk", "", " ", " a = b: #c ", "\u{fc}n\u{ef}-\u{1d11e}", &longest]
+    {
+        let disk = SimDisk::new(1);
+        run(&disk, &FormatRequest { cluster_id: id.to_owned(), ..request() }).unwrap();
+        assert_eq!(opened(&disk, 1).unwrap().cluster_id, id);
+    }
+    let too_long = FormatRequest { cluster_id: "x".repeat(32_768), ..request() };
+    refused(
+        &too_long,
+        "the cluster id has 32768 bytes, the protocol carries 32767 at most: use a shorter one, \
+         such as 22 characters of URL-safe base64",
+    );
+}
+
 /// R14.
 #[test]
 fn directories_that_do_not_belong_together_stop_the_start_with_both_sides() {

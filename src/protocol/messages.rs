@@ -78,14 +78,14 @@ impl<T: Decodable> RequestBody for T {
 }
 
 /// A message that can be the body of a response.
-pub trait ResponseBody {
+pub trait ResponseBody: std::fmt::Debug {
     /// Whether the response header has tagged fields at this version of the API.
     fn has_flexible_header(version: i16) -> bool;
     /// Appends the body. Errors only where a field cannot be said at the version: a bug of ours.
     fn encode_body(&self, out: &mut BytesMut, version: i16) -> Result<(), String>;
 }
 
-impl<T: Encodable + HeaderVersion> ResponseBody for T {
+impl<T: Encodable + HeaderVersion + std::fmt::Debug> ResponseBody for T {
     fn has_flexible_header(version: i16) -> bool {
         T::header_version(version) > 0
     }

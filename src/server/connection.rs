@@ -32,6 +32,7 @@ use super::apis::{self, Api, Order};
 use super::budget::{Account, Budget, Reserve};
 use super::buffers::{self, BUFFER_LEN};
 use super::context::{Handled, ListenerInfo, Reply, RequestContext, Services};
+use super::request_log::{Outcome, Trace};
 use super::services::{ServerConfig, Stopping};
 use super::slice::Slice;
 use crate::env::clock::Sleep;
@@ -137,6 +138,8 @@ pub(super) struct Request {
     pub(super) peer: SocketAddr,
     pub(super) listener: Arc<ListenerInfo>,
     pub(super) received_at: Mono,
+    /// If the request is logged.
+    pub(super) trace: Option<Arc<Trace>>,
 }
 
 /// What stands at the front of the input.
@@ -167,6 +170,7 @@ struct Waiting {
     reply: Pending,
     /// What it holds of the budget.
     charged: usize,
+    trace: Option<Arc<Trace>>,
 }
 
 enum Pending {
@@ -215,6 +219,8 @@ pub(super) struct Session<H> {
     /// Ends when the output is sent, for this reason.
     closing: Option<String>,
     timer: Option<Sleep>,
+    /// Requests that are logged once their answers are sent.
+    unsent: Vec<Arc<Trace>>,
 }
 
 impl<H: Host> Session<H> {
@@ -247,6 +253,7 @@ impl<H: Host> Session<H> {
             stopping: false,
             closing: None,
             timer: None,
+            unsent: Vec::new(),
         }
     }
 
@@ -261,6 +268,12 @@ impl<H: Host> Session<H> {
             self.poll(cx)
         })
         .await;
+        if let Err(closed) = &result {
+            let (log, peer) = (&self.host.config().request_log, self.connection.peer);
+            log.closed(&self.client_id, peer, &self.listener, closed);
+        }
+        self.unsent.extend(self.waiting.iter().filter_map(|waiting| waiting.trace.clone()));
+        self.log_requests(Outcome::Unsent);
         self.host.budget().close(&mut self.account);
         buffers::give_back(std::mem::take(&mut self.input));
         let _ = poll_fn(|cx| self.connection.writer.poll_shutdown(cx)).await; // It may be gone.
@@ -273,6 +286,7 @@ impl<H: Host> Session<H> {
             self.collect_replies(cx);
             let sent = self.send(cx)?;
             if sent {
+                self.log_requests(Outcome::Answered);
                 if let Some(why) = self.closing.take() {
                     return Poll::Ready(Err(Closed::Refused(why)));
                 }
@@ -404,12 +418,27 @@ impl<H: Host> Session<H> {
                 peer: self.connection.peer,
                 listener: Arc::clone(&self.listener),
                 received_at: self.last_read,
+                trace: None,
             },
         })
     }
 
+    /// Logs the requests whose answers are sent, or will not be.
+    fn log_requests(&mut self, outcome: Outcome) {
+        if !self.unsent.is_empty() {
+            let now = self.host.env().clock.now();
+            self.unsent.drain(..).for_each(|trace| trace.finish(now, outcome));
+        }
+    }
+
     fn begin(&mut self, next: Next) {
-        let Next { len, body_at, request } = next;
+        let Next { len, body_at, mut request } = next;
+        let trace = self.host.config().request_log.wants(&request.client_id).then(|| {
+            let trace = Trace::new(&request, len - PREFIX_LEN);
+            trace.begin(self.host.env().clock.now());
+            trace
+        });
+        request.trace.clone_from(&trace);
         let order = request.entry.order;
         self.client_id = Arc::clone(&request.client_id);
         if len > BUFFER_LEN {
@@ -420,10 +449,11 @@ impl<H: Host> Session<H> {
         (self.pace, self.starved_since) = (None, None);
         let mut frame = self.input.split_to(len);
         frame.advance(body_at);
-        let handled = self.host.begin(request, frame);
+        let handled = self.timed(trace.as_ref(), |session| session.host.begin(request, frame));
         let (reply, alone) = match handled {
             Handled::Now(reply) => {
                 self.ready_len += reply.len();
+                self.note_ready(trace.as_ref(), &reply);
                 (Pending::Ready(reply), false)
             }
             Handled::Later(later) => (Pending::Later(later), order == Order::OneAtATime),
@@ -436,7 +466,24 @@ impl<H: Host> Session<H> {
         self.alone = alone;
         self.pending += usize::from(matches!(reply, Pending::Later(_)));
         self.unpolled += 1;
-        self.waiting.push_back(Waiting { reply, charged });
+        self.waiting.push_back(Waiting { reply, charged, trace });
+    }
+
+    /// Runs a part of a handler, and notes how long that took if its request is logged.
+    fn timed<T>(&mut self, trace: Option<&Arc<Trace>>, run: impl FnOnce(&mut Self) -> T) -> T {
+        let Some(trace) = trace else { return run(self) };
+        let start = self.host.env().clock.now();
+        let result = run(self);
+        trace.ran(start, self.host.env().clock.now());
+        result
+    }
+
+    fn note_ready(&self, trace: Option<&Arc<Trace>>, reply: &Reply) {
+        let Some(trace) = trace else { return };
+        trace.ready(self.host.env().clock.now(), reply.len());
+        if let Reply::Close(why) = reply {
+            trace.closes(why);
+        }
     }
 
     /// Lets waits go on, and moves the replies at the front that are there to the output.
@@ -451,7 +498,8 @@ impl<H: Host> Session<H> {
         while self.closing.is_none() && !self.waiting.is_empty() {
             self.poll_reply(cx, 0);
             let reply = match self.waiting.pop_front() {
-                Some(Waiting { reply: Pending::Ready(reply), charged }) => {
+                Some(Waiting { reply: Pending::Ready(reply), charged, trace }) => {
+                    self.unsent.extend(trace);
                     self.host.budget().give(&mut self.account, charged);
                     reply
                 }
@@ -476,13 +524,20 @@ impl<H: Host> Session<H> {
     }
 
     fn poll_reply(&mut self, cx: &mut Context<'_>, at: usize) {
-        let Some(Waiting { reply, .. }) = self.waiting.get_mut(at) else { return };
-        if let Pending::Later(later) = reply
-            && let Poll::Ready(ready) = later.as_mut().poll(cx)
-        {
+        let Some(Waiting { reply: Pending::Later(later), trace, .. }) = self.waiting.get_mut(at)
+        else {
+            return;
+        };
+        let start = trace.as_ref().map(|_| self.host.env().clock.now());
+        let polled = later.as_mut().poll(cx);
+        if let (Some(trace), Some(start)) = (trace, start) {
+            trace.ran(start, self.host.env().clock.now());
+        }
+        if let Poll::Ready(ready) = polled {
             self.pending -= 1;
             self.ready_len += ready.len();
-            *reply = Pending::Ready(ready);
+            self.note_ready(self.waiting[at].trace.as_ref(), &ready);
+            self.waiting[at].reply = Pending::Ready(ready);
         }
     }
 
@@ -726,6 +781,7 @@ impl Host for Services {
             correlation_id: request.correlation_id,
             client_id: request.client_id,
             received_at: request.received_at,
+            trace: request.trace,
         };
         if entry.serves(context.version, self.config.unstable_api_versions) {
             (entry.handler)(context, body)

@@ -11,8 +11,9 @@ use crate::env::OutPart;
 use crate::metadata::{MetadataImage, Principal};
 use crate::protocol::ApiFacts;
 use crate::protocol::messages::{ResponseBody, encode_response, response_layout};
-use crate::types::Mono;
+use crate::types::{ErrorCode, Mono};
 
+use super::request_log::Trace;
 pub use super::services::Services;
 use super::slice::Steps;
 
@@ -47,6 +48,8 @@ pub struct RequestContext {
     pub client_id: Arc<str>,
     /// When its last byte arrived.
     pub received_at: Mono,
+    /// What the request log wants to know, if the request is logged.
+    pub trace: Option<Arc<Trace>>,
 }
 
 /// A whole response, length included; nothing for a request that gets none.
@@ -90,8 +93,18 @@ impl RequestContext {
         self.reply_at(body, self.version)
     }
 
+    /// Error codes of an answer that is not made by [`Self::reply`], for the request log.
+    pub fn note_errors(&self, codes: impl Iterator<Item = ErrorCode>) {
+        if let Some(trace) = &self.trace {
+            codes.for_each(|code| trace.note(code));
+        }
+    }
+
     /// The reply with this body at another version than the request's.
     pub fn reply_at<T: ResponseBody>(&self, body: &T, version: i16) -> Reply {
+        if let Some(trace) = &self.trace {
+            trace.note_body(body);
+        }
         let layout = response_layout(self.api, version);
         match encode_response(body, layout, self.correlation_id) {
             Ok(bytes) => Reply::from(bytes),

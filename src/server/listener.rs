@@ -1,6 +1,7 @@
 //! Accepting connections, within limits.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -63,13 +64,20 @@ impl Connections {
         let config = &broker.config;
         let mut total = connections.total.lock();
         if !is_controller && *total >= config.max_connections {
-            return Err(format!("max.connections={} are open", config.max_connections));
+            return Err(format!(
+                "{} connections are open, as many as max.connections and the limit of open files \
+                 allow",
+                config.max_connections
+            ));
         }
         let mut by_address = connections.by_address.lock();
         let open = by_address.get(&address).copied().unwrap_or(0);
         if !is_controller && open >= config.max_connections_per_ip {
             let max = config.max_connections_per_ip;
-            return Err(format!("max.connections.per.ip={max} are open from {address}"));
+            return Err(format!(
+                "{max} connections are open from {address}, as many as max.connections.per.ip and \
+                 the limit of open files allow"
+            ));
         }
         *by_address.entry(address).or_default() += 1;
         *total += 1;
@@ -90,6 +98,31 @@ impl Connections {
     }
 }
 
+/// Whether an error of a connection lies with its client or the network between, not with a file or a
+/// system call here.
+fn is_of_network(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        BrokenPipe, ConnectionAborted, ConnectionReset, HostUnreachable, NetworkDown,
+        NetworkUnreachable, NotConnected, TimedOut,
+    };
+    matches!(
+        error.kind(),
+        BrokenPipe
+            | ConnectionAborted
+            | ConnectionReset
+            | HostUnreachable
+            | NetworkDown
+            | NetworkUnreachable
+            | NotConnected
+            | TimedOut
+    )
+}
+
+/// Whether a call failed for want of descriptors, of the process (EMFILE) or the system (ENFILE).
+fn is_out_of_files(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(23 | 24))
+}
+
 /// Accepts connections until the broker stops.
 pub async fn run(mut listener: Box<dyn Listener>, info: Arc<ListenerInfo>, broker: Arc<Services>) {
     loop {
@@ -102,9 +135,14 @@ pub async fn run(mut listener: Box<dyn Listener>, info: Arc<ListenerInfo>, broke
             Ok(accepted) => accepted,
             Err(error) => {
                 if let Some(left_out) = broker.connections.may_log(broker.env.clock.now().0) {
+                    let advice = if is_out_of_files(&error) {
+                        "; raise the limit of open files"
+                    } else {
+                        ""
+                    };
                     tracing::warn!(
                         listener = info.name, %error, left_out,
-                        "a connection cannot be accepted; raise the limit of open files?"
+                        "a connection cannot be accepted{advice}"
                     );
                 }
                 let until = broker.env.clock.now() + ACCEPT_PAUSE;
@@ -127,8 +165,14 @@ pub async fn run(mut listener: Box<dyn Listener>, info: Arc<ListenerInfo>, broke
             let _counted = counted;
             let connection = match accepted.open() {
                 Ok(connection) => connection,
-                Err(error) => {
+                Err(error) if is_of_network(&error) => {
                     tracing::debug!(%peer, %error, "a connection was gone before it was served");
+                    return;
+                }
+                Err(error) => {
+                    if let Some(left_out) = inner.connections.may_log(inner.env.clock.now().0) {
+                        tracing::warn!(%peer, %error, left_out, "a connection cannot be served");
+                    }
                     return;
                 }
             };
@@ -136,7 +180,9 @@ pub async fn run(mut listener: Box<dyn Listener>, info: Arc<ListenerInfo>, broke
             match session.run().await {
                 Ok(Ended::ByClient | Ended::Stopped) => {}
                 Ok(Ended::Idle) => tracing::debug!(%peer, "closed an idle connection"),
-                Err(Closed::Io(error)) => tracing::debug!(%peer, %error, "connection lost"),
+                Err(Closed::Io(error)) if is_of_network(&error) => {
+                    tracing::debug!(%peer, %error, "connection lost");
+                }
                 Err(reason) => {
                     if let Some(left_out) = inner.connections.may_log(inner.env.clock.now().0) {
                         tracing::warn!(

@@ -66,7 +66,7 @@ impl LiveConfig {
 pub fn say(warnings: &[Warning]) {
     for warning in warnings {
         if warning.is_note() {
-            tracing::debug!("{warning}");
+            tracing::info!("{warning}");
         } else {
             tracing::warn!("{warning}");
         }

@@ -4,8 +4,8 @@
 //! nothing: they authorize, resolve, call one thing, translate back.
 //!
 //! Read `apis.rs` (the table), `context.rs` (what a handler sees), `connection.rs` (the life of a
-//! request), `listener.rs`, `budget.rs`, `buffers.rs`, `quirks.rs` (what some clients need), then
-//! any file of `api/`.
+//! request), `listener.rs`, `budget.rs`, `buffers.rs`, `quirks.rs` (what some clients need),
+//! `request_log.rs` (a line for each request), then any file of `api/`.
 
 pub mod api;
 pub mod apis;
@@ -19,6 +19,7 @@ pub mod listener;
 pub mod live_config;
 pub mod producer_ids;
 mod quirks;
+pub mod request_log;
 pub mod services;
 pub(crate) mod slice;
 pub mod transactions;

@@ -13,6 +13,7 @@ use super::fetch_sessions::FetchSessions;
 use super::listener::Connections;
 use super::live_config::LiveConfig;
 use super::producer_ids::ProducerIds;
+use super::request_log::RequestLog;
 use super::transactions::Transactions;
 use crate::controller::driver::ControllerHandle;
 use crate::coordinator::groups::Groups;
@@ -47,6 +48,8 @@ pub struct ServerConfig {
     pub unstable_api_versions: bool,
     /// `authorizer.class.name`, with what it is told.
     pub authorizer: Option<Authorizer>,
+    /// Whose requests are logged.
+    pub request_log: RequestLog,
 }
 
 #[cfg(test)]
@@ -65,6 +68,7 @@ impl Default for ServerConfig {
             max_request_partitions: 2_000,
             unstable_api_versions: false,
             authorizer: None,
+            request_log: RequestLog::default(),
         }
     }
 }

@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn results_stand_in_the_order_of_what_they_are_of() {
-        let env = Env::real().unwrap();
+        let env = Env::real(&crate::env::Limits::default()).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         for count in [0, 1, TAKEN_AT_ONCE, 1000] {
             let doubled = in_parallel(&env, (0..count).collect(), |number| number * 2);

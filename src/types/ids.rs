@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, URL_SAFE_NO_PAD};
 
 /// The position of a record in a partition. Ranges are end-exclusive everywhere.
 pub type Offset = i64;
@@ -86,6 +86,14 @@ impl fmt::Debug for Uuid {
     }
 }
 
+/// Decodes as Java does: the bits of the last character that belong to no byte may be set.
+const JAVA_URL_SAFE: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::URL_SAFE,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(base64::engine::DecodePaddingMode::RequireNone)
+        .with_decode_allow_trailing_bits(true),
+);
+
 /// A text that is not 16 bytes in URL-safe base64.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a Kafka uuid: expected 22 characters of URL-safe base64")]
@@ -95,7 +103,7 @@ impl FromStr for Uuid {
     type Err = UuidParseError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let bytes = URL_SAFE_NO_PAD
+        let bytes = JAVA_URL_SAFE
             .decode(text.trim_end_matches('='))
             .map_err(|_| UuidParseError(text.to_owned()))?;
         bytes.try_into().map(Self).map_err(|_| UuidParseError(text.to_owned()))
@@ -121,6 +129,8 @@ mod tests {
         assert_eq!(id.to_string(), "4L6g3nShT-eMCtK--X86sw");
         assert_eq!(Uuid::METADATA_TOPIC.to_string(), "AAAAAAAAAAAAAAAAAAAAAQ");
         assert!("nonsense".parse::<Uuid>().is_err());
+        let with_trailing_bits: Uuid = "MkU3OEVBNTcwNTJENDM2Qk".parse().unwrap();
+        assert_eq!(with_trailing_bits.to_string(), "MkU3OEVBNTcwNTJENDM2Qg");
     }
 
     #[test]

@@ -8,8 +8,8 @@ use blumfeld::broker::Broker;
 use blumfeld::broker::configuration;
 use blumfeld::broker::settings::BrokerSettings;
 use blumfeld::config::{BrokerConfig, Origin, Properties};
-use blumfeld::env::Env;
 use blumfeld::env::sim::{Crash, Machine, World};
+use blumfeld::env::{Env, Limits};
 use blumfeld::format::{FormatRequest, InitialControllers, format};
 use blumfeld::log::LogConfig;
 use tokio::sync::{oneshot, watch};
@@ -187,7 +187,7 @@ fn settings(host: &str, more: &[(&str, &str)]) -> BrokerSettings {
         properties.set((*key).to_owned(), (*value).to_owned(), Origin::BuiltIn);
     }
     let (config, _warnings) = BrokerConfig::start(&properties).unwrap();
-    let mut settings = configuration::settings(config, 1 << 16);
+    let mut settings = configuration::settings(config, &Limits::default()).unwrap();
     // No topic may be configured to have segments that small.
     let configured = Arc::clone(&settings.log_config_of);
     settings.log_config_of = Arc::new(move |image, topic| LogConfig {

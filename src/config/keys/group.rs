@@ -108,66 +108,86 @@ config_keys! {
         => group_consumer_regex_refresh_interval_ms: i32;
     /// A member of a streams group silent for this long is removed.
     "group.streams.session.timeout.ms": Int = "45000", AtLeast(1), Medium, ReadOnly
+        pending "Streams groups are not served."
         => group_streams_session_timeout_ms: i32;
     /// The shortest session timeout that a streams group may be given.
     "group.streams.min.session.timeout.ms": Int = "45000", AtLeast(1), Medium, ReadOnly
+        pending "Streams groups are not served."
         => group_streams_min_session_timeout_ms: i32;
     /// The longest session timeout that a streams group may be given.
     "group.streams.max.session.timeout.ms": Int = "60000", AtLeast(1), Medium, ReadOnly
+        pending "Streams groups are not served."
         => group_streams_max_session_timeout_ms: i32;
     /// How often a member of a streams group sends a heartbeat.
     "group.streams.heartbeat.interval.ms": Int = "5000", AtLeast(1), Medium, ReadOnly
+        pending "Streams groups are not served."
         => group_streams_heartbeat_interval_ms: i32;
     /// The shortest heartbeat interval that a streams group may be given.
     "group.streams.min.heartbeat.interval.ms": Int = "5000", AtLeast(1), Medium, ReadOnly
+        pending "Streams groups are not served."
         => group_streams_min_heartbeat_interval_ms: i32;
     /// The longest heartbeat interval that a streams group may be given.
     "group.streams.max.heartbeat.interval.ms": Int = "15000", AtLeast(1), Medium, ReadOnly
+        pending "Streams groups are not served."
         => group_streams_max_heartbeat_interval_ms: i32;
     /// How many members a streams group may have.
     "group.streams.max.size": Int = "2147483647", AtLeast(1), Medium, ReadOnly
+        pending "Streams groups are not served."
         => group_streams_max_size: i32;
     /// How many standby replicas each task of a streams group has.
     "group.streams.num.standby.replicas": Int = "0", AtLeast(0), Medium, ReadOnly
+        pending "Streams groups are not served."
         => group_streams_num_standby_replicas: i32;
     /// The most standby replicas that a streams group may be given.
     "group.streams.max.standby.replicas": Int = "2", AtLeast(0), Medium, ReadOnly
+        pending "Streams groups are not served."
         => group_streams_max_standby_replicas: i32;
     /// How many replicas of a streams group may warm up at once.
     "group.streams.num.warmup.replicas": Int = "2", AtLeast(0), Internal, ReadOnly
+        pending "Streams groups are not served."
         => group_streams_num_warmup_replicas: i32;
     /// The most warm-up replicas that a streams group may be given.
     "group.streams.max.warmup.replicas": Int = "20", AtLeast(0), Internal, ReadOnly
+        pending "Streams groups are not served."
         => group_streams_max_warmup_replicas: i32;
     /// A streams task that lags less than this many records counts as caught up.
     "group.streams.acceptable.recovery.lag": Long = "10000", AtLeast(0), Internal, ReadOnly
+        pending "Streams groups are not served."
         => group_streams_acceptable_recovery_lag: i64;
     /// How long a streams group that was empty waits for more members.
     "group.streams.initial.rebalance.delay.ms": Int = "3000", AtLeast(0), Medium, ReadOnly
+        pending "Streams groups are not served."
         => group_streams_initial_rebalance_delay_ms: i32;
     /// The assignors of streams groups; the first is the default.
     "group.streams.assignors": List = "sticky", NonEmptyNames, Medium, ReadOnly
+        pending "Streams groups are not served."
         => group_streams_assignors: Vec<String>;
     /// The shortest time between two assignments of a streams group.
     "group.streams.assignment.interval.ms": Int = "1000", AtLeast(0), Medium, ClusterWide
+        pending "Streams groups are not served."
         => group_streams_assignment_interval_ms: i32;
     /// The least that a streams group's assignment interval may be.
     "group.streams.min.assignment.interval.ms": Int = "0", AtLeast(0), Medium, ReadOnly
+        pending "Streams groups are not served."
         => group_streams_min_assignment_interval_ms: i32;
     /// The most that a streams group's assignment interval may be.
     "group.streams.max.assignment.interval.ms": Int = "15000", AtLeast(0), Medium, ReadOnly
+        pending "Streams groups are not served."
         => group_streams_max_assignment_interval_ms: i32;
     /// Whether the assignors of streams groups run on threads of their own.
     "group.streams.assignor.offload.enable": Boolean = "true", Any, Internal, ClusterWide
         accepted "Assignors run where the coordinator does.";
     /// The client tags that standby replicas are spread over.
     "group.streams.rack.aware.assignment.tags": List = "", Names, Low, ReadOnly
+        pending "Streams groups are not served."
         => group_streams_rack_aware_assignment_tags: Vec<String>;
     /// How often a streams member reports how far its tasks are.
     "group.streams.task.offset.interval.ms": Int = "60000", AtLeast(1), Internal, ReadOnly
+        pending "Streams groups are not served."
         => group_streams_task_offset_interval_ms: i32;
     /// The shortest such interval that a streams group may be given.
     "group.streams.min.task.offset.interval.ms": Int = "15000", AtLeast(1), Internal, ReadOnly
+        pending "Streams groups are not served."
         => group_streams_min_task_offset_interval_ms: i32;
     /// The class that describes the topologies of streams groups.
     "group.streams.topology.description.plugin.class": Class = null, Any, Medium, ReadOnly

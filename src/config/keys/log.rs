@@ -13,7 +13,9 @@ config_keys! {
     /// The directory of the partitions, if `log.dirs` is not set.
     "log.dir": List = "/tmp/kafka-logs", NonEmptyNames, High, ReadOnly => log_dir: Vec<String>;
     /// Directories that get no new partitions; `*` is all of them.
-    "cordoned.log.dirs": List = "", Names, Medium, PerBroker => cordoned_log_dirs: Vec<String>;
+    "cordoned.log.dirs": List = "", Names, Medium, PerBroker
+        pending "New partitions are placed in cordoned directories too."
+        => cordoned_log_dirs: Vec<String>;
     /// How many partitions a topic gets that is created without a number.
     "num.partitions": Int = "1", AtLeast(1), Medium, ReadOnly => num_partitions: i32;
     /// Whether a client that asks for an unknown topic creates it.
@@ -71,9 +73,12 @@ config_keys! {
     "log.flush.start.offset.checkpoint.interval.ms": Int = "60000", AtLeast(0), High, ReadOnly
         => log_flush_start_offset_checkpoint_interval_ms: i32;
     /// Whether the file of a new segment gets its full size at once.
-    "log.preallocate": Boolean = "false", Any, Medium, ClusterWide => log_preallocate: bool;
+    "log.preallocate": Boolean = "false", Any, Medium, ClusterWide
+        pending "Segments grow as they are written."
+        => log_preallocate: bool;
     /// How many threads load each directory at the start and flush it at the stop.
     "num.recovery.threads.per.data.dir": Int = "2", AtLeast(1), High, ClusterWide
+        pending "The number of recovery threads follows the number of processors."
         => num_recovery_threads_per_data_dir: i32;
     /// How many replicas must be in sync for acks=all to be accepted.
     "min.insync.replicas": Int = "1", AtLeast(1), High, ClusterWide => min_insync_replicas: i32;
@@ -82,6 +87,7 @@ config_keys! {
         => unclean_leader_election_enable: bool;
     /// Interval between scans for leaderless partitions that may elect an unclean leader.
     "unclean.leader.election.interval.ms": Long = "300000", AtLeast(1), Internal, ReadOnly
+        pending "Partitions have one replica, on this node."
         => unclean_leader_election_interval_ms: i64;
     /// Whose time a record bears: `CreateTime` is the producer's, `LogAppendTime` the broker's.
     "log.message.timestamp.type": String = "CreateTime", OneOf(&["CreateTime", "LogAppendTime"]),
@@ -96,7 +102,9 @@ config_keys! {
     "message.max.bytes": Int = "1048588", AtLeast(0), High, ClusterWide => message_max_bytes: i32;
     /// The largest batch that is accepted, decompressed.
     "max.decompressed.message.bytes": Int = "2147483639", Between(1, 2_147_483_639),
-        Medium, ClusterWide => max_decompressed_message_bytes: i32;
+        Medium, ClusterWide
+        pending "The size of decompressed records is not limited by this value."
+        => max_decompressed_message_bytes: i32;
     /// The codec that batches are stored in; `producer` leaves them as they came.
     "compression.type": String =
         "producer",
@@ -113,9 +121,11 @@ config_keys! {
         => compression_zstd_level: i32;
     /// A broker that cannot tell the controller of a failed directory for this long stops.
     "log.dir.failure.timeout.ms": Long = "30000", AtLeast(1), Low, ReadOnly
+        pending "A failed log directory is reported to the controller of the same process."
         => log_dir_failure_timeout_ms: i64;
     /// How long after the start the periodic work on the logs begins.
     "log.initial.task.delay.ms": Long = "30000", AtLeast(0), Internal, ReadOnly
+        pending "Background tasks start with their first interval."
         => log_initial_task_delay_ms: i64;
     /// Whether compaction runs.
     "log.cleaner.enable": Boolean = "true", Any, Medium, ReadOnly

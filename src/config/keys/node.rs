@@ -27,37 +27,47 @@ config_keys! {
         => controller_quorum_bootstrap_servers: Vec<String>;
     /// Whether a controller adds itself to a dynamic quorum.
     "controller.quorum.auto.join.enable": Boolean = "false", Any, Low, ReadOnly
+        pending "The metadata quorum is this node alone."
         => controller_quorum_auto_join_enable: bool;
     /// How long a candidate waits for votes before it tries again.
     "controller.quorum.election.timeout.ms": Int = "1000", AtLeast(0), High, ReadOnly
+        pending "The metadata quorum is this node alone."
         => controller_quorum_election_timeout_ms: i32;
     /// The longest pause after a lost election.
     "controller.quorum.election.backoff.max.ms": Int = "1000", AtLeast(0), High, ReadOnly
+        pending "The metadata quorum is this node alone."
         => controller_quorum_election_backoff_max_ms: i32;
     /// After this long without its leader's answer a voter stands for election; a leader without a
     /// majority's fetches steps down.
     "controller.quorum.fetch.timeout.ms": Int = "2000", AtLeast(0), High, ReadOnly
+        pending "The metadata quorum is this node alone."
         => controller_quorum_fetch_timeout_ms: i32;
     /// The most bytes of the metadata log that one fetch returns.
     "controller.quorum.fetch.max.bytes": Int = "1048576", AtLeast(1), Low, ReadOnly
+        pending "The metadata quorum is this node alone."
         => controller_quorum_fetch_max_bytes: i32;
     /// The most bytes of a metadata snapshot that one request returns.
     "controller.quorum.fetch.snapshot.max.bytes": Int = "1048576", AtLeast(1), Low, ReadOnly
+        pending "The metadata quorum is this node alone."
         => controller_quorum_fetch_snapshot_max_bytes: i32;
     /// How long the leader of the metadata log collects records before it appends them.
     "controller.quorum.append.linger.ms": Int = "25", AtLeast(0), Medium, ReadOnly
+        pending "The metadata quorum is this node alone."
         => controller_quorum_append_linger_ms: i32;
     /// How long a request within the quorum may take.
     "controller.quorum.request.timeout.ms": Int = "2000", AtLeast(0), Medium, ReadOnly
+        pending "The metadata quorum is this node alone."
         => controller_quorum_request_timeout_ms: i32;
     /// The pause before a failed request within the quorum is retried.
     "controller.quorum.retry.backoff.ms": Int = "20", AtLeast(0), Low, ReadOnly
+        pending "The metadata quorum is this node alone."
         => controller_quorum_retry_backoff_ms: i32;
     /// The SASL mechanism between brokers and controllers.
     "sasl.mechanism.controller.protocol": String = "GSSAPI", Any, High, ReadOnly
         accepted "Concerns SASL, and listeners with SASL stop the start.";
     /// How long a broker tries to register before it shuts down.
     "initial.broker.registration.timeout.ms": Int = "60000", Any, Medium, ReadOnly
+        pending "A broker registers with the controller of its own process, without a timeout."
         => initial_broker_registration_timeout_ms: i32;
     /// Interval between the heartbeats that a broker sends to the controller.
     "broker.heartbeat.interval.ms": Int = "2000", Any, Medium, ReadOnly
@@ -70,6 +80,7 @@ config_keys! {
         accepted "Kafka 4 ignores it: a broker always moves its leaderships before it shuts down.";
     /// How long a request from the controller may take.
     "controller.socket.timeout.ms": Int = "30000", Any, Medium, ReadOnly
+        pending "This node opens no connections to other nodes."
         => controller_socket_timeout_ms: i32;
     /// The directory of the metadata log; not set, it is the first of `log.dirs`.
     "metadata.log.dir": String = null, Any, High, ReadOnly => metadata_log_dir: Option<String>;
@@ -99,19 +110,22 @@ config_keys! {
         => internal_metadata_log_segment_bytes: Option<i32>;
     /// The largest batch of the metadata log.
     "internal.metadata.max.batch.size.in.bytes": Int = "8388608", Any, Internal, ReadOnly
+        pending "The built-in batch size applies."
         => internal_metadata_max_batch_size_in_bytes: i32;
     /// How long deleted files of the metadata log stay on disk.
     "internal.metadata.delete.delay.millis": Long = "60000", Any, Internal, ReadOnly
+        pending "The built-in delay applies."
         => internal_metadata_delete_delay_millis: i64;
     /// How long startup may take before the process ends.
     "server.max.startup.time.ms": Long = "9223372036854775807", AtLeast(0), Internal, ReadOnly
+        pending "Startup has no time limit."
         => server_max_startup_time_ms: i64;
     /// How often the controller reports how long its events took.
     "controller.performance.sample.period.ms": Long = "60000", AtLeast(100), Internal, ReadOnly
-        accepted "There is no monitor of slow controller events yet.";
+        pending "Slow controller events are not monitored.";
     /// Controller events slower than this are always logged.
     "controller.performance.always.log.threshold.ms": Long = "2000", AtLeast(0), Internal, ReadOnly
-        accepted "There is no monitor of slow controller events yet.";
+        pending "Slow controller events are not monitored.";
     /// Offers feature levels that are still in development.
     "unstable.feature.versions.enable": Boolean = "false", Any, Internal, ReadOnly
         accepted "No feature level that is still in development is offered.";

@@ -6,27 +6,36 @@ config_keys! {
     /// Windows of quotas and metrics (Kafka 4.4 `QuotaConfig`, `MetricConfigs`).
     QUOTA, QuotaSettings;
     /// How many windows a client quota is measured over.
-    "quota.window.num": Int = "11", AtLeast(1), Low, ReadOnly => quota_window_num: i32;
+    "quota.window.num": Int = "11", AtLeast(1), Low, ReadOnly
+        pending "Client quotas are stored and not enforced."
+        => quota_window_num: i32;
     /// How long a window of a client quota is.
     "quota.window.size.seconds": Int = "1", AtLeast(1), Low, ReadOnly
+        pending "Client quotas are stored and not enforced."
         => quota_window_size_seconds: i32;
     /// How many windows the replication quotas are measured over.
     "replication.quota.window.num": Int = "11", AtLeast(1), Low, ReadOnly
+        pending "Replication is not throttled."
         => replication_quota_window_num: i32;
     /// How long a window of the replication quotas is.
     "replication.quota.window.size.seconds": Int = "1", AtLeast(1), Low, ReadOnly
+        pending "Replication is not throttled."
         => replication_quota_window_size_seconds: i32;
     /// How many windows the quota of moves between directories is measured over.
     "alter.log.dirs.replication.quota.window.num": Int = "11", AtLeast(1), Low, ReadOnly
+        pending "Moves are throttled without windows."
         => alter_log_dirs_replication_quota_window_num: i32;
     /// How long a window of the quota of moves between directories is.
     "alter.log.dirs.replication.quota.window.size.seconds": Int = "1", AtLeast(1), Low, ReadOnly
+        pending "Moves are throttled without windows."
         => alter_log_dirs_replication_quota_window_size_seconds: i32;
     /// How many windows the quota of topic changes is measured over.
     "controller.quota.window.num": Int = "11", AtLeast(1), Low, ReadOnly
+        pending "Client quotas are stored and not enforced."
         => controller_quota_window_num: i32;
     /// How long a window of the quota of topic changes is.
     "controller.quota.window.size.seconds": Int = "1", AtLeast(1), Low, ReadOnly
+        pending "Client quotas are stored and not enforced."
         => controller_quota_window_size_seconds: i32;
     /// The class that decides the quotas of clients.
     "client.quota.callback.class": Class = null, Any, Low, ReadOnly
@@ -48,7 +57,9 @@ config_keys! {
     "metrics.recording.level": String = "INFO", Any, Low, ReadOnly
         accepted "All metrics are always recorded.";
     /// How many bytes of metrics a client may push at once (KIP-714).
-    "telemetry.max.bytes": Int = "1048576", AtLeast(1), Low, ReadOnly => telemetry_max_bytes: i32;
+    "telemetry.max.bytes": Int = "1048576", AtLeast(1), Low, ReadOnly
+        pending "Client metrics subscriptions are stored, and clients are not asked for metrics."
+        => telemetry_max_bytes: i32;
     /// The classes that report Kafka's older metrics.
     "kafka.metrics.reporters": List = "", Names, Low, ReadOnly
         accepted "Java classes cannot be loaded; nothing but the reports depends on them.";
@@ -63,10 +74,10 @@ config_keys! {
     DYNAMIC_ONLY;
     /// How fast this broker sends throttled replicas.
     "leader.replication.throttled.rate": Long = "9223372036854775807", AtLeast(0),
-        Medium, ClusterWide accepted "Replication is not throttled yet.";
+        Medium, ClusterWide pending "Replication is not throttled.";
     /// How fast this broker receives throttled replicas.
     "follower.replication.throttled.rate": Long = "9223372036854775807", AtLeast(0),
-        Medium, ClusterWide accepted "Replication is not throttled yet.";
+        Medium, ClusterWide pending "Replication is not throttled.";
     /// How fast replicas move between directories.
     "replica.alter.log.dirs.io.max.bytes.per.second": Long = "9223372036854775807", AtLeast(0),
         Medium, ClusterWide => replica_alter_log_dirs_io_max_bytes_per_second: i64;

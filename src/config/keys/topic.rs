@@ -29,6 +29,7 @@ config_keys! {
         from ["log.cleaner.delete.retention.ms"] => delete_retention_ms: i64;
     /// Whether share groups may use the topic as a dead letter queue (KIP-1191).
     "errors.deadletterqueue.group.enable": Boolean = "false", Any, Medium, ClusterWide
+        pending "Share groups are not served."
         => errors_deadletterqueue_group_enable: bool;
     /// How long a deleted file stays on disk.
     "file.delete.delay.ms": Long = "60000", AtLeast(0), Medium, ClusterWide
@@ -41,10 +42,10 @@ config_keys! {
         from ["log.flush.interval.ms", "log.flush.scheduler.interval.ms"] => flush_ms: i64;
     /// The replicas that are throttled where they lead, as PARTITION:BROKER; `*` is all of them.
     "leader.replication.throttled.replicas": List = "", ThrottledReplicas, Medium, ClusterWide
-        accepted "Replication is not throttled yet.";
+        pending "Replication is not throttled.";
     /// The replicas that are throttled where they follow, as PARTITION:BROKER; `*` is all of them.
     "follower.replication.throttled.replicas": List = "", ThrottledReplicas, Medium, ClusterWide
-        accepted "Replication is not throttled yet.";
+        pending "Replication is not throttled.";
     /// How many bytes of records lie between two entries of an index.
     "index.interval.bytes": Int = "4096", AtLeast(0), Medium, ClusterWide
         from ["log.index.interval.bytes"] => index_interval_bytes: i32;
@@ -65,6 +66,7 @@ config_keys! {
     /// The largest batch that is accepted, decompressed.
     "max.decompressed.message.bytes": Int = "2147483639", Between(1, 2_147_483_639),
         Medium, ClusterWide from ["max.decompressed.message.bytes"]
+        pending "The size of decompressed records is not limited by this value."
         => max_decompressed_message_bytes: i32;
     /// The largest batch that is accepted, as it is compressed.
     "max.message.bytes": Int = "1048588", AtLeast(0), Medium, ClusterWide
@@ -90,6 +92,7 @@ config_keys! {
         => min_insync_replicas: i32;
     /// Whether the file of a new segment gets its full size at once.
     "preallocate": Boolean = "false", Any, Medium, ClusterWide from ["log.preallocate"]
+        pending "Segments grow as they are written."
         => preallocate: bool;
     /// How old a segment is before it is copied; -1 is as old as it gets on disk.
     "remote.copy.lag.ms": Long = "0", AtLeast(-1), Medium, ClusterWide

@@ -8,13 +8,14 @@ use crate::config::{Default, Importance, Key, Mode, Status, keys};
 const INTRODUCTION: &str = "\
 # Configuration
 
-Every key of Apache Kafka 4.4 is known. One without a remark is acted on. **Not yet** marks one
-that will be acted on by a part of the broker that is not built. One that is **accepted** is kept,
-shown to clients, and not acted on, for the reason given. One that **stops the start** does so when
-it is set to more than its default, since to neglect it would weaken security or durability. An
-unknown key is warned of and ignored.
+Every key of Apache Kafka 4.4 is known. A key without a remark is implemented. **Not implemented yet** marks
+a key whose value is checked, kept and shown to clients, and has no effect so far; a broker that is
+started with another value than the default logs a warning. **Accepted** marks a key that does not
+apply to this broker, for the reason given; it is logged at info level. A key that **stops the start**
+does so when it is set to more than its default, since to neglect it would weaken security or
+durability. An unknown key is ignored with a warning.
 
-This page is made of the declarations in `src/config/keys/` and of what the source reads of them:
+This page is rendered from the declarations in `src/config/keys/`:
 `UPDATE=1 cargo test --lib reference` writes it again.
 
 *Altered* says whether a broker's key can be altered while it runs: for one broker, or for all.
@@ -30,19 +31,23 @@ fn default(key: &Key) -> String {
     }
 }
 
+/// Fields that only the checks of the configuration read.
+const ONLY_CHECKED: &[&str] = &[
+    "controller_quorum_bootstrap_servers",
+    "inter_broker_listener_name",
+    "security_inter_broker_protocol",
+];
+
 /// Fields that are read under another name.
 const READ_AS: &[(&str, &str)] = &[
     ("advertised_listeners", "advertised_broker_listeners"),
     ("controller_listener_names", "is_controller_listener"),
-    ("controller_quorum_bootstrap_servers", "bootstrap_servers"),
     ("controller_quorum_voters", "voters"),
     ("cordoned_log_dirs", "cordoned_log_dirs()"),
-    ("inter_broker_listener_name", "inter_broker"),
     ("listener_security_protocol_map", "listeners"),
     ("log_dir", "log_dirs"),
     ("metadata_log_dir", "metadata_dir"),
     ("process_roles", "is_controller_listener"),
-    ("security_inter_broker_protocol", "inter_broker"),
     // A topic's, which come from the broker's.
     ("compression_gzip_level", "target_compression"),
     ("compression_lz4_level", "target_compression"),
@@ -76,10 +81,14 @@ fn source() -> String {
 /// Whether the source reads the field of a key, or of a topic's key that takes its default from it.
 fn is_read(key: &Key, source: &str) -> bool {
     let field = match key.status {
-        Status::Field(field) => field,
+        Status::Field(field) if ONLY_CHECKED.contains(&field) => return true,
+        Status::Field(field) | Status::Pending { field, .. } => field,
         // A refused key has a field where some of its values are not refused.
         Status::Accepted(_) | Status::Refused(..) => return true,
     };
+    if field.is_empty() {
+        return false;
+    }
     let name = READ_AS.iter().find(|(f, _)| *f == field).map_or(field, |(_, name)| name);
     let ends = |rest: &str| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_');
     let access = format!(".{name}");
@@ -93,7 +102,7 @@ fn is_read(key: &Key, source: &str) -> bool {
         || keys::topics().find(of_broker).is_some_and(|topic| is_read(topic, source))
 }
 
-fn about(key: &Key, source: &str) -> String {
+fn about(key: &Key) -> String {
     let mut text = key.doc.to_owned();
     if key.importance == Importance::Internal {
         text.push_str(" *Internal.*");
@@ -106,8 +115,8 @@ fn about(key: &Key, source: &str) -> String {
         }
     }
     match key.status {
-        Status::Field(_) if is_read(key, source) => {}
-        Status::Field(_) => text.push_str(" **Not yet.**"),
+        Status::Field(_) => {}
+        Status::Pending { effect, .. } => _ = write!(text, " **Not implemented yet:** {effect}"),
         Status::Accepted(reason) => _ = write!(text, " **Accepted:** {reason}"),
         Status::Refused(harmless, reason) => {
             _ = write!(text, " **Stops the start:** {reason}");
@@ -119,7 +128,7 @@ fn about(key: &Key, source: &str) -> String {
     text.replace('|', "\\|")
 }
 
-fn table(text: &mut String, title: &str, rows: &[Key], is_broker: bool, source: &str) {
+fn table(text: &mut String, title: &str, rows: &[Key], is_broker: bool) {
     _ = writeln!(text, "\n## {title}\n");
     let altered = if is_broker { " Altered |" } else { "" };
     _ = writeln!(text, "| Key | Values | Default |{altered} What it is for |");
@@ -137,27 +146,47 @@ fn table(text: &mut String, title: &str, rows: &[Key], is_broker: bool, source: 
             key.name,
             key.accepted().replace('|', "\\|"),
             default(key),
-            about(key, source)
+            about(key)
         );
     }
 }
 
 fn render() -> String {
-    let (mut text, source) = (INTRODUCTION.to_owned(), source());
+    let mut text = INTRODUCTION.to_owned();
     for (title, rows) in keys::BROKER_TABLES {
-        table(&mut text, title, rows, true, &source);
+        table(&mut text, title, rows, true);
     }
-    table(&mut text, "Only while a broker runs", keys::quota::DYNAMIC_ONLY, true, &source);
-    table(&mut text, "A topic's keys", keys::topic::TOPIC, false, &source);
-    table(&mut text, "A group's keys", keys::group_level::GROUP_KEYS, false, &source);
+    table(&mut text, "Only while a broker runs", keys::quota::DYNAMIC_ONLY, true);
+    table(&mut text, "A topic's keys", keys::topic::TOPIC, false);
+    table(&mut text, "A group's keys", keys::group_level::GROUP_KEYS, false);
     table(
         &mut text,
         "A client metrics subscription's keys",
         keys::client_metrics::CLIENT_METRICS,
         false,
-        &source,
     );
     text
+}
+
+#[test]
+fn a_key_is_declared_as_pending_until_the_source_reads_it() {
+    let source = source();
+    let tables = keys::BROKER_TABLES.iter().map(|(_, table)| *table);
+    let others = [
+        keys::quota::DYNAMIC_ONLY,
+        keys::topic::TOPIC,
+        keys::group_level::GROUP_KEYS,
+        keys::client_metrics::CLIENT_METRICS,
+    ];
+    for key in tables.chain(others).flatten() {
+        let is_pending = matches!(key.status, Status::Pending { .. });
+        assert_eq!(
+            is_pending,
+            !is_read(key, &source),
+            "{}: implemented keys are read outside of src/config, and no others",
+            key.name
+        );
+    }
 }
 
 #[test]

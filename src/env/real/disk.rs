@@ -16,6 +16,7 @@ use rustix::fs::{
 };
 use rustix::io::{Errno, ReadWriteFlags, pread, preadv2, pwritev, retry_on_intr};
 
+use super::optional::{OptionalCall, is_unknown_here};
 use crate::env::disk::{DirEntry, Directory, Disk, File, FileInfo, Lock, OpenMode};
 
 /// The kernel takes no more parts in one call.
@@ -25,6 +26,18 @@ const PARTS_MAX: usize = 1024;
 /// at most.
 const DIR_READ_LEN: usize = 8192;
 const SMALL_READ_LEN: usize = 512;
+
+static SYNC_DIRECTORY: OptionalCall = OptionalCall::new(
+    "fsync of a directory",
+    "a power loss may take the names of new files away; a process that is killed loses nothing",
+);
+static SYNC_FILESYSTEM: OptionalCall =
+    OptionalCall::new("syncfs", "files are synced one by one, which takes longer");
+static SYNC_DATA: OptionalCall = OptionalCall::new("fdatasync", "fsync is used");
+static READ_CACHED: OptionalCall = OptionalCall::new(
+    "preadv2 with RWF_NOWAIT",
+    "records that are not in the page cache are read on network threads, which waits for the disk",
+);
 
 #[derive(Default)]
 pub(super) struct OsDisk {
@@ -110,11 +123,21 @@ impl Disk for OsDisk {
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        Ok(fsync(fs::File::open(dir)?)?)
+        match fsync(fs::File::open(dir)?) {
+            // Shared and network file systems have no such call, and keep names as they can.
+            Err(error) if SYNC_DIRECTORY.is_refused(error) => Ok(()),
+            synced => Ok(synced?),
+        }
     }
 
     fn sync_filesystem(&self, path: &Path) -> io::Result<()> {
-        Ok(syncfs(fs::File::open(path)?)?)
+        if SYNC_FILESYSTEM.is_there() {
+            match syncfs(fs::File::open(path)?) {
+                Err(error) if SYNC_FILESYSTEM.is_refused(error) => {}
+                synced => return Ok(synced?),
+            }
+        }
+        sync_tree(path)
     }
 
     fn try_lock(&self, path: &Path) -> io::Result<Option<Box<dyn Lock>>> {
@@ -131,7 +154,16 @@ impl Disk for OsDisk {
         match fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(Errno::AGAIN | Errno::ACCESS) => return Ok(None),
-            Err(error) => return Err(error.into()),
+            Err(error) => {
+                let why = "record locks (fcntl F_SETLK) are refused; a network file system needs its \
+                           lock daemon";
+                return Err(match error {
+                    Errno::NOLCK => {
+                        io::Error::new(io::ErrorKind::Unsupported, format!("{why}: {error}"))
+                    }
+                    error => explained(error, why),
+                });
+            }
         }
         let found = file.metadata()?;
         let id = (found.dev(), found.ino());
@@ -147,6 +179,32 @@ impl Disk for OsDisk {
     fn absolute(&self, path: &Path) -> io::Result<PathBuf> {
         std::path::absolute(path)
     }
+}
+
+/// An error of a call that cannot be done without: `why` where the file system or a sandbox lacks it.
+fn explained(error: Errno, why: &str) -> io::Error {
+    if is_unknown_here(error) {
+        return io::Error::new(io::ErrorKind::Unsupported, format!("{why}: {error}"));
+    }
+    error.into()
+}
+
+/// Syncs everything at and below `path`, call by call. What goes meanwhile needs no sync.
+fn sync_tree(path: &Path) -> io::Result<()> {
+    let present = |result: io::Result<()>| match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    };
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            present(sync_tree(&entry.path()))?;
+        } else if kind.is_file() {
+            present(fs::File::open(entry.path()).and_then(|file| Ok(fsync(file)?)))?;
+        }
+    }
+    OsDisk::default().sync_dir(path)
 }
 
 impl OsDirectory {
@@ -267,11 +325,19 @@ impl File for OsFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        Ok(fdatasync(&self.0)?)
+        if SYNC_DATA.is_there() {
+            match fdatasync(&self.0) {
+                Err(error) if SYNC_DATA.is_refused(error) => {}
+                synced => return Ok(synced?),
+            }
+        }
+        self.sync_all()
     }
 
     fn sync_all(&self) -> io::Result<()> {
-        Ok(fsync(&self.0)?)
+        fsync(&self.0).map_err(|error| {
+            explained(error, "fsync is refused, so that nothing written here can be made durable")
+        })
     }
 
     fn is_cached(&self, position: u64, len: usize) -> bool {
@@ -280,9 +346,16 @@ impl File for OsFile {
         let probe = |at: u64| {
             let mut byte = [0];
             let parts = &mut [IoSliceMut::new(&mut byte)];
-            !matches!(preadv2(&self.0, parts, at, ReadWriteFlags::NOWAIT), Err(Errno::AGAIN))
+            match preadv2(&self.0, parts, at, ReadWriteFlags::NOWAIT) {
+                Ok(_) => true,
+                Err(Errno::AGAIN) => false,
+                Err(error) => {
+                    READ_CACHED.is_refused(error);
+                    true
+                }
+            }
         };
-        len == 0 || (probe(position) && probe(position + len as u64 - 1))
+        len == 0 || !READ_CACHED.is_there() || (probe(position) && probe(position + len as u64 - 1))
     }
 
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
@@ -370,6 +443,19 @@ mod tests {
         let names = OsDisk::default().list(&dir).unwrap();
         assert_eq!(names.len(), 1000);
         assert!(names.is_sorted());
+        let _ = fs::remove_dir_all(dir);
+    }
+
+    #[test]
+    fn without_syncfs_a_tree_is_synced_file_by_file() {
+        let dir = scratch("sync-tree");
+        let disk = OsDisk::default();
+        disk.create_dir_all(&dir.join("a/b")).unwrap();
+        disk.open(&dir.join("a/b/f"), OpenMode::CreateNew).unwrap();
+        std::os::unix::fs::symlink(dir.join("nowhere"), dir.join("a/link")).unwrap();
+        sync_tree(&dir).unwrap();
+        disk.sync_filesystem(&dir).unwrap();
+        assert_eq!(sync_tree(&dir.join("c")).unwrap_err().kind(), io::ErrorKind::NotFound);
         let _ = fs::remove_dir_all(dir);
     }
 

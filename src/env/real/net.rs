@@ -10,11 +10,14 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
 use rustix::fs::sendfile;
+use rustix::io::Errno;
 use rustix::net::sockopt::set_ipv6_v6only;
 use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 use tokio::io::Interest;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
+use super::optional::OptionalCall;
+use crate::env::File;
 use crate::env::net::{
     Accepted, Connection, IoFuture, Listener, Net, OutPart, ReadHalf, WriteHalf,
 };
@@ -32,6 +35,18 @@ const SEND_LEN_MAX: usize = 2 * 1024 * 1024;
 const SENDFILE_LEN_MAX: usize = 1024 * 1024;
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 1024;
+
+/// How much of a file is in memory at once for a connection, where there is no sendfile.
+const COPY_LEN: usize = 128 * 1024;
+
+static SENDFILE: OptionalCall =
+    OptionalCall::new("sendfile", "records are read and written, which costs a copy");
+static REUSE_ADDRESS: OptionalCall = OptionalCall::new(
+    "setsockopt SO_REUSEADDR",
+    "a port cannot be bound again for a minute after connections on it were open",
+);
+static NO_DELAY: OptionalCall =
+    OptionalCall::new("setsockopt TCP_NODELAY", "small answers may be delayed by 40 ms");
 
 pub(super) struct TcpNet;
 
@@ -53,9 +68,17 @@ struct Reader {
 
 struct Writer(Arc<TcpStream>);
 
+/// Goes on where an option of a socket cannot be set.
+fn without(call: &OptionalCall, result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if Errno::from_io_error(&error).is_some_and(|e| call.is_refused(e)) => Ok(()),
+        result => result,
+    }
+}
+
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv6() { TcpSocket::new_v6()? } else { TcpSocket::new_v4()? };
-    socket.set_reuseaddr(true)?;
+    without(&REUSE_ADDRESS, socket.set_reuseaddr(true))?;
     if address.is_ipv6() {
         // The wildcard takes IPv4 too, whatever the system's default is.
         set_ipv6_v6only(&socket, !address.ip().is_unspecified())?;
@@ -161,7 +184,7 @@ impl Accepted for Incoming {
 }
 
 fn open(stream: TcpStream) -> io::Result<Connection> {
-    stream.set_nodelay(true)?;
+    without(&NO_DELAY, stream.set_nodelay(true))?;
     let (peer, local) = (stream.peer_addr()?, stream.local_addr()?);
     let stream = Arc::new(stream);
     Ok(Connection {
@@ -213,7 +236,16 @@ impl WriteHalf for Writer {
                 continue;
             }
             let sent = match first {
-                OutPart::File { len, .. } if *len >= SENDFILE_LEN_MIN => self.send_file(first),
+                OutPart::File { len, .. } if *len >= SENDFILE_LEN_MIN => {
+                    match self.send_file(first) {
+                        Ok(None) => {
+                            load_front(parts)?;
+                            self.send_bytes(parts)
+                        }
+                        Ok(Some(sent)) => Ok(sent),
+                        Err(error) => Err(error),
+                    }
+                }
                 _ => {
                     load_short_ranges(parts)?;
                     self.send_bytes(parts)
@@ -224,6 +256,7 @@ impl WriteHalf for Writer {
                     total += sent;
                     advance(parts, sent);
                 }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     ready!(self.0.poll_write_ready(cx))?;
                 }
@@ -240,21 +273,25 @@ impl WriteHalf for Writer {
 }
 
 impl Writer {
-    fn send_file(&self, part: &OutPart) -> io::Result<usize> {
-        let OutPart::File { file, position, len } = part else { return Ok(0) };
-        let Some(descriptor) = file.descriptor() else {
-            return Err(io::Error::new(io::ErrorKind::Unsupported, "a file without descriptor"));
+    /// Sends a range of a file; how many bytes of it. `None` where sendfile is not to be had, for this
+    /// file or at all.
+    fn send_file(&self, part: &OutPart) -> io::Result<Option<usize>> {
+        let OutPart::File { file, position, len } = part else { return Ok(None) };
+        let Some(descriptor) = file.descriptor().filter(|_| SENDFILE.is_there()) else {
+            return Ok(None);
         };
         let stream = &*self.0;
         let mut at = *position;
         let sent = stream.try_io(Interest::WRITABLE, || {
-            Ok(sendfile(stream.as_fd(), descriptor, Some(&mut at), (*len).min(SENDFILE_LEN_MAX))?)
+            match sendfile(stream.as_fd(), descriptor, Some(&mut at), (*len).min(SENDFILE_LEN_MAX))
+            {
+                Ok(sent) => Ok(Some(sent)),
+                Err(error) if SENDFILE.is_refused(error) => Ok(None),
+                Err(error) => Err(error.into()),
+            }
         })?;
-        if sent == 0 {
-            return Err(io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                "the file is shorter than said",
-            ));
+        if sent == Some(0) {
+            return Err(too_short());
         }
         Ok(sent)
     }
@@ -292,16 +329,37 @@ fn load_short_ranges(parts: &mut VecDeque<OutPart>) -> io::Result<()> {
             OutPart::Bytes(_) => {}
             OutPart::File { len, .. } if *len >= SENDFILE_LEN_MIN => break,
             OutPart::File { file, position, len } => {
-                let mut bytes = vec![0; *len];
-                if file.read_at(&mut bytes, *position)? < *len {
-                    let short = io::ErrorKind::UnexpectedEof;
-                    return Err(io::Error::new(short, "the file is shorter than said"));
-                }
-                *part = OutPart::Bytes(Bytes::from(bytes));
+                *part = read_range(&**file, *position, *len)?;
             }
         }
     }
     Ok(())
+}
+
+/// Reads the front of the file range that comes first into memory, at most [`COPY_LEN`] bytes.
+fn load_front(parts: &mut VecDeque<OutPart>) -> io::Result<()> {
+    let Some(OutPart::File { file, position, len }) = parts.front_mut() else { return Ok(()) };
+    let here = (*len).min(COPY_LEN);
+    let loaded = read_range(&**file, *position, here)?;
+    *position += here as u64;
+    *len -= here;
+    if *len == 0 {
+        parts.pop_front();
+    }
+    parts.push_front(loaded);
+    Ok(())
+}
+
+fn read_range(file: &dyn File, position: u64, len: usize) -> io::Result<OutPart> {
+    let mut bytes = vec![0; len];
+    if file.read_at(&mut bytes, position)? < len {
+        return Err(too_short());
+    }
+    Ok(OutPart::Bytes(Bytes::from(bytes)))
+}
+
+fn too_short() -> io::Error {
+    io::Error::new(io::ErrorKind::UnexpectedEof, "the file is shorter than the range to send")
 }
 
 fn advance(parts: &mut VecDeque<OutPart>, mut sent: usize) {
@@ -327,7 +385,6 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::env::File;
 
     /// A file of the system, with its name already gone.
     fn file(name: &str, bytes: &[u8]) -> Arc<dyn File> {
@@ -401,6 +458,58 @@ mod tests {
             sent.unwrap();
             assert!(got == expected, "{host:?}: {} of {} bytes", got.len(), expected.len());
         }
+    }
+
+    /// A file of which sendfile wants nothing.
+    struct Unsendable(Arc<dyn File>, std::fs::File);
+
+    impl File for Unsendable {
+        fn write_at(&self, parts: &[IoSlice<'_>], position: u64) -> io::Result<()> {
+            self.0.write_at(parts, position)
+        }
+        fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
+            self.0.read_at(buffer, position)
+        }
+        fn len(&self) -> io::Result<u64> {
+            self.0.len()
+        }
+        fn set_len(&self, len: u64) -> io::Result<()> {
+            self.0.set_len(len)
+        }
+        fn sync_data(&self) -> io::Result<()> {
+            self.0.sync_data()
+        }
+        fn sync_all(&self) -> io::Result<()> {
+            self.0.sync_all()
+        }
+        fn is_cached(&self, position: u64, len: usize) -> bool {
+            self.0.is_cached(position, len)
+        }
+        fn descriptor(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
+            Some(self.1.as_fd())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_sendfile_refuses_is_read_and_written() {
+        let (mut client, mut server) = pair("127.0.0.1").await;
+        let long: Vec<u8> = (0..3_000_000u32).map(|n| n as u8).collect();
+        // The kernel answers EINVAL for a directory.
+        let directory = std::fs::File::open("/").unwrap();
+        let unsendable: Arc<dyn File> = Arc::new(Unsendable(file("unsendable", &long), directory));
+        let parts = vec![
+            OutPart::Bytes(Bytes::from_static(b"header")),
+            OutPart::File { file: Arc::clone(&unsendable), position: 7, len: 2_900_000 },
+            OutPart::File { file: unsendable, position: 0, len: COPY_LEN },
+        ];
+        let expected = [b"header", &long[7..2_900_007], &long[..COPY_LEN]].concat();
+        let (sent, got) = tokio::join!(
+            send(&mut server.writer, parts),
+            receive(&mut client.reader, expected.len())
+        );
+        sent.unwrap();
+        assert!(got == expected, "{} of {} bytes", got.len(), expected.len());
+        assert!(SENDFILE.is_there(), "other files may be sent");
     }
 
     #[tokio::test]

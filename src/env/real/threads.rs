@@ -1,8 +1,8 @@
 //! Worker threads, each with a runtime of its own, and a pool for what blocks.
 //!
 //! A connection lives on one worker and never changes it: passing a request to another thread
-//! costs more than the request. Work that blocks goes to the pool, whose threads are started when
-//! they are first needed.
+//! costs more than the request. Work that blocks goes to the pool, whose threads after the first are
+//! started when they are first needed.
 
 use std::collections::VecDeque;
 use std::io;
@@ -74,7 +74,11 @@ impl Workers {
                 .spawn(move || runtime.block_on(std::future::pending::<()>()))?;
             workers.push(Worker { runtime: handle, connections: Arc::default() });
         }
-        Ok(Self { workers, pool: Arc::default() })
+        let pool: Arc<Pool> = Arc::default();
+        // The first is there from the start: where none can be had, the start fails.
+        pool.state.lock().threads = 1;
+        pool.start_thread(1)?;
+        Ok(Self { workers, pool })
     }
 }
 
@@ -106,14 +110,15 @@ impl Threads for Workers {
             return;
         }
         state.threads += 1;
-        let pool = Arc::clone(&self.pool);
-        let name = format!("blocking-{}", state.threads);
+        let number = state.threads;
         drop(state);
-        let started = std::thread::Builder::new().name(name).spawn(move || pool.run());
-        if let Err(error) = started {
+        if self.pool.start_thread(number).is_err() {
+            // Those that run take the work.
             let mut state = self.pool.state.lock();
             state.threads -= 1;
-            assert!(state.threads > 0, "no thread can be started for blocking work: {error}");
+            assert!(state.threads > 0, "the first thread was started with the pool");
+            drop(state);
+            self.pool.wake.notify_one();
         }
     }
 
@@ -152,6 +157,12 @@ impl Threads for Workers {
 }
 
 impl Pool {
+    fn start_thread(self: &Arc<Self>, number: usize) -> io::Result<()> {
+        let pool = Arc::clone(self);
+        let builder = std::thread::Builder::new().name(format!("blocking-{number}"));
+        builder.spawn(move || pool.run()).map(drop)
+    }
+
     fn run(&self) {
         let mut state = self.state.lock();
         loop {

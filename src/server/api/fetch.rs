@@ -54,6 +54,7 @@ pub(in crate::server) fn handle(context: RequestContext, body: BytesMut) -> Hand
 }
 
 fn refuse(context: &RequestContext, error: ErrorCode) -> Reply {
+    context.note_errors(std::iter::once(error));
     let head = head(context, error, 0);
     Reply::Send(Response { parts: encode_response(head, &[], &[]) })
 }
@@ -308,6 +309,7 @@ impl Fetch {
                 _ => grouped.push((topic, vec![answer])),
             }
         }
+        context.note_errors(grouped.iter().flat_map(|(_, sent)| sent).map(|answer| answer.error));
         let head = head(context, ErrorCode::None, session_id);
         Reply::Send(Response { parts: encode_response(head, &grouped, &[]) })
     }

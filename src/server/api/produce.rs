@@ -416,6 +416,7 @@ fn accepted_answer(index: PartitionIndex, accepted: &Accepted) -> PartitionAnswe
 
 /// A producer that wants no answer learns of an error by losing its connection.
 fn no_answer(context: &RequestContext, answers: &[PartitionAnswer]) -> Reply {
+    context.note_errors(answers.iter().map(|answer| answer.error));
     match answers.iter().find(|answer| !answer.error.is_none()) {
         None => Reply::Nothing,
         Some(answer) => Reply::Close(format!(
@@ -433,6 +434,7 @@ fn respond(
     names: &[u8],
     answers: &[PartitionAnswer],
 ) -> Reply {
+    context.note_errors(answers.iter().map(|answer| answer.error));
     let mut rest = answers;
     let mut at = 0;
     let topics = request.topics.iter().enumerate().map(|(topic, named)| {
