@@ -10,7 +10,7 @@ use bytes::Bytes;
 use crate::env::OutPart;
 use crate::metadata::{MetadataImage, Principal};
 use crate::protocol::ApiFacts;
-use crate::protocol::messages::{ResponseBody, encode_response, response_layout};
+use crate::protocol::messages::{WireResponse, encode_response};
 use crate::types::Mono;
 
 pub use super::services::Services;
@@ -80,19 +80,15 @@ pub enum Handled {
 
 impl RequestContext {
     /// The reply with this body.
-    pub fn reply<T: ResponseBody>(&self, body: &T) -> Reply {
+    pub fn reply<T: WireResponse>(&self, body: &T) -> Reply {
         self.reply_at(body, self.version)
     }
 
     /// The reply with this body at another version than the request's.
-    pub fn reply_at<T: ResponseBody>(&self, body: &T, version: i16) -> Reply {
-        let layout = response_layout(self.api, version);
-        match encode_response(body, layout, self.correlation_id) {
+    pub fn reply_at<T: WireResponse>(&self, body: &T, version: i16) -> Reply {
+        match encode_response(body, version, self.correlation_id) {
             Ok(bytes) => Reply::from(bytes),
-            Err(reason) => Reply::Close(format!(
-                "the response to {} version {version} cannot be written: {reason}",
-                self.api.name
-            )),
+            Err(error) => Reply::Close(error.to_string()),
         }
     }
 }

@@ -8,10 +8,10 @@
 use bytes::BytesMut;
 
 use crate::metadata::features::{self, METADATA_VERSION};
-use crate::protocol::key;
-use crate::protocol::own::{
+use crate::protocol::declared::{
     ApiVersion, ApiVersionsRequest, ApiVersionsResponse, FinalizedFeature, SupportedFeature,
 };
+use crate::protocol::key;
 use crate::server::apis;
 use crate::server::context::{Handled, Reply, RequestContext};
 use crate::server::quirks;

@@ -10,7 +10,7 @@ use bytes::BytesMut;
 
 use crate::log::Marker;
 use crate::metadata::{Operation, Resource};
-use crate::protocol::own::{
+use crate::protocol::declared::{
     WritableTxnMarker, WritableTxnMarkerPartitionResult, WritableTxnMarkerResult,
     WritableTxnMarkerTopicResult, WriteTxnMarkersRequest, WriteTxnMarkersResponse,
 };
