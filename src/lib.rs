@@ -6,6 +6,7 @@
 //! main, cli, broker      compose everything
 //! server                 wire <-> domain: connections, the API table, one handler per API
 //! store                  the data plane: partitions, appends, fetches, waiting
+//! client                 calls to other nodes
 //! controller, replica    pure machines; controller::driver and raft drive them
 //! log                    one partition's data on disk
 //! metadata, protocol, config   the cluster as values; wire codecs; settings
@@ -15,6 +16,7 @@
 
 pub mod broker;
 pub mod cli;
+pub mod client;
 pub mod codec;
 pub mod config;
 pub mod controller;
