@@ -67,14 +67,16 @@ async fn api_versions(
     settings: &ClientSettings,
 ) -> Result<ApiVersionsResponse, ConnectError> {
     let mut version = ApiVersionsRequest::api().max_version;
+    // A node refuses a request that names only one of the two (KIP-1242).
+    let meant = node.id.zip(settings.cluster_id.clone());
     // Negative numbers are never used by the requests that follow.
     let mut correlation_id = i32::MIN;
     loop {
         let request = ApiVersionsRequest {
             client_software_name: "blumfeld".to_owned(),
             client_software_version: env!("CARGO_PKG_VERSION").to_owned(),
-            cluster_id: settings.cluster_id.clone(),
-            node_id: node.id.unwrap_or(-1),
+            cluster_id: meant.as_ref().map(|(_, cluster_id)| cluster_id.clone()),
+            node_id: meant.as_ref().map_or(-1, |(id, _)| *id),
         };
         let frame = encode_request(&request, version, correlation_id, Some(&settings.client_id));
         let frame = frame.map_err(|error| ConnectError::Malformed(error.to_string()))?;

@@ -233,21 +233,19 @@ impl Live {
             {
                 driver.accept(command);
             }
-            if let Err(reason) = self.send(cx, driver, now) {
-                return Poll::Ready(End::Lost(reason));
-            }
+            // First, so that no request is written into a connection that the peer has closed.
             match self.receive(cx, driver, now) {
                 Ok(true) => {}
                 Ok(false) if driver.pipeline.is_empty() => return Poll::Ready(End::Idle),
                 Ok(false) => return Poll::Ready(End::Lost(LostReason::ClosedByPeer)),
                 Err(reason) => return Poll::Ready(End::Lost(reason)),
             }
+            if let Err(reason) = self.send(cx, driver, now) {
+                return Poll::Ready(End::Lost(reason));
+            }
             let idle_at = self.last_use + driver.shared.settings.idle_max;
             if driver.pipeline.is_empty() && (driver.closing || idle_at <= now) {
                 return Poll::Ready(End::Idle);
-            }
-            if driver.pipeline.can_send() {
-                continue; // A response made room for the next request.
             }
             if !self.arm(cx, driver, driver.pipeline.next_deadline().unwrap_or(idle_at)) {
                 return Poll::Pending;

@@ -91,11 +91,6 @@ impl Pipeline {
         self.queued.is_empty() && self.in_flight.is_empty()
     }
 
-    /// Whether [`Self::next_frame`] has something to send or to drop.
-    pub(super) fn can_send(&self) -> bool {
-        !self.queued.is_empty() && self.in_flight.len() < self.in_flight_max
-    }
-
     /// Queues a call, or fails it if there are too many.
     pub(super) fn enqueue(&mut self, call: Box<dyn Call>) {
         if self.queued.len() + self.in_flight.len() >= self.pending_max {

@@ -55,6 +55,25 @@ fn api_versions_names_the_node_that_is_meant() {
 }
 
 #[test]
+fn api_versions_names_node_and_cluster_together_or_neither() {
+    for (id, cluster_id) in [(None, Some("cluster")), (Some(2), None), (None, None)] {
+        in_world(1, |scene| async move {
+            let mut peer = scene.listen().await;
+            let node = NodeAddress { id, host: "far".to_owned(), port: PORT };
+            let settings =
+                ClientSettings { cluster_id: cluster_id.map(str::to_owned), ..settings() };
+            let client = NodeClient::new(&scene.env, node, settings, Arc::new(Plaintext));
+            let asked = async {
+                let request = peer.accept().await.request().await.unwrap();
+                let body = ApiVersionsRequest::decode_body(request.body, 5).unwrap();
+                assert_eq!((body.cluster_id, body.node_id), (None, -1));
+            };
+            tokio::join!(call(&client, 1, SECOND), asked).0.unwrap_err();
+        });
+    }
+}
+
+#[test]
 fn a_node_that_lacks_the_newest_api_versions_is_asked_again_at_its_own() {
     // What the node offers of ApiVersions in its refusal, and the version that is asked for next.
     let cases: [(&[(i16, i16, i16)], i16); 4] = [

@@ -22,7 +22,7 @@ const PRODUCE_MIN_VERSION_TOLD: i16 = 0;
 
 /// Answers.
 pub(in crate::server) fn handle(context: RequestContext, body: BytesMut) -> Handled {
-    let request = match ApiVersionsRequest::decode(&body, context.version) {
+    let request: ApiVersionsRequest = match super::decode(&context, body) {
         Ok(request) => request,
         Err(error) => return Handled::Now(super::malformed(error)),
     };
