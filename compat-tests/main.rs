@@ -2,7 +2,7 @@
 //!
 //! Nothing here knows how Blumfeld is made: the tests start a broker, drive it with code that is not ours
 //! (librdkafka through the rdkafka crate, kcat, Kafka's Java clients and tools), and read its files with Kafka's own
-//! readers. The broker under test is a value: `COMPAT_BROKER=kafka-4.4.0` runs the same stories against Apache Kafka,
+//! readers. The exception is `node_client.rs`, in which our own client for calls to other nodes calls both. The broker under test is a value: `COMPAT_BROKER=kafka-4.4.0` runs the same stories against Apache Kafka,
 //! which is how a story is shown to ask for what Kafka does.
 
 #![expect(
@@ -29,6 +29,7 @@ mod holdings;
 mod kcat;
 mod kills;
 mod moves;
+mod node_client;
 mod old_clients;
 mod produce;
 mod refusals;

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use blumfeld::protocol::apis::facts;
-use blumfeld::server::apis::{APIS, On};
+use blumfeld::server::apis::{APIS, Forwarding, On, Quota};
 
 /// `DescribeLogDirs` as the name of a file.
 fn file_name(api: &str) -> String {
@@ -148,17 +148,55 @@ const NOT_YET_ON_THE_CONTROLLER: &[i16] = &[1];
 #[test]
 fn what_is_served_is_what_apache_kafka_4_4_serves_in_the_same_versions() {
     for (key, name, min_version, max_version, on) in KAFKA_4_4 {
+        let facts = facts(*key).unwrap();
+        assert_eq!((facts.name, facts.on), (*name, *on));
+        assert_eq!((facts.min_version, facts.max_version), (*min_version, *max_version), "{name}");
         let Some(api) = APIS.iter().find(|api| api.key == *key) else {
             assert!(NOT_YET.contains(key), "{name} is missing");
             continue;
         };
         assert!(!NOT_YET.contains(key), "{name} is served");
-        assert_eq!(facts(*key).unwrap().name, *name);
         assert_eq!((api.min_version, api.max_version), (*min_version, *max_version), "{name}");
         let served = if NOT_YET_ON_THE_CONTROLLER.contains(key) { On::Broker } else { *on };
         assert_eq!(api.on, served, "{name}");
     }
     for api in APIS {
         assert!(KAFKA_4_4.iter().any(|(key, ..)| *key == api.key), "{} is not Kafka's", api.key);
+    }
+}
+
+/// The APIs that Apache Kafka 4.4 marks as forwardable (`ApiKeys.forwardable`).
+const FORWARDABLE: &[i16] =
+    &[19, 20, 30, 31, 33, 37, 38, 39, 40, 43, 44, 45, 46, 49, 51, 55, 57, 64, 67, 80, 81, 94];
+
+#[test]
+fn a_broker_forwards_what_apache_kafka_4_4_forwards() {
+    for api in APIS {
+        let name = facts(api.key).unwrap().name;
+        let is_forwarded = api.forwarding != Forwarding::Local;
+        assert_eq!(is_forwarded, FORWARDABLE.contains(&api.key), "{name}");
+        // A controller is where requests are forwarded to.
+        assert!(!is_forwarded || api.on != On::Broker, "{name} is not served by controllers");
+        let has_own_part = ["AlterConfigs", "IncrementalAlterConfigs"].contains(&name);
+        assert_eq!(api.forwarding == Forwarding::AfterOwnPart, has_own_part, "{name}");
+    }
+}
+
+/// The APIs whose responses Apache Kafka 4.4 exempts from the request quota
+/// (`KafkaApis`, `ControllerApis`: `sendResponseExemptThrottle`).
+const EXEMPT: &[i16] = &[27, 52, 53, 54, 56, 58, 59];
+
+#[test]
+fn a_request_counts_against_the_quota_of_apache_kafka_4_4() {
+    for api in APIS {
+        let name = facts(api.key).unwrap().name;
+        let expected = match name {
+            "Produce" => Quota::Produce,
+            "Fetch" | "ShareFetch" => Quota::Fetch,
+            "CreateTopics" | "DeleteTopics" | "CreatePartitions" => Quota::ControllerMutation,
+            _ if EXEMPT.contains(&api.key) => Quota::None,
+            _ => Quota::Request,
+        };
+        assert_eq!(api.quota, expected, "{name}");
     }
 }

@@ -11,9 +11,9 @@ use std::future::poll_fn;
 use std::time::Duration;
 
 use blumfeld::codec::At;
+use blumfeld::codec::shape::{FieldShape, Kind, Shape};
 use blumfeld::env::{Connection, Env, OutPart};
 use blumfeld::protocol::apis::{APIS, ApiFacts};
-use blumfeld::protocol::shape::{Field, Kind, Shape};
 use blumfeld::server::apis::served;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use sample::{Dice, Form, HOSTILE, Sample};
@@ -206,7 +206,7 @@ fn a_request_with_any_values_is_answered() {
         for (is_controller, port) in [(false, PORT), (true, PORT + 1)] {
             let mut attacker = Attacker::new(&env, port);
             for (api, version) in versions(is_controller) {
-                let shape = Shape::of_request(api.key).unwrap();
+                let shape = &api.request;
                 let is_known = served(is_controller)
                     .any(|served| served.key == api.key && served.serves(version, false));
                 let mut counts = BTreeMap::new();
@@ -235,7 +235,7 @@ fn a_request_with_a_hostile_length_anywhere_is_answered_or_ends_its_connection()
         for (is_controller, port) in [(false, PORT), (true, PORT + 1)] {
             let mut attacker = Attacker::new(&env, port);
             for (api, version) in versions(is_controller) {
-                let shape = Shape::of_request(api.key).unwrap();
+                let shape = &api.request;
                 let sample = Sample::of(shape, version, 5);
                 for length in &sample.lengths {
                     for value in HOSTILE {
@@ -255,11 +255,7 @@ fn a_request_that_ends_early_ends_its_connection() {
         for (is_controller, port) in [(false, PORT), (true, PORT + 1)] {
             let mut attacker = Attacker::new(&env, port);
             for (api, version) in versions(is_controller) {
-                let whole = frame(
-                    api,
-                    version,
-                    &Sample::of(Shape::of_request(api.key).unwrap(), version, 2).body,
-                );
+                let whole = frame(api, version, &Sample::of(&api.request, version, 2).body);
                 for len in 4..whole.len() {
                     let mut part = whole[..len].to_vec();
                     part[..4].copy_from_slice(&(len as i32 - 4).to_be_bytes());
@@ -293,7 +289,7 @@ fn a_request_with_many_elements_is_answered_in_time_and_memory_of_its_length() {
             let mut attacker = Attacker::new(&env, port);
             for api in served(is_controller) {
                 let facts = APIS.iter().find(|facts| facts.key == api.key).unwrap();
-                let shape = Shape::of_request(api.key).unwrap();
+                let shape = &facts.request;
                 for (version, depth) in
                     [(api.min_version, 0), (api.max_version, 0), (api.max_version, 1)]
                 {
@@ -332,7 +328,7 @@ fn noise_of_any_kind_ends_in_answers_or_a_closed_connection() {
                 let bytes = match round % 3 {
                     0 => frame(api, dice.below(20) as i16, &noise),
                     1 => {
-                        let shape = Shape::of_request(api.key).unwrap();
+                        let shape = &api.request;
                         let version = api.max_version;
                         let mut body = Sample::of(shape, version, dice.below(1_000)).body;
                         for _ in 0..=dice.below(3) {

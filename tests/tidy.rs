@@ -14,6 +14,7 @@ const LAYERS: &[(&[&str], &str)] = &[
     (&["main", "broker"], "the composition root: starts and stops the parts in order"),
     (&["server"], "wire to domain: connections, the API table, one handler for each API"),
     (&["store"], "the data plane: partitions, appends, fetches, coordinators of internal topics"),
+    (&["client"], "calls to other nodes"),
     (&["format"], "data directories: meta.properties, bootstrap records"),
     (
         &["controller", "coordinator", "raft", "replica"],
@@ -47,6 +48,9 @@ const PURE: &[&str] = &[
     "src/replica",
     "src/coordinator",
     "src/controller",
+    "src/client/backoff.rs",
+    "src/client/pipeline.rs",
+    "src/client/versions.rs",
     "src/raft/batch.rs",
     "src/raft/quorum.rs",
     "src/raft/voters.rs",

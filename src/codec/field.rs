@@ -2,6 +2,7 @@
 
 use bytes::{BufMut, Bytes};
 
+use super::shape::Kind;
 use super::{CodecError, Reader, STRING_LEN_MAX, Writer, json};
 use crate::types::Uuid;
 
@@ -16,6 +17,10 @@ pub struct At {
 
 /// A type that can be a field.
 pub trait Field: Sized {
+    /// What its bytes are.
+    const KIND: Kind;
+    /// The same, for the shape of an array of it.
+    const KIND_REF: &'static Kind = &Self::KIND;
     /// Reads it.
     fn read(reader: &mut Reader<'_>, at: At) -> Result<Self, CodecError>;
     /// Writes it.
@@ -35,6 +40,7 @@ pub trait Field: Sized {
 macro_rules! fixed {
     ($($type:ident: $put:ident $json:ident),*) => {$(
         impl Field for $type {
+            const KIND: Kind = Kind::Fixed(size_of::<$type>());
             fn read(reader: &mut Reader<'_>, _: At) -> Result<Self, CodecError> {
                 reader.$type()
             }
@@ -55,6 +61,7 @@ fixed!(
 );
 
 impl Field for bool {
+    const KIND: Kind = Kind::Fixed(1);
     fn read(reader: &mut Reader<'_>, _: At) -> Result<Self, CodecError> {
         reader.bool()
     }
@@ -68,6 +75,7 @@ impl Field for bool {
 }
 
 impl Field for Uuid {
+    const KIND: Kind = Kind::Fixed(16);
     fn read(reader: &mut Reader<'_>, _: At) -> Result<Self, CodecError> {
         reader.uuid()
     }
@@ -92,6 +100,7 @@ fn write_str(value: Option<&str>, writer: &mut Writer, at: At) -> Result<(), Cod
 }
 
 impl Field for Option<String> {
+    const KIND: Kind = Kind::String;
     fn read(reader: &mut Reader<'_>, at: At) -> Result<Self, CodecError> {
         Ok(reader.nullable_str(at.flexible)?.map(str::to_owned))
     }
@@ -104,6 +113,7 @@ impl Field for Option<String> {
 }
 
 impl Field for String {
+    const KIND: Kind = Kind::String;
     fn read(reader: &mut Reader<'_>, at: At) -> Result<Self, CodecError> {
         Option::<String>::read(reader, at)?.ok_or(CodecError::Null)
     }
@@ -116,6 +126,7 @@ impl Field for String {
 }
 
 impl Field for Option<Bytes> {
+    const KIND: Kind = Kind::Bytes;
     fn read(reader: &mut Reader<'_>, at: At) -> Result<Self, CodecError> {
         Ok(reader.nullable_bytes(at.flexible)?.map(Bytes::copy_from_slice))
     }
@@ -129,6 +140,7 @@ impl Field for Option<Bytes> {
 }
 
 impl Field for Bytes {
+    const KIND: Kind = Kind::Bytes;
     fn read(reader: &mut Reader<'_>, at: At) -> Result<Self, CodecError> {
         Option::<Bytes>::read(reader, at)?.ok_or(CodecError::Null)
     }
@@ -145,6 +157,7 @@ impl Field for Bytes {
 const INITIAL_CAPACITY_MAX: usize = 1_000;
 
 impl<T: Field> Field for Option<Vec<T>> {
+    const KIND: Kind = Kind::Array(T::KIND_REF);
     fn read(reader: &mut Reader<'_>, at: At) -> Result<Self, CodecError> {
         let Some(len) = reader.array_len(at.flexible)? else { return Ok(None) };
         let mut all = Vec::with_capacity(len.min(INITIAL_CAPACITY_MAX));
@@ -163,6 +176,7 @@ impl<T: Field> Field for Option<Vec<T>> {
 }
 
 impl<T: Field> Field for Vec<T> {
+    const KIND: Kind = Kind::Array(T::KIND_REF);
     fn read(reader: &mut Reader<'_>, at: At) -> Result<Self, CodecError> {
         Option::<Vec<T>>::read(reader, at)?.ok_or(CodecError::Null)
     }

@@ -23,7 +23,7 @@ macro_rules! messages {
         pub struct $name:ident: $versions:expr, flexible $flexible:expr; {
             $(
                 $(#[$field_meta:meta])*
-                $field:ident: $type:ty = $field_versions:expr
+                $field:ident: $type:ty = $first:literal $range:tt $($last:literal)?
                     $(, tag $tag:literal)? $(, default $default:expr)? $(, [$ignorable:ident])?;
             )*
         }
@@ -42,6 +42,16 @@ macro_rules! messages {
 
         #[allow(unused_variables, unused_mut, unused_assignments)]
         impl $name {
+            /// What its bytes are.
+            pub const FIELDS: &'static [$crate::codec::shape::FieldShape] = &[$(
+                $crate::codec::shape::FieldShape {
+                    name: stringify!($field),
+                    kind: <$type as $crate::codec::Field>::KIND,
+                    versions: $crate::codec::shape::field_shapes!(@versions $first $($last)?),
+                    tag: $crate::codec::shape::field_shapes!(@tag $($tag)?),
+                }
+            ),*];
+
             /// Whether the message has this version.
             pub fn has_version(version: i16) -> bool {
                 let versions: std::ops::RangeInclusive<i16> = $versions;
@@ -88,6 +98,9 @@ macro_rules! messages {
         /// A struct that may be null is preceded by a byte, below 0 for null, else 1; as the value of
         /// a tag by a varint, 0 for null, else 1.
         impl $crate::codec::Field for Option<$name> {
+            const KIND: $crate::codec::shape::Kind =
+                $crate::codec::shape::Kind::NullableStruct($name::FIELDS);
+
             fn read(
                 reader: &mut $crate::codec::Reader<'_>,
                 at: $crate::codec::At,
@@ -131,19 +144,21 @@ macro_rules! messages {
 
         #[allow(unused_variables, unused_mut, unused_comparisons, clippy::float_cmp)]
         impl $crate::codec::Field for $name {
+            const KIND: $crate::codec::shape::Kind = $crate::codec::shape::Kind::Struct(Self::FIELDS);
+
             fn read(
                 reader: &mut $crate::codec::Reader<'_>,
                 at: $crate::codec::At,
             ) -> Result<Self, $crate::codec::CodecError> {
                 let mut message = Self::default();
                 $( $crate::codec::messages!(
-                    @read_plain [$($tag)?] message, reader, at, $name, $field, $field_versions
+                    @read_plain [$($tag)?] message, reader, at, $name, $field, ($first $range $($last)?)
                 ); )*
                 if at.flexible {
                     reader.tagged_fields(|tag, reader| {
                         $( $crate::codec::messages!(
                             @read_tagged [$($tag)?] tag, message, reader, at, $name, $field,
-                            $field_versions
+                            ($first $range $($last)?)
                         ); )*
                         Ok(())
                     })?;
@@ -161,7 +176,7 @@ macro_rules! messages {
                     let default: $type = $crate::codec::messages!(@default $($default)?);
                     let is_default = self.$field == default;
                     let ignorable = $crate::codec::messages!(@ignorable $($ignorable)?);
-                    if ($field_versions).contains(&at.version) {
+                    if ($first $range $($last)?).contains(&at.version) {
                         $crate::codec::messages!(
                             @write [$($tag)?] self, writer, tagged, at, is_default, $name, $field
                         );
@@ -189,7 +204,7 @@ macro_rules! messages {
                 $( {
                     let default: $type = $crate::codec::messages!(@default $($default)?);
                     let is_tagged = $crate::codec::messages!(@is_tagged $($tag)?);
-                    if ($field_versions).contains(&at.version)
+                    if ($first $range $($last)?).contains(&at.version)
                         && !(is_tagged && self.$field == default)
                     {
                         $crate::codec::json::key(out, stringify!($field));

@@ -10,6 +10,7 @@ mod field;
 pub(crate) mod json;
 mod messages;
 mod reader;
+pub mod shape;
 mod writer;
 
 pub use field::{At, Field};

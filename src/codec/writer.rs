@@ -16,6 +16,11 @@ impl Writer {
         Self::default()
     }
 
+    /// Appends to `bytes`.
+    pub fn over(bytes: BytesMut) -> Self {
+        Self { bytes }
+    }
+
     /// What was written.
     pub fn into_bytes(self) -> BytesMut {
         self.bytes

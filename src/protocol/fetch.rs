@@ -211,6 +211,8 @@ pub struct ResponseHead {
     pub error: ErrorCode,
     /// The session to go on with.
     pub session_id: i32,
+    /// Milliseconds that the client must wait before its next request.
+    pub throttle_time_ms: i32,
 }
 
 /// Writes a whole response: bytes of ours, and between them the records as they lie in files.
@@ -219,7 +221,7 @@ pub fn encode_response(
     topics: &[(&TopicRef, Vec<&PartitionAnswer>)],
     nodes: &[NodeEndpoint],
 ) -> Vec<OutPart> {
-    let ResponseHead { correlation_id, version, error, session_id } = head;
+    let ResponseHead { correlation_id, version, error, session_id, throttle_time_ms } = head;
     let flexible = version >= FLEXIBLE;
     let mut parts = Parts::default();
     let out = &mut parts.open;
@@ -228,7 +230,7 @@ pub fn encode_response(
     if flexible {
         out.unsigned_varint(0);
     }
-    out.buf().put_i32(0); // Throttle time.
+    out.buf().put_i32(throttle_time_ms);
     if version >= 7 {
         out.buf().put_i16(error.code());
         out.buf().put_i32(session_id);
@@ -435,8 +437,13 @@ mod tests {
             } else {
                 TopicRef::Name("orders".into())
             };
-            let head =
-                ResponseHead { correlation_id: 5, version, error: ErrorCode::None, session_id: 8 };
+            let head = ResponseHead {
+                correlation_id: 5,
+                version,
+                error: ErrorCode::None,
+                session_id: 8,
+                throttle_time_ms: 9,
+            };
             let parts = encode_response(head, &[(&topic, answers.iter().collect())], &nodes);
             let mut bytes = BytesMut::new();
             for part in parts {
@@ -448,6 +455,7 @@ mod tests {
             let mut body = bytes.split_off(if version >= 12 { 9 } else { 8 }).freeze();
             let read = km::FetchResponse::decode(&mut body, version).unwrap();
             assert!(body.is_empty(), "version {version}");
+            assert_eq!(read.throttle_time_ms, 9);
             let partitions = &read.responses[0].partitions;
             assert_eq!(partitions[0].records.as_ref().unwrap(), &records);
             assert_eq!(partitions[0].aborted_transactions.as_ref().unwrap()[0].first_offset, 20);

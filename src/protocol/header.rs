@@ -1,7 +1,10 @@
-//! The header of a request (Kafka 4.4 `RequestHeader`), from bytes that nobody vouches for.
+//! The headers of requests and responses (Kafka 4.4 `RequestHeader`, `ResponseHeader`), from bytes
+//! of a peer that is not trusted.
+
+use bytes::{BufMut, BytesMut};
 
 use super::apis::{ApiFacts, facts};
-use crate::codec::{CodecError, Reader};
+use crate::codec::{CodecError, Reader, Writer};
 
 /// The header of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +47,51 @@ impl<'a> RequestHeader<'a> {
         }
         let len = frame.len() - reader.remaining();
         Ok(Self { api, version, correlation_id, client_id, len })
+    }
+
+    /// Appends the header of a request.
+    pub fn write(
+        out: &mut BytesMut,
+        api: &ApiFacts,
+        version: i16,
+        correlation_id: i32,
+        client_id: Option<&str>,
+    ) {
+        out.put_i16(api.key);
+        out.put_i16(version);
+        out.put_i32(correlation_id);
+        let mut writer = Writer::over(std::mem::take(out));
+        writer.nullable_str(client_id, false);
+        *out = writer.into_bytes();
+        if version >= api.flexible_from {
+            out.put_u8(0);
+        }
+    }
+}
+
+/// The header of a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResponseHeader {
+    /// The number that the client gave the request.
+    pub correlation_id: i32,
+    /// Bytes of the header; the body follows.
+    pub len: usize,
+}
+
+impl ResponseHeader {
+    /// The number of the request that a frame answers, whichever API it is.
+    pub fn correlation_id(frame: &[u8]) -> Result<i32, CodecError> {
+        Reader::new(frame).i32()
+    }
+
+    /// Reads the header at the start of a frame that answers a request of `api` at `version`.
+    pub fn read(frame: &[u8], api: &ApiFacts, version: i16) -> Result<Self, CodecError> {
+        let mut reader = Reader::new(frame);
+        let correlation_id = reader.i32()?;
+        if api.has_flexible_response_header(version) {
+            reader.tagged_fields(|_, _| Ok(()))?;
+        }
+        Ok(Self { correlation_id, len: frame.len() - reader.remaining() })
     }
 }
 

@@ -1,115 +1,237 @@
-//! The one door to the message library: its messages, decoded behind the guard and encoded into
-//! whole responses.
+//! The one door to the message library: requests and responses, decoded after the walk over their
+//! bytes and encoded into whole frames. All of it works in both directions, since nodes are clients
+//! of other nodes.
 
 use bytes::{BufMut, Bytes, BytesMut};
 pub use kafka_protocol::messages::*;
-pub use kafka_protocol::protocol::Decodable;
 pub use kafka_protocol::protocol::StrBytes;
-use kafka_protocol::protocol::{Encodable, HeaderVersion};
 
-use super::apis::{ApiFacts, key};
-use super::shape;
+use super::apis::ApiFacts;
+// A name here hides the library's struct of that name, which lacks the newest version.
+pub use super::declared::{
+    AddRaftVoterRequest, ApiVersionsRequest, ApiVersionsResponse, BrokerHeartbeatRequest,
+    DeleteGroupsResponse, DescribeLogDirsResponse, DescribeShareGroupOffsetsResponse,
+    InitProducerIdRequest, InitProducerIdResponse, OffsetCommitRequest, OffsetCommitResponse,
+    OffsetFetchRequest, OffsetFetchResponse, ReadShareGroupStateSummaryResponse,
+    ShareAcknowledgeRequest, ShareAcknowledgeResponse, ShareFetchRequest,
+    StreamsGroupDescribeRequest, StreamsGroupDescribeResponse, StreamsGroupHeartbeatRequest,
+    StreamsGroupHeartbeatResponse, StreamsGroupTopologyDescriptionUpdateRequest,
+    StreamsGroupTopologyDescriptionUpdateResponse, TxnOffsetCommitRequest, TxnOffsetCommitResponse,
+    UnregisterControllerRequest, UnregisterControllerResponse, WriteShareGroupStateRequest,
+    WriteTxnMarkersRequest, WriteTxnMarkersResponse,
+};
+use super::header::RequestHeader as Header;
 use crate::codec::CodecError;
+use crate::codec::shape::Shape;
 use crate::types;
 
-/// Why a body is not the request it should be.
+/// Why bytes are not a message.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
-    /// The guard says so.
+    /// A length, a count or a tagged field does not fit, or the version is unknown.
     #[error(transparent)]
     Shape(#[from] CodecError),
-    /// The message library says so.
-    #[error("{api} version {version}: {reason}")]
-    Message {
-        /// The API.
-        api: &'static str,
+    /// A value that the decoder rejects.
+    #[error("{message} version {version}: {reason}")]
+    Value {
+        /// The message.
+        message: &'static str,
         /// The version.
         version: i16,
-        /// In the library's words.
+        /// The decoder's reason.
         reason: String,
     },
 }
 
-/// The version at which the message library reads the requests of `version` of an API. It lacks
-/// some newest versions; these here changed the meaning of values or the response, not the layout.
-pub fn request_layout(api: &ApiFacts, version: i16) -> i16 {
-    match (api.key, version) {
-        (key::ListOffsets, 11) => 10,
-        (key::DescribeLogDirs, 5) => 4,
-        (key::DeleteGroups, 3) => 2,
-        (key::ReadShareGroupStateSummary | key::DescribeShareGroupOffsets, 1) => 0,
-        _ => version,
+/// A message that cannot be written: a field has a value that the version cannot carry. A bug of
+/// the caller, not of a peer.
+#[derive(Debug, thiserror::Error)]
+#[error("{message} version {version} cannot be written: {reason}")]
+pub struct EncodeError {
+    /// The message.
+    pub message: &'static str,
+    /// The version.
+    pub version: i16,
+    /// The encoder's reason.
+    pub reason: String,
+}
+
+/// A request or a response.
+pub trait WireMessage: Sized + std::fmt::Debug {
+    /// The newest version that the message library has; `None` for a message of ours.
+    const LIBRARY_NEWEST: Option<i16>;
+
+    /// The API that it belongs to.
+    fn api() -> &'static ApiFacts;
+    /// What its bytes look like.
+    fn shape() -> &'static Shape;
+    /// Decodes a body that [`Shape::check`] has passed.
+    fn decode_checked(body: Bytes, version: i16) -> Result<Self, DecodeError>;
+    /// Appends the body.
+    fn encode_body(&self, out: &mut BytesMut, version: i16) -> Result<(), EncodeError>;
+
+    /// Decodes a body from a peer. Bytes after the message are ignored, as Kafka ignores them.
+    fn decode_body(mut body: Bytes, version: i16) -> Result<Self, DecodeError> {
+        let len = Self::shape().check(version, &body)?;
+        body.truncate(len);
+        Self::decode_checked(body, version)
     }
 }
 
-/// The version at which the message library writes the responses of `version` of an API.
-pub fn response_layout(api: &ApiFacts, version: i16) -> i16 {
-    match (api.key, version) {
-        // Version 11 has one more special timestamp (KIP-1023).
-        (key::ListOffsets, 11) => 10,
-        _ => version,
+/// A request.
+pub trait WireRequest: WireMessage {
+    /// Its response.
+    type Response: WireResponse;
+}
+
+/// A response.
+pub trait WireResponse: WireMessage {
+    /// The field that tells the client how many milliseconds to wait before its next request; `None`
+    /// where the response has no such field.
+    fn throttle_time(&mut self) -> Option<&mut i32>;
+
+    /// Sets the milliseconds that the client must wait before its next request. Does nothing where
+    /// the response cannot carry them (Kafka 4.4 `AbstractResponse.maybeSetThrottleTimeMs`).
+    fn set_throttle_time(&mut self, milliseconds: i32) {
+        if let Some(throttle_time) = self.throttle_time() {
+            *throttle_time = milliseconds;
+        }
     }
 }
 
-/// Decodes a request of the message library, behind the guard.
-pub fn decode<T: Decodable>(
-    api: &'static ApiFacts,
-    version: i16,
-    mut body: Bytes,
-) -> Result<T, DecodeError> {
-    shape::check(api, version, &body)?;
-    T::decode(&mut body, request_layout(api, version)).map_err(|error| DecodeError::Message {
-        api: api.name,
-        version,
-        reason: error.to_string(),
-    })
+/// Implements [`WireMessage`] for a struct of the message library. Where the library lacks the
+/// newest version, that version has the layout of the one before (a test compares the shapes).
+macro_rules! library {
+    ($message:ident, $name:ident, $direction:ident) => {
+        impl $crate::protocol::messages::WireMessage for $crate::protocol::messages::$message {
+            const LIBRARY_NEWEST: Option<i16> =
+                Some(<Self as kafka_protocol::protocol::Message>::VERSIONS.max);
+
+            fn api() -> &'static ApiFacts {
+                const FACTS: &ApiFacts = facts(key::$name).expect("the API is in the table");
+                FACTS
+            }
+
+            fn shape() -> &'static $crate::codec::shape::Shape {
+                &Self::api().$direction
+            }
+
+            fn decode_checked(
+                mut body: bytes::Bytes,
+                version: i16,
+            ) -> Result<Self, $crate::protocol::messages::DecodeError> {
+                let newest = <Self as kafka_protocol::protocol::Message>::VERSIONS.max;
+                let decoded =
+                    kafka_protocol::protocol::Decodable::decode(&mut body, version.min(newest));
+                let message =
+                    decoded.map_err(|error| $crate::protocol::messages::DecodeError::Value {
+                        message: stringify!($message),
+                        version,
+                        reason: error.to_string(),
+                    })?;
+                // The walk says where the message ends. A decoder that ends elsewhere has taken
+                // one field for another.
+                match body.len() {
+                    0 => Ok(message),
+                    left => Err($crate::codec::CodecError::Trailing(left).into()),
+                }
+            }
+
+            fn encode_body(
+                &self,
+                out: &mut bytes::BytesMut,
+                version: i16,
+            ) -> Result<(), $crate::protocol::messages::EncodeError> {
+                let newest = <Self as kafka_protocol::protocol::Message>::VERSIONS.max;
+                kafka_protocol::protocol::Encodable::encode(self, out, version.min(newest)).map_err(
+                    |error| $crate::protocol::messages::EncodeError {
+                        message: stringify!($message),
+                        version,
+                        reason: error.to_string(),
+                    },
+                )
+            }
+        }
+    };
 }
 
-/// A message that can be the body of a request.
-pub trait RequestBody: Sized {
-    /// Reads it, whatever the bytes are.
-    fn decode_body(api: &'static ApiFacts, version: i16, body: Bytes) -> Result<Self, DecodeError>;
+/// Implements [`WireMessage`] for a message of `declared`.
+macro_rules! declared {
+    ($message:ident, $name:ident, $direction:ident) => {
+        impl $crate::protocol::messages::WireMessage for $crate::protocol::messages::$message {
+            const LIBRARY_NEWEST: Option<i16> = None;
+
+            fn api() -> &'static ApiFacts {
+                const FACTS: &ApiFacts = facts(key::$name).expect("the API is in the table");
+                FACTS
+            }
+
+            fn shape() -> &'static $crate::codec::shape::Shape {
+                &Self::api().$direction
+            }
+
+            fn decode_checked(
+                body: bytes::Bytes,
+                version: i16,
+            ) -> Result<Self, $crate::protocol::messages::DecodeError> {
+                Ok(Self::decode(&body, version)?)
+            }
+
+            fn encode_body(
+                &self,
+                out: &mut bytes::BytesMut,
+                version: i16,
+            ) -> Result<(), $crate::protocol::messages::EncodeError> {
+                let mut writer = $crate::codec::Writer::over(std::mem::take(out));
+                let encoded = self.encode(&mut writer, version);
+                *out = writer.into_bytes();
+                encoded.map_err(|error| $crate::protocol::messages::EncodeError {
+                    message: stringify!($message),
+                    version,
+                    reason: error.to_string(),
+                })
+            }
+        }
+    };
 }
 
-impl<T: Decodable> RequestBody for T {
-    fn decode_body(api: &'static ApiFacts, version: i16, body: Bytes) -> Result<Self, DecodeError> {
-        decode(api, version, body)
-    }
-}
+pub(super) use {declared, library};
 
-/// A message that can be the body of a response.
-pub trait ResponseBody: std::fmt::Debug {
-    /// Whether the response header has tagged fields at this version of the API.
-    fn has_flexible_header(version: i16) -> bool;
-    /// Appends the body. Errors only where a field cannot be said at the version: a bug of ours.
-    fn encode_body(&self, out: &mut BytesMut, version: i16) -> Result<(), String>;
-}
-
-impl<T: Encodable + HeaderVersion + std::fmt::Debug> ResponseBody for T {
-    fn has_flexible_header(version: i16) -> bool {
-        T::header_version(version) > 0
-    }
-    fn encode_body(&self, out: &mut BytesMut, version: i16) -> Result<(), String> {
-        self.encode(out, version).map_err(|error| error.to_string())
-    }
-}
-
-/// A whole response: length, header, body.
-pub fn encode_response<T: ResponseBody>(
+/// A whole request: length, header, body.
+pub fn encode_request<T: WireRequest>(
     body: &T,
     version: i16,
     correlation_id: i32,
-) -> Result<Bytes, String> {
+    client_id: Option<&str>,
+) -> Result<Bytes, EncodeError> {
+    let mut out = BytesMut::with_capacity(128);
+    out.put_i32(0);
+    Header::write(&mut out, T::api(), version, correlation_id, client_id);
+    body.encode_body(&mut out, version)?;
+    Ok(seal(out))
+}
+
+/// A whole response: length, header, body.
+pub fn encode_response<T: WireResponse>(
+    body: &T,
+    version: i16,
+    correlation_id: i32,
+) -> Result<Bytes, EncodeError> {
     let mut out = BytesMut::with_capacity(128);
     out.put_i32(0);
     out.put_i32(correlation_id);
-    if T::has_flexible_header(version) {
+    if T::api().has_flexible_response_header(version) {
         out.put_u8(0);
     }
     body.encode_body(&mut out, version)?;
-    let len = (out.len() - 4) as i32;
-    out[..4].copy_from_slice(&len.to_be_bytes());
-    Ok(out.freeze())
+    Ok(seal(out))
+}
+
+/// Writes the length of a frame into its first four bytes.
+fn seal(mut frame: BytesMut) -> Bytes {
+    let len = (frame.len() - 4) as i32;
+    frame[..4].copy_from_slice(&len.to_be_bytes());
+    frame.freeze()
 }
 
 /// A string for a message.

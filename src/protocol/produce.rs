@@ -198,10 +198,11 @@ pub(super) fn put_node_endpoints(out: &mut Writer, nodes: &[NodeEndpoint]) {
     out.buf().put_slice(&tag);
 }
 
-/// A whole response.
+/// A whole response. `throttle_time_ms` is how long the client must wait before its next request.
 pub fn encode_response<'a>(
     correlation_id: i32,
     version: i16,
+    throttle_time_ms: i32,
     topics: impl ExactSizeIterator<Item = TopicAnswer<'a>>,
     nodes: &[NodeEndpoint],
 ) -> Bytes {
@@ -232,7 +233,7 @@ pub fn encode_response<'a>(
             out.unsigned_varint(0);
         }
     }
-    out.buf().put_i32(0); // Throttle time.
+    out.buf().put_i32(throttle_time_ms);
     if flexible {
         put_node_endpoints(&mut out, if version >= 10 { nodes } else { &[] });
     }
@@ -346,12 +347,13 @@ mod tests {
         let nodes = [NodeEndpoint { id: 2, host: "h".into(), port: 9092, rack: None }];
         for version in 3..=13 {
             let topic = TopicAnswer { name: b"orders", id: Uuid([7; 16]), partitions: &partitions };
-            let mut bytes = encode_response(77, version, [topic].into_iter(), &nodes);
+            let mut bytes = encode_response(77, version, 11, [topic].into_iter(), &nodes);
             let header = if version >= 9 { 9 } else { 8 };
             let len = i32::from_be_bytes(bytes[..4].try_into().unwrap());
             assert_eq!(len as usize, bytes.len() - 4);
             let mut body = bytes.split_off(header);
             let read = km::ProduceResponse::decode(&mut body, version).unwrap();
+            assert_eq!(read.throttle_time_ms, 11);
             assert!(body.is_empty(), "version {version}");
             let partitions = &read.responses[0].partition_responses;
             assert_eq!(partitions[0].base_offset, 42);
@@ -384,7 +386,7 @@ mod tests {
                 id: Uuid::ZERO,
                 partitions: &answers,
             });
-            drop(encode_response(1, 12, topics, &[]));
+            drop(encode_response(1, 12, 0, topics, &[]));
         });
         // Topics, partitions, the response and its count of references.
         assert_eq!(memory.count_total, 4);

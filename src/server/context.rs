@@ -10,7 +10,7 @@ use bytes::Bytes;
 use crate::env::OutPart;
 use crate::metadata::{MetadataImage, Principal};
 use crate::protocol::ApiFacts;
-use crate::protocol::messages::{ResponseBody, encode_response, response_layout};
+use crate::protocol::messages::{WireResponse, encode_response};
 use crate::types::{ErrorCode, Mono};
 
 use super::request_log::Trace;
@@ -89,7 +89,7 @@ impl RequestContext {
     }
 
     /// The reply with this body.
-    pub fn reply<T: ResponseBody>(&self, body: &T) -> Reply {
+    pub fn reply<T: WireResponse>(&self, body: &T) -> Reply {
         self.reply_at(body, self.version)
     }
 
@@ -101,17 +101,13 @@ impl RequestContext {
     }
 
     /// The reply with this body at another version than the request's.
-    pub fn reply_at<T: ResponseBody>(&self, body: &T, version: i16) -> Reply {
+    pub fn reply_at<T: WireResponse>(&self, body: &T, version: i16) -> Reply {
         if let Some(trace) = &self.trace {
             trace.note_body(body);
         }
-        let layout = response_layout(self.api, version);
-        match encode_response(body, layout, self.correlation_id) {
+        match encode_response(body, version, self.correlation_id) {
             Ok(bytes) => Reply::from(bytes),
-            Err(reason) => Reply::Close(format!(
-                "the response to {} version {version} cannot be written: {reason}",
-                self.api.name
-            )),
+            Err(error) => Reply::Close(error.to_string()),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Request bodies made from their shapes, with the place of every length and count in them. Used by
 //! unit tests of the walk and by tests of whole brokers: whoever includes it imports what it names.
 
-use super::{At, Field, Kind, Shape};
+use super::{At, FieldShape, Kind, Shape};
 
 /// Lengths and counts that no honest client sends: around every bound, and far beyond it.
 #[rustfmt::skip]
@@ -111,7 +111,7 @@ impl Sample {
         self.lengths.push((start, self.body.len() - start, form));
     }
 
-    fn fields(&mut self, fields: &[Field]) {
+    fn fields(&mut self, fields: &[FieldShape]) {
         let at = self.at;
         fields.iter().filter(|field| field.is_plain(at)).for_each(|field| self.value(&field.kind));
         if !at.flexible {

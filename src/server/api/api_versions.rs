@@ -8,10 +8,10 @@
 use bytes::BytesMut;
 
 use crate::metadata::features::{self, METADATA_VERSION};
-use crate::protocol::key;
-use crate::protocol::own::{
+use crate::protocol::declared::{
     ApiVersion, ApiVersionsRequest, ApiVersionsResponse, FinalizedFeature, SupportedFeature,
 };
+use crate::protocol::key;
 use crate::server::apis;
 use crate::server::context::{Handled, Reply, RequestContext};
 use crate::server::quirks;
@@ -22,7 +22,7 @@ const PRODUCE_MIN_VERSION_TOLD: i16 = 0;
 
 /// Answers.
 pub(in crate::server) fn handle(context: RequestContext, body: BytesMut) -> Handled {
-    let request = match ApiVersionsRequest::decode(&body, context.version) {
+    let request: ApiVersionsRequest = match super::decode(&context, body) {
         Ok(request) => request,
         Err(error) => return Handled::Now(super::malformed(error)),
     };

@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 
 use crate::coordinator::groups::command::GroupCommand;
 use crate::metadata::{Operation, Resource};
+use crate::protocol::declared::{DeletableGroupResult, DeleteGroupsResponse};
 use crate::protocol::messages::DeleteGroupsRequest;
-use crate::protocol::own_offsets::{DeletableGroupResult, DeleteGroupsResponse};
 use crate::server::context::RequestContext;
 use crate::types::ErrorCode;
 

@@ -7,11 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::metadata::{Operation, Resource};
+use crate::protocol::declared::{
+    DescribeLogDirsPartition, DescribeLogDirsResponse, DescribeLogDirsResult, DescribeLogDirsTopic,
+};
 use crate::protocol::messages::{
     DescribeLogDirsRequest, describe_log_dirs_request::DescribableLogDirTopic,
-};
-use crate::protocol::own::{
-    DescribeLogDirsPartition, DescribeLogDirsResponse, DescribeLogDirsResult, DescribeLogDirsTopic,
 };
 use crate::server::context::RequestContext;
 use crate::types::ErrorCode;

@@ -62,7 +62,7 @@ fn refuse(context: &RequestContext, error: ErrorCode) -> Reply {
 fn head(context: &RequestContext, error: ErrorCode, session_id: i32) -> ResponseHead {
     let (correlation_id, version) = (context.correlation_id, context.version);
     // Before sessions there is no place for an error of the whole.
-    ResponseHead { correlation_id, version, error, session_id }
+    ResponseHead { correlation_id, version, error, session_id, throttle_time_ms: 0 }
 }
 
 /// Who fetches.

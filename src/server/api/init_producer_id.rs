@@ -8,7 +8,7 @@
 use crate::coordinator::Producer;
 use crate::coordinator::transactions::{TransactionCommand, TransactionReply};
 use crate::metadata::{Operation, Resource, ResourceKind};
-use crate::protocol::own_transactions::{InitProducerIdRequest, InitProducerIdResponse};
+use crate::protocol::declared::{InitProducerIdRequest, InitProducerIdResponse};
 use crate::server::context::RequestContext;
 use crate::types::{ErrorCode, NO_PRODUCER_EPOCH, NO_PRODUCER_ID};
 

@@ -75,13 +75,13 @@ use crate::types::{BrokerId, ErrorCode};
 const COPIED_LEN_MAX: usize = 4 * 1024;
 
 /// The decoded request of `context`.
-pub(super) fn decode<T: messages::RequestBody>(
+pub(super) fn decode<T: messages::WireRequest>(
     context: &RequestContext,
     body: BytesMut,
 ) -> Result<T, DecodeError> {
     let is_small = body.len() <= COPIED_LEN_MAX;
     let body = if is_small { Bytes::copy_from_slice(&body) } else { body.freeze() };
-    T::decode_body(context.api, context.version, body)
+    T::decode_body(body, context.version)
 }
 
 /// A body that is not its request: the connection ends, as in Kafka.

@@ -9,7 +9,7 @@ use crate::coordinator::groups::command::{
     CommitOffsets, GroupCommand, GroupReply, Member, OffsetToCommit,
 };
 use crate::metadata::{Operation, Resource, Topic};
-use crate::protocol::own_offsets::{
+use crate::protocol::declared::{
     OffsetCommitRequest, OffsetCommitRequestTopic, OffsetCommitResponse,
     OffsetCommitResponsePartition, OffsetCommitResponseTopic,
 };

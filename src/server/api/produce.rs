@@ -449,7 +449,7 @@ fn respond(
         }
     });
     let (correlation_id, version) = (context.correlation_id, context.version);
-    Reply::from(encode_response(correlation_id, version, topics, &[]))
+    Reply::from(encode_response(correlation_id, version, 0, topics, &[]))
 }
 
 #[cfg(test)]

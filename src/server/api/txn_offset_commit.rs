@@ -13,7 +13,7 @@ use crate::coordinator::groups::command::{
 use crate::coordinator::transactions::TransactionPartitions;
 use crate::log::Verification;
 use crate::metadata::{Operation, Resource, Topic};
-use crate::protocol::own_offsets::{
+use crate::protocol::declared::{
     TxnOffsetCommitRequest, TxnOffsetCommitRequestTopic, TxnOffsetCommitResponse,
     TxnOffsetCommitResponsePartition, TxnOffsetCommitResponseTopic,
 };

@@ -10,7 +10,7 @@ use bytes::BytesMut;
 
 use crate::log::Marker;
 use crate::metadata::{Operation, Resource};
-use crate::protocol::own::{
+use crate::protocol::declared::{
     WritableTxnMarker, WritableTxnMarkerPartitionResult, WritableTxnMarkerResult,
     WritableTxnMarkerTopicResult, WriteTxnMarkersRequest, WriteTxnMarkersResponse,
 };
@@ -23,7 +23,7 @@ type Codes = BTreeMap<ProducerId, BTreeMap<String, BTreeMap<PartitionIndex, Erro
 
 /// Answers.
 pub(in crate::server) fn handle(context: RequestContext, body: BytesMut) -> Handled {
-    match WriteTxnMarkersRequest::decode(&body, context.version) {
+    match super::decode(&context, body) {
         Ok(request) => Handled::Later(Box::pin(async move {
             let codes = write(&context, request).await;
             context.reply(&response(codes))

@@ -68,6 +68,8 @@ impl Host for Scripted {
                 max_unstable_version: 3,
                 on: apis::On::Both,
                 order,
+                forwarding: apis::Forwarding::Local,
+                quota: apis::Quota::Request,
                 authorizes: &[],
                 handler,
             }

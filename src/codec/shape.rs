@@ -1,35 +1,35 @@
-//! A walk over the body of a request before anything is decoded.
+//! What a message looks like on the wire, and a walk over its bytes before anything is decoded.
 //!
 //! The message library reserves memory for as many elements as a peer claims (a Metadata request
-//! of 12 bytes makes it ask for 150 GB and the process abort). So no body reaches it before this
-//! walk has found that every length and count fits the bytes that are there and Kafka's own limits.
-//! The walk reads lengths and skips values: it allocates nothing, and costs a few nanoseconds a
-//! field. What it passes decodes in memory that is bounded by a small multiple of its bytes.
+//! of 12 bytes makes it ask for 150 GB and the process abort). So no body reaches a decoder before
+//! this walk has found that every length and count fits the bytes that are there and Kafka's own
+//! limits. The walk reads lengths and skips values: it allocates nothing, and costs a few
+//! nanoseconds a field. A body that passes decodes in memory that is bounded by a small multiple of
+//! its bytes.
+//!
+//! The shapes of messages that `messages!` declares come from their declarations; those of the
+//! message library's structs are in `protocol/shapes`.
 //!
 //! Source of the limits: Kafka 4.4's generated readers (CVE-2026-111108, CVE-2026-111115).
 
-use super::apis::ApiFacts;
-use super::shapes;
-use crate::codec::{ARRAY_ELEMENTS_MAX, At, CodecError, Reader};
+use super::{ARRAY_ELEMENTS_MAX, At, CodecError, Reader};
 
 /// The most elements that all arrays of one message may have together, not counting integers.
 /// Kafka bounds each array alone, and a JVM survives what is too much; a process that cannot
 /// allocate aborts. Enough to name every partition of the largest clusters known in one request.
 pub const MESSAGE_ELEMENTS_MAX: usize = 2 * ARRAY_ELEMENTS_MAX;
 
-/// A message: what a body must look like at each version.
-#[derive(Debug)]
+/// What the body of a message looks like at each of its versions.
+#[derive(Clone, Copy, Debug)]
 pub struct Shape {
-    /// The API key; -1 for a message that is not a request.
-    pub api_key: i16,
-    /// Kafka's name of the API.
+    /// Kafka's name of the message.
     pub name: &'static str,
     /// The versions that Kafka 4.4 has, unstable ones included.
     pub versions: Versions,
     /// The versions with compact lengths and tagged fields.
     pub flexible: Versions,
     /// The fields, in their order on the wire.
-    pub fields: &'static [Field],
+    pub fields: &'static [FieldShape],
 }
 
 /// A range of versions, both ends inclusive.
@@ -42,8 +42,8 @@ pub struct Versions {
 }
 
 /// A field of a struct.
-#[derive(Debug)]
-pub struct Field {
+#[derive(Clone, Copy, Debug)]
+pub struct FieldShape {
     /// Kafka's name.
     pub name: &'static str,
     /// What its bytes are.
@@ -55,7 +55,7 @@ pub struct Field {
 }
 
 /// What the bytes of a value are.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub enum Kind {
     /// So many bytes, always.
     Fixed(usize),
@@ -66,19 +66,20 @@ pub enum Kind {
     /// A count and so many values.
     Array(&'static Kind),
     /// Fields.
-    Struct(&'static [Field]),
+    Struct(&'static [FieldShape]),
     /// The byte -1 for null, or 1 and fields.
-    NullableStruct(&'static [Field]),
-}
-
-/// Walks the body of a request of `api`. Bytes behind the request are left alone, as Kafka leaves
-/// them. Errors as [`Shape::check`].
-pub fn check(api: &'static ApiFacts, version: i16, body: &[u8]) -> Result<(), CodecError> {
-    let unknown = CodecError::UnknownVersion { message: api.name, version };
-    Shape::of_request(api.key).ok_or(unknown)?.check(version, body).map(drop)
+    NullableStruct(&'static [FieldShape]),
 }
 
 impl Versions {
+    /// No version.
+    pub const NONE: Self = Self { first: i16::MAX, last: i16::MIN };
+
+    /// All versions from `first` on.
+    pub const fn from(first: i16) -> Self {
+        Self { first, last: i16::MAX }
+    }
+
     /// Whether `version` is one of them.
     pub const fn contains(self, version: i16) -> bool {
         self.first <= version && version <= self.last
@@ -86,13 +87,13 @@ impl Versions {
 }
 
 impl Shape {
-    /// The request with this key.
-    pub fn of_request(api_key: i16) -> Option<&'static Shape> {
-        let requests = shapes::REQUESTS;
-        requests.binary_search_by_key(&api_key, |shape| shape.api_key).ok().map(|at| &requests[at])
+    /// How values are written at `version`.
+    pub fn at(&self, version: i16) -> At {
+        At { version, flexible: self.flexible.contains(version) }
     }
 
-    /// Walks `body`; gives how many of its bytes the message takes (Kafka ignores what follows).
+    /// Walks `body` and returns how many of its bytes the message takes. Kafka ignores bytes after
+    /// that.
     ///
     /// Errors: a version that the message does not have; a length, count or tagged field that the
     /// bytes left, or Kafka's limits, cannot hold.
@@ -100,8 +101,8 @@ impl Shape {
         if !self.versions.contains(version) {
             return Err(CodecError::UnknownVersion { message: self.name, version });
         }
-        let at = At { version, flexible: self.flexible.contains(version) };
-        let mut walk = Walk { message: self.name, at, elements_left: MESSAGE_ELEMENTS_MAX };
+        let mut walk =
+            Walk { message: self.name, at: self.at(version), elements_left: MESSAGE_ELEMENTS_MAX };
         let mut reader = Reader::new(body);
         walk.fields(self.fields, &mut reader)?;
         Ok(body.len() - reader.remaining())
@@ -125,7 +126,7 @@ impl Kind {
     }
 }
 
-impl Field {
+impl FieldShape {
     /// Whether it stands in its place among the others at this version.
     pub fn is_plain(&self, at: At) -> bool {
         self.tag.is_none() && self.versions.contains(at.version)
@@ -139,7 +140,7 @@ struct Walk {
 }
 
 impl Walk {
-    fn fields(&mut self, fields: &[Field], reader: &mut Reader<'_>) -> Result<(), CodecError> {
+    fn fields(&mut self, fields: &[FieldShape], reader: &mut Reader<'_>) -> Result<(), CodecError> {
         let at = self.at;
         for field in fields.iter().filter(|field| field.is_plain(at)) {
             self.value(field.name, &field.kind, reader)?;
@@ -151,7 +152,7 @@ impl Walk {
     /// what it says, and would read on elsewhere.
     fn tagged_fields(
         &mut self,
-        fields: &[Field],
+        fields: &[FieldShape],
         reader: &mut Reader<'_>,
     ) -> Result<(), CodecError> {
         let (message, at) = (self.message, self.at);
@@ -232,81 +233,56 @@ impl Walk {
     }
 }
 
-/// Builds a table of [`Shape`]s from the notation that `shapes.rs` explains.
-macro_rules! shape_table {
-    ($(#[$meta:meta])* pub static $table:ident = $(
-        $key:literal $name:ident $first:literal - $last:literal
-        flexible $flexible:tt $(+)? { $($fields:tt)* }
-    )*) => {
-        $(#[$meta])*
-        pub static $table: &[$crate::protocol::shape::Shape] = &[$(
-            $crate::protocol::shape::Shape {
-                api_key: $key,
-                name: stringify!($name),
-                versions: $crate::protocol::shape::Versions { first: $first, last: $last },
-                flexible: $crate::protocol::shape::shape_table!(@flexible $flexible),
-                fields: $crate::protocol::shape::shape_table!(@fields $($fields)*),
-            }
-        ),*];
-    };
-
-    (@flexible never) => {
-        $crate::protocol::shape::Versions { first: i16::MAX, last: i16::MIN }
-    };
-    (@flexible $first:literal) => { $crate::protocol::shape::shape_table!(@versions $first) };
-    (@versions $first:literal) => {
-        $crate::protocol::shape::Versions { first: $first, last: i16::MAX }
-    };
-    (@versions $first:literal $last:literal) => {
-        $crate::protocol::shape::Versions { first: $first, last: $last }
-    };
-
-    (@fields $(
+/// The fields of a struct, from the notation that `protocol/shapes.rs` explains.
+macro_rules! field_shapes {
+    ($(
         $name:ident $kind:tt $first:literal $(+)? $(- $last:literal)? $(tag $tag:literal)?;
     )*) => {
         &[$(
-            $crate::protocol::shape::Field {
+            $crate::codec::shape::FieldShape {
                 name: stringify!($name),
-                kind: $crate::protocol::shape::shape_table!(@kind $kind),
-                versions: $crate::protocol::shape::shape_table!(@versions $first $($last)?),
-                tag: $crate::protocol::shape::shape_table!(@tag $($tag)?),
+                kind: $crate::codec::shape::field_shapes!(@kind $kind),
+                versions: $crate::codec::shape::field_shapes!(@versions $first $($last)?),
+                tag: $crate::codec::shape::field_shapes!(@tag $($tag)?),
             }
         ),*]
+    };
+
+    (@versions $first:literal) => { $crate::codec::shape::Versions::from($first) };
+    (@versions $first:literal $last:literal) => {
+        $crate::codec::shape::Versions { first: $first, last: $last }
     };
     (@tag) => { None };
     (@tag $tag:literal) => { Some($tag) };
 
-    (@kind bool) => { $crate::protocol::shape::Kind::Fixed(1) };
-    (@kind i8) => { $crate::protocol::shape::Kind::Fixed(1) };
-    (@kind i16) => { $crate::protocol::shape::Kind::Fixed(2) };
-    (@kind u16) => { $crate::protocol::shape::Kind::Fixed(2) };
-    (@kind i32) => { $crate::protocol::shape::Kind::Fixed(4) };
-    (@kind i64) => { $crate::protocol::shape::Kind::Fixed(8) };
-    (@kind f64) => { $crate::protocol::shape::Kind::Fixed(8) };
-    (@kind uuid) => { $crate::protocol::shape::Kind::Fixed(16) };
-    (@kind string) => { $crate::protocol::shape::Kind::String };
-    (@kind bytes) => { $crate::protocol::shape::Kind::Bytes };
+    (@kind bool) => { $crate::codec::shape::Kind::Fixed(1) };
+    (@kind i8) => { $crate::codec::shape::Kind::Fixed(1) };
+    (@kind i16) => { $crate::codec::shape::Kind::Fixed(2) };
+    (@kind u16) => { $crate::codec::shape::Kind::Fixed(2) };
+    (@kind i32) => { $crate::codec::shape::Kind::Fixed(4) };
+    (@kind i64) => { $crate::codec::shape::Kind::Fixed(8) };
+    (@kind f64) => { $crate::codec::shape::Kind::Fixed(8) };
+    (@kind uuid) => { $crate::codec::shape::Kind::Fixed(16) };
+    (@kind string) => { $crate::codec::shape::Kind::String };
+    (@kind bytes) => { $crate::codec::shape::Kind::Bytes };
     (@kind [$element:ident]) => {
-        $crate::protocol::shape::Kind::Array(&$crate::protocol::shape::shape_table!(@kind $element))
+        $crate::codec::shape::Kind::Array(&$crate::codec::shape::field_shapes!(@kind $element))
     };
     (@kind [$($fields:tt)*]) => {
-        $crate::protocol::shape::Kind::Array(
-            &$crate::protocol::shape::Kind::Struct(
-                $crate::protocol::shape::shape_table!(@fields $($fields)*)
+        $crate::codec::shape::Kind::Array(
+            &$crate::codec::shape::Kind::Struct(
+                $crate::codec::shape::field_shapes!($($fields)*)
             )
         )
     };
     (@kind {$($fields:tt)*}) => {
-        $crate::protocol::shape::Kind::Struct($crate::protocol::shape::shape_table!(@fields $($fields)*))
+        $crate::codec::shape::Kind::Struct($crate::codec::shape::field_shapes!($($fields)*))
     };
     (@kind ($($fields:tt)*)) => {
-        $crate::protocol::shape::Kind::NullableStruct(
-            $crate::protocol::shape::shape_table!(@fields $($fields)*)
+        $crate::codec::shape::Kind::NullableStruct(
+            $crate::codec::shape::field_shapes!($($fields)*)
         )
     };
 }
 
-pub(super) use shape_table;
-
-#[cfg(test)]
-mod tests;
+pub(crate) use field_shapes;

@@ -1,5 +1,6 @@
-//! Messages about committed offsets and deleted groups, whose newest versions the message library
-//! lacks: topics by their ids (KIP-848, KIP-1319), messages beside codes.
+//! OffsetCommit 2-10, OffsetFetch 1-10, TxnOffsetCommit 0-6 and the response of DeleteGroups 0-3. The
+//! message library lacks their newest versions: topics named by id (KIP-848, KIP-1319), and error
+//! messages (KIP-1331).
 
 use crate::codec::messages;
 use crate::types::Uuid;
@@ -241,13 +242,4 @@ messages! {
         /// In words.
         error_message: Option<String> = 3.., [ignorable];
     }
-}
-
-super::own::request_bodies! { OffsetCommitRequest, OffsetFetchRequest, TxnOffsetCommitRequest }
-
-super::own::response_bodies! {
-    OffsetCommitResponse header 8..;
-    OffsetFetchResponse header 6..;
-    TxnOffsetCommitResponse header 3..;
-    DeleteGroupsResponse header 2..;
 }
