@@ -5,8 +5,9 @@
 //! ```text
 //! main, cli, broker      compose everything
 //! server                 wire <-> domain: connections, the API table, one handler per API
+//! drivers                drive the machines: quorum, metadata feed, controller, coordinators
 //! store                  the data plane: partitions, appends, fetches, waiting
-//! controller, replica    pure machines; controller::driver and raft drive them
+//! controller, replica, coordinator   pure machines
 //! log                    one partition's data on disk
 //! metadata, protocol, config   the cluster as values; wire codecs; settings
 //! record, env            batches as bytes; the only road outside
@@ -19,6 +20,7 @@ pub mod codec;
 pub mod config;
 pub mod controller;
 pub mod coordinator;
+pub mod drivers;
 pub mod env;
 pub mod format;
 pub mod log;

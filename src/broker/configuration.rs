@@ -9,6 +9,7 @@ use super::settings::{Advertised, BrokerSettings, ListenerSettings};
 use crate::config::{BrokerConfig, Props, TopicConfig};
 use crate::coordinator::groups::GroupsConfig;
 use crate::coordinator::groups::consumer::{Assignor, Bounded, ConsumerConfig};
+use crate::drivers::coordinators::LogUse;
 use crate::log::LogConfig;
 use crate::metadata::{Authorizer, ConfigResource};
 use crate::raft::log::MetadataLogConfig;
@@ -17,7 +18,6 @@ use crate::record::{CompressionType, Rules};
 use crate::server::live_config::{LiveConfig, say};
 use crate::server::services::ServerConfig;
 use crate::store::cleaner::CleanerSettings;
-use crate::store::coordinators::LogUse;
 use crate::store::housekeeping::Intervals;
 
 /// Where Kafka has no bound, and a claim on memory or descriptors should have one.

@@ -161,7 +161,7 @@ apis! {
     AlterClientQuotas 0-1 Both OneAtATime [Cluster AlterConfigs] later!(api::alter_client_quotas::handle);
     DescribeUserScramCredentials 0-0 Both OneAtATime [Cluster Describe] now!(api::describe_user_scram_credentials::handle);
     AlterUserScramCredentials 0-0 Both OneAtATime [Cluster Alter] later!(api::alter_user_scram_credentials::handle);
-    DescribeQuorum 0-2 Both OneAtATime [Cluster Describe] now!(api::describe_quorum::handle);
+    DescribeQuorum 0-2 Both OneAtATime [Cluster Describe] later!(api::describe_quorum::handle);
     UpdateFeatures 0-2 Both OneAtATime [Cluster Alter] later!(api::update_features::handle);
     DescribeCluster 0-2 Both OneAtATime [Cluster Describe, Cluster Alter] now!(api::describe_cluster::handle);
     DescribeProducers 0-0 Broker OneAtATime [Topic Read] now!(api::describe_producers::handle);

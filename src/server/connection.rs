@@ -25,7 +25,8 @@ use super::apis::{self, Api, Order};
 use super::budget::{Account, Budget};
 use super::buffers::{self, BUFFER_LEN};
 use super::context::{Handled, ListenerInfo, Reply, RequestContext, Services};
-use super::services::{ServerConfig, Stopping};
+use super::services::ServerConfig;
+use crate::drivers::ShutdownSignal;
 use crate::env::clock::Sleep;
 use crate::env::{Connection, Env, OutPart};
 use crate::metadata::Principal;
@@ -99,7 +100,7 @@ pub(super) trait Host: Send + Sync {
     /// Memory for large requests.
     fn budget(&self) -> &Budget;
     /// Whether it stops.
-    fn stopping(&self) -> &Arc<Stopping>;
+    fn stopping(&self) -> &Arc<ShutdownSignal>;
     /// An API by its number and the kind of listener.
     fn find(&self, api_key: i16, is_controller: bool) -> Option<&'static Api>;
     /// Begins a request. Its version is one that the API serves, or any of `ApiVersions`.
@@ -592,7 +593,7 @@ impl Host for Services {
         &self.budget
     }
 
-    fn stopping(&self) -> &Arc<Stopping> {
+    fn stopping(&self) -> &Arc<ShutdownSignal> {
         &self.stopping
     }
 

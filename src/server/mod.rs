@@ -17,7 +17,5 @@ pub mod context;
 pub mod fetch_sessions;
 pub mod listener;
 pub mod live_config;
-pub mod producer_ids;
 mod quirks;
 pub mod services;
-pub mod transactions;

@@ -20,15 +20,15 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use self::slot::Slot;
-use super::error::StoreError;
-use super::flusher::Flusher;
-use super::partition::{Accepted, Partition};
-use super::partitions::Partitions;
 use crate::coordinator::{Answer, Moment, Outcome, Producer, Shard, partition_for};
 use crate::env::Env;
 use crate::metadata::image::Changes;
 use crate::metadata::{MetadataImage, Topic};
 use crate::record::CompressionType;
+use crate::store::error::StoreError;
+use crate::store::flusher::Flusher;
+use crate::store::partition::{Accepted, Partition};
+use crate::store::partitions::Partitions;
 use crate::types::{BrokerId, ErrorCode, PartitionIndex, TopicPartition};
 
 /// What the coordinators of a topic need of the broker.
