@@ -467,4 +467,4 @@ fn release_of(records: &[MetadataRecord]) -> Option<Release> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -323,4 +323,4 @@ impl SnapshotPolicy {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -110,3 +110,53 @@ impl ProducerIds {
         Next::Refill(Refill { ids: self, broker_epoch: state.broker_epoch })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::super::controller::tests::Node;
+    use super::*;
+
+    fn block(first: ProducerId) -> ProducerIdBlock {
+        ProducerIdBlock { first, len: 2 }
+    }
+
+    #[tokio::test]
+    async fn a_block_is_requested_once_for_all_who_wait_and_again_when_it_is_used_up() {
+        let ids = ProducerIds::new(1, Node::start().client);
+        ids.set_broker_epoch(7);
+        let requests = Cell::new(0);
+        let request = |epoch| {
+            assert_eq!(epoch, 7);
+            requests.set(requests.get() + 1);
+            let first = requests.get() * 1000;
+            async move {
+                tokio::task::yield_now().await;
+                Ok(block(first))
+            }
+        };
+        let next = || ids.next_from(request);
+        let (a, b, c) = tokio::join!(next(), next(), next());
+        let mut given = [a, b, c].map(Result::unwrap);
+        given.sort_unstable();
+        assert_eq!((given, requests.get()), ([1000, 1001, 2000], 2));
+    }
+
+    #[tokio::test]
+    async fn a_caller_that_goes_away_or_fails_lets_another_request() {
+        let ids = ProducerIds::new(1, Node::start().client);
+        let never = |_| std::future::pending();
+        let gone = tokio::select! {
+            biased;
+            id = ids.next_from(never) => Some(id),
+            () = std::future::ready(()) => None,
+        };
+        assert_eq!(gone, None);
+        let refused = |_| std::future::ready(Err(Refusal::from(ErrorCode::NotController)));
+        let failed = ids.next_from(refused).await;
+        assert_eq!(failed, Err(ErrorCode::CoordinatorLoadInProgress));
+        let granted = |_| std::future::ready(Ok(block(5)));
+        assert_eq!(ids.next_from(granted).await, Ok(5));
+    }
+}

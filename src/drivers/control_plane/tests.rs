@@ -4,20 +4,24 @@ use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::time::Duration;
 
 use super::*;
 use crate::controller::Refusal;
 use crate::controller::command::{CreateTopics, DeleteTopics, NewTopic, Operation, TopicRef};
 use crate::controller::tests::{FewRules, registration, settings};
-use crate::drivers::quorum::QuorumStatus;
+use crate::drivers::quorum::start::{replay_batch, replay_snapshot};
+use crate::drivers::quorum::{QuorumEvent, QuorumStatus};
 use crate::env::net::IoFuture;
-use crate::env::sim::{Call, Crash, Fault, Rng, SimDisk};
+use crate::env::sim::{Call, Crash, Fault, Rng, SimDisk, World};
 use crate::env::threads::{BlockingTask, Task};
 use crate::env::{Clock, Connection, Disk, Listener, Net, Random, Threads};
 use crate::format::{FormatRequest, InitialControllers, format};
 use crate::log::{LogShared, OpenFiles};
 use crate::metadata::MetadataRecord;
 use crate::metadata::image::Changes;
+use crate::metadata::record::{NoOpRecord, RemoveTopicRecord};
+use crate::metadata::replay::Replay;
 use crate::raft::batch::{self, Content, ControlRecord};
 use crate::raft::{MetadataLogConfig, ReplicaKey, SnapshotId, Voter, VoterEndpoint, VoterSet};
 use crate::types::{ErrorCode, Mono, Offset, Timestamp, Uuid};
@@ -97,7 +101,7 @@ impl Publisher for Seen {
     }
 }
 
-fn env(disk: &SimDisk) -> Env {
+pub(in crate::drivers) fn env(disk: &SimDisk) -> Env {
     Env {
         clock: Arc::new(StoppedClock),
         disk: Arc::new(disk.clone()),
@@ -573,6 +577,86 @@ async fn records_of_a_newer_release_stop_the_start_and_stay_as_they_are() {
     assert_eq!(error, "record at offset 12: metadata record type 99 is unknown to this release");
     assert_eq!(log.len().unwrap(), before);
     assert_eq!(read(&disk, &log_file("quorum-state")).unwrap(), state);
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_replayed_is_named_with_offset_type_and_version() {
+    let (disk, id) = formatted(8, None);
+    let (driver, handle) = open_default(&disk, id).await.unwrap();
+    with(driver, &handle, async {}).await.1.unwrap();
+    let unknown = RemoveTopicRecord { topic_id: Uuid::from_halves(0, 9) };
+    let mut batch = batch::empty(12, 1);
+    batch.push(Timestamp(0), None, Some(&MetadataRecord::from(NoOpRecord {}).encode(0).unwrap()));
+    batch.push(Timestamp(0), None, Some(&MetadataRecord::from(unknown).encode(0).unwrap()));
+    let log = disk.open(&log_file("00000000000000000000.log"), crate::env::OpenMode::Write);
+    let log = log.unwrap();
+    let end = log.len().unwrap();
+    log.write_at(&[std::io::IoSlice::new(&batch::finish(batch))], end).unwrap();
+    let state = read(&disk, &log_file("quorum-state")).unwrap();
+    let error = open_default(&disk, id).await.err().unwrap();
+    assert_eq!(
+        error,
+        "metadata log at offset 13: REMOVE_TOPIC_RECORD version 0 cannot be replayed: no topic has \
+         id AAAAAAAAAAAAAAAAAAAACQ"
+    );
+    assert_eq!(read(&disk, &log_file("quorum-state")).unwrap(), state, "nothing was changed");
+}
+
+#[tokio::test]
+async fn a_listener_that_lags_reads_the_log_and_a_snapshot_where_the_log_begins_later() {
+    let (disk, id) = formatted(9, None);
+    let (run, handle) = open_default(&disk, id).await.unwrap();
+    let ask = async {
+        begin(&handle, 1).await.unwrap();
+        create(&handle, "a").await.unwrap();
+        let mut listener = handle.0.quorum.subscribe(0);
+        let mut replay = Replay::default();
+        while replay.image().offset < handle.image().offset {
+            match listener.next().await.unwrap() {
+                QuorumEvent::Committed(batches) => {
+                    for batch in batches {
+                        replay_batch(&mut replay, &batch).unwrap();
+                    }
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(*replay.image(), *handle.image(), "the log makes the same image");
+    };
+    with(run, &handle, ask).await.1.unwrap();
+
+    with_snapshots(&disk, id, 0..30).await;
+    let env = env(&disk);
+    let (run, handle) = open(&env, start(&env, id, small())).await.unwrap();
+    let ask = async {
+        let mut listener = handle.0.quorum.subscribe(0);
+        match listener.next().await.unwrap() {
+            QuorumEvent::Snapshot(id, snapshot) => {
+                let replay = replay_snapshot(id, &snapshot.records).unwrap();
+                assert!(replay.image().topics.len() > 20);
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    with(run, &handle, ask).await.1.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sync_that_had_no_descriptor_left_is_repeated_before_anything_is_answered() {
+    let (disk, id) = formatted(4, None);
+    let clock = World::new(1).machine("broker").start().clock;
+    let env = Env { clock: Arc::clone(&clock), ..env(&disk) };
+    let start = start(&env, id, MetadataLogConfig::default());
+    let (driver, handle) = open(&env, start).await.unwrap();
+    let ask = async {
+        begin(&handle, 1).await.unwrap();
+        disk.inject(Fault::errno(24).on(Call::SyncData));
+        let before = clock.now();
+        create(&handle, "a").await.unwrap();
+        assert!(clock.now().since(before) >= Duration::from_millis(100), "after the pause");
+        assert_eq!(names(&handle.image()), ["a"]);
+    };
+    with(driver, &handle, ask).await.1.unwrap();
 }
 
 #[tokio::test]
