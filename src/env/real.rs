@@ -14,8 +14,8 @@ pub use process::{raise_open_files_limit, stop_signal, use_small_pages};
 use super::Env;
 
 impl Env {
-    /// The operating system, with a worker that runs connections for each processor. The calling
-    /// thread runs no tasks.
+    /// The operating system, with a worker that runs connections for each processor, and one for
+    /// background tasks. The calling thread runs no tasks.
     pub fn real() -> std::io::Result<Self> {
         Ok(Self {
             clock: Arc::new(clock::SystemClock::new()),
