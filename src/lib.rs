@@ -9,6 +9,7 @@ pub mod codec;
 pub mod config;
 pub mod controller;
 pub mod coordinator;
+pub mod drivers;
 pub mod env;
 pub mod format;
 pub mod log;

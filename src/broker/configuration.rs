@@ -11,6 +11,7 @@ pub use super::shares::{LimitError, check_memory};
 use crate::config::{BrokerConfig, Props, TopicConfig};
 use crate::coordinator::groups::GroupsConfig;
 use crate::coordinator::groups::consumer::{Assignor, Bounded, ConsumerConfig};
+use crate::drivers::coordinators::LogUse;
 use crate::env::Limits;
 use crate::log::LogConfig;
 use crate::metadata::{Authorizer, ConfigResource};
@@ -21,7 +22,6 @@ use crate::server::live_config::{LiveConfig, say};
 use crate::server::request_log::RequestLog;
 use crate::server::services::ServerConfig;
 use crate::store::cleaner::CleanerSettings;
-use crate::store::coordinators::LogUse;
 use crate::store::housekeeping::Intervals;
 
 /// With fewer connections than this the numbers are logged at startup.

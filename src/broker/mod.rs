@@ -8,7 +8,7 @@
 //! stop as clean, last.
 
 pub mod configuration;
-mod reports;
+mod publishers;
 mod rules;
 pub mod settings;
 mod shares;
@@ -17,7 +17,6 @@ use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,13 +24,20 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use self::reports::Reporter;
 use self::settings::BrokerSettings;
 use crate::controller::command::{BrokerHeartbeat, Refusal, RegisterBroker, RegisterController};
-use crate::controller::driver::start::{self, Start, StartError};
-use crate::controller::driver::{ControllerHandle, Driver, Observer};
 use crate::coordinator::groups::Groups;
-use crate::coordinator::groups::command::GroupCommand;
+use crate::drivers::Publisher;
+use crate::drivers::control_plane::{
+    self, ControlPlane, ControlPlaneDriver, ControlPlaneError, ControlPlaneStartError,
+    ControllerSettings,
+};
+use crate::drivers::coordinators::{CoordinatorDependencies, Coordinators};
+use crate::drivers::partition_reports::{PartitionReporter, report_moves};
+use crate::drivers::producer_ids::ProducerIds;
+use crate::drivers::quorum::start::QuorumSettings;
+use crate::drivers::transactions::Transactions;
+use crate::drivers::{MetadataFeed, ShutdownSignal};
 use crate::env::{Env, Listener};
 use crate::format::{self, FormatError};
 use crate::log::{LogShared, OpenFiles};
@@ -39,23 +45,19 @@ use crate::metadata::cluster::FeatureRange;
 use crate::metadata::image::Changes;
 use crate::metadata::{ConfigResource, ListenerEndpoint, MetadataImage, Topic, features};
 use crate::metrics::Registry;
-use crate::raft::log::MetadataLogError;
 use crate::server::budget::{self, Budget};
 use crate::server::context::ListenerInfo;
 use crate::server::fetch_sessions::FetchSessions;
 use crate::server::listener::{self, Connections};
-use crate::server::producer_ids::ProducerIds;
-use crate::server::services::{Services, Stopping};
-use crate::server::transactions::Transactions;
+use crate::server::services::Services;
 use crate::store::cleaner::Cleaner;
-use crate::store::coordinators::{CoordinatorDependencies, Coordinators};
 use crate::store::failures::{self, Watched};
 use crate::store::flusher::close_all;
 use crate::store::leftovers;
 use crate::store::log_dirs::{self, Checkpoints, LogDir, LogDirError};
 use crate::store::moves::{BytesPerSecondOf, Mover, Movers};
 use crate::store::{Flusher, Partitions, Placement, housekeeping};
-use crate::types::{BrokerId, TopicPartition};
+use crate::types::{BrokerId, ErrorCode, TopicPartition};
 
 /// How long connections may take to get their last answers when the broker stops.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
@@ -102,13 +104,13 @@ pub enum BrokerError {
     },
     /// The metadata log cannot be read or led.
     #[error(transparent)]
-    Controller(#[from] StartError),
+    ControlPlaneStart(#[from] ControlPlaneStartError),
     /// The controller refuses this broker.
     #[error("the controller refuses this broker: {0}")]
     Refused(#[from] Refusal),
-    /// The metadata log failed while the broker ran.
+    /// The metadata log failed while the broker ran, or could not be followed.
     #[error(transparent)]
-    Metadata(#[from] MetadataLogError),
+    ControlPlane(#[from] ControlPlaneError),
     /// No log directory is left, or not the one with the metadata log.
     #[error("{0}")]
     LogDirsFailed(String),
@@ -124,7 +126,7 @@ pub struct Broker {
     placement: Arc<Placement>,
     checkpoints: Arc<Checkpoints>,
     cleaner: Arc<Cleaner>,
-    controller: ControllerHandle,
+    control: ControlPlane,
     node_id: BrokerId,
     epoch: i64,
     metadata_dir: PathBuf,
@@ -132,46 +134,6 @@ pub struct Broker {
     failed: Arc<Mutex<Option<BrokerError>>>,
     /// The metadata directory, where it is none of the log directories.
     _metadata_lock: Option<Box<dyn crate::env::Lock>>,
-}
-
-/// Acts on images, and tells the reporter that there is a new one.
-struct BrokerObserver {
-    placement: Arc<Placement>,
-    transactions: Arc<Transactions>,
-    groups: Arc<Coordinators<Groups>>,
-    changed: Arc<Notify>,
-}
-
-impl Observer for BrokerObserver {
-    fn on_image<'a>(
-        &'a self,
-        image: Arc<MetadataImage>,
-        changes: &'a Changes,
-    ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
-        Box::pin(async move {
-            self.placement.apply(&image, changes).await;
-            self.transactions.on_image(&image, changes);
-            self.groups.on_image(&image, changes);
-            let deleted: Vec<String> =
-                changes.topics_deleted.iter().map(|topic| topic.name.to_string()).collect();
-            if !deleted.is_empty() {
-                for partition in self.groups.partitions() {
-                    // Nobody waits: it is written before the image is published.
-                    let command = GroupCommand::TopicsDeleted(deleted.clone());
-                    let _ = self.groups.submit(partition, command);
-                }
-            }
-            if !changes.topics_created.is_empty() {
-                for partition in self.groups.partitions() {
-                    let command = GroupCommand::TopicsCreated(image.offset);
-                    let _ = self.groups.submit(partition, command);
-                }
-            }
-            if !changes.partitions.is_empty() {
-                self.changed.notify_one();
-            }
-        })
-    }
 }
 
 impl Broker {
@@ -191,9 +153,9 @@ impl Broker {
         }
         let endpoints = endpoints(&env, &settings, &bound);
         // What lies in ten thousand directories is found while the metadata log is read.
-        let opening = open_controller(&env, &settings, &storage);
+        let opening = open_control_plane(&env, &settings, &storage);
         let (opened, found) = tokio::join!(opening, leftovers::find(&env, &storage.log_dirs));
-        let (driver, controller) = opened?;
+        let (driver, control) = opened?;
 
         let partitions = Arc::new(Partitions::default());
         let placement = Arc::new(Placement::new(
@@ -204,7 +166,7 @@ impl Broker {
             Arc::clone(&partitions),
             Arc::clone(&settings.log_config_of),
         ));
-        let image = controller.image();
+        let image = control.feed.image();
         placement.open_all(&image, found).await.tell();
         let led = led_by(settings.node_id, &image);
         placement.apply(&image, &led).await;
@@ -214,39 +176,37 @@ impl Broker {
             this_broker: settings.node_id,
             partitions: Arc::clone(&partitions),
             flusher: Arc::clone(&flusher),
-            image: controller.images(),
+            image: control.feed.images(),
         };
         let groups = group_coordinators(&settings, surroundings());
         groups.on_image(&image, &led);
 
-        let producer_ids = Arc::new(ProducerIds::new(settings.node_id, -1));
+        let producer_ids = Arc::new(ProducerIds::new(settings.node_id, control.controller.clone()));
+        let configuration = Arc::clone(&settings.configuration);
         let transactions = Transactions::new(
             surroundings(),
-            controller.clone(),
             Arc::clone(&producer_ids),
             Arc::clone(&groups),
-            Arc::clone(&settings.configuration),
+            &settings.configuration.started_with().transaction,
+            Arc::new(move || configuration.latest().transaction.clone()),
         );
         transactions.on_image(&image, &led);
 
         let failed = Arc::new(Mutex::new(None));
-        let stopping = Arc::new(Stopping::default());
+        let stopping = Arc::new(ShutdownSignal::default());
         let changed = Arc::new(Notify::new());
-        let observer = BrokerObserver {
-            placement: Arc::clone(&placement),
-            transactions: Arc::clone(&transactions),
-            groups: Arc::clone(&groups),
-            changed: Arc::clone(&changed),
-        };
-        spawn_driver(&env, driver, observer, &failed, &stopping);
-        let epoch = register(&env, &settings, &storage, &controller, endpoints).await?;
+        let publishers = publishers::in_order(&placement, &transactions, &groups, &changed);
+        spawn_control_plane(&env, driver, publishers, &failed, &stopping);
+        let epoch = register(&env, &settings, &storage, &control, endpoints).await?;
         let checkpoints =
             Arc::new(Checkpoints::new(Arc::clone(&env.disk), settings.log_dirs.clone()));
-        let (images, cleaner_of) = (controller.images(), Arc::clone(&settings.cleaner_of));
-        let settings_now = Arc::new(move || cleaner_of(&images.load()));
-        let (env_of, log_dirs) = (env.clone(), settings.log_dirs.clone());
-        let cleaner =
-            Arc::new(Cleaner::new(env_of, Arc::clone(&partitions), log_dirs, settings_now));
+        let (images, cleaner_of) = (control.feed.images(), Arc::clone(&settings.cleaner_of));
+        let cleaner = Arc::new(Cleaner::new(
+            env.clone(),
+            Arc::clone(&partitions),
+            settings.log_dirs.clone(),
+            Arc::new(move || cleaner_of(&images.load())),
+        ));
         let mover = Mover::new(
             Movers {
                 env: env.clone(),
@@ -255,19 +215,23 @@ impl Broker {
                 log_dirs: storage.log_dirs.clone(),
                 checkpoints: Arc::clone(&checkpoints),
                 cleaner: Arc::clone(&cleaner),
-                controller: controller.clone(),
-                broker: (settings.node_id, epoch),
-                bytes_per_second: move_bytes_per_second(controller.images(), settings.node_id),
+                report: report_moves(
+                    (settings.node_id, epoch),
+                    control.controller.clone(),
+                    control.feed.clone(),
+                ),
+                bytes_per_second: move_bytes_per_second(control.feed.images(), settings.node_id),
                 changed: Arc::clone(&changed),
             },
             settings.moves_at_once,
         );
         mover.resume(placement.take_unfinished());
         spawn_dir_watch(&env, &settings, &mover, &failed, &stopping);
-        let reporter = Reporter {
+        let reporter = PartitionReporter {
             broker_id: settings.node_id,
             broker_epoch: epoch,
-            controller: controller.clone(),
+            controller: control.controller.clone(),
+            feed: control.feed.clone(),
             mover: Arc::clone(&mover),
         };
         env.threads.spawn(Box::pin(reporter.run(changed, Arc::clone(&stopping))));
@@ -278,9 +242,9 @@ impl Broker {
             configuration: Arc::clone(&settings.configuration),
             cluster_id: storage.found.cluster_id.clone(),
             node_id: settings.node_id,
-            kraft_version: controller.quorum().kraft_version,
-            image: controller.images(),
-            controller: controller.clone(),
+            image: control.feed.images(),
+            quorum: control.quorum.clone(),
+            controller: control.controller.clone(),
             partitions: Arc::clone(&partitions),
             groups,
             flusher: Arc::clone(&flusher),
@@ -305,7 +269,7 @@ impl Broker {
             settings.intervals,
         )));
         env.threads.spawn(Box::pin(budget::return_memory(Arc::clone(&services))));
-        spawn_heartbeats(&services, &settings, epoch);
+        spawn_heartbeats(&services, &settings, &control.feed, epoch);
         let mut addresses = Vec::new();
         for (wanted, listener) in bound {
             let local = listener.local_addresses().into_iter();
@@ -320,7 +284,7 @@ impl Broker {
             placement,
             checkpoints,
             cleaner,
-            controller,
+            control,
             node_id: settings.node_id,
             epoch,
             metadata_dir: settings.metadata_dir,
@@ -349,9 +313,9 @@ impl Broker {
     pub async fn stop(self) -> Result<(), BrokerError> {
         // The first is taken note of, the second answered with leave to go.
         for _ in 0..2 {
-            let mut asked = heartbeat(self.node_id, self.epoch, &self.controller);
+            let mut asked = heartbeat(self.node_id, self.epoch, &self.control.feed);
             asked.want_shut_down = true;
-            match self.controller.call(asked).await {
+            match self.control.controller.call(asked).await {
                 Ok(reply) if reply.should_shut_down => break,
                 Ok(_) => {}
                 Err(refusal) => {
@@ -382,7 +346,7 @@ impl Broker {
             (checkpoints.write(&partitions), unclean)
         });
         let (written, unclean) = closed.await;
-        self.controller.stop().await;
+        self.control.stop().await;
         if let Some(error) = self.failed.lock().take() {
             return Err(error);
         }
@@ -516,18 +480,22 @@ fn endpoints(
         .collect()
 }
 
-async fn open_controller(
+/// Reads the metadata log, and leads it.
+async fn open_control_plane(
     env: &Env,
     settings: &BrokerSettings,
     storage: &Storage,
-) -> Result<(Driver, ControllerHandle), BrokerError> {
-    let start = Start {
+) -> Result<(ControlPlaneDriver, ControlPlane), BrokerError> {
+    let quorum = QuorumSettings {
+        node_id: settings.node_id,
         metadata_dir: settings.metadata_dir.clone(),
         directory_id: storage.metadata_directory_id,
         shared: storage.shared.clone(),
         log: settings.metadata_log,
         static_voters: settings.static_voters.clone(),
         endpoints: settings.controller_endpoints.clone(),
+    };
+    let controller = ControllerSettings {
         settings: crate::controller::Settings {
             node_id: settings.node_id,
             cluster_id: storage.found.cluster_id.clone(),
@@ -543,12 +511,13 @@ async fn open_controller(
         rules: Arc::clone(&settings.rules),
     };
     let inner = env.clone();
-    let understood = env.threads.run_blocking(move || start::understand(&inner, start)).await?;
-    storage.check_is_of(understood.image(), settings)?;
+    let load = move || control_plane::load(&inner, quorum, controller);
+    let loaded = env.threads.run_blocking(load).await?;
+    storage.check_is_of(loaded.image(), settings)?;
     // All that is there was understood, and is this broker's: from here on files change.
     storage.begin(env).await?;
     let inner = env.clone();
-    Ok(env.threads.run_blocking(move || understood.lead(&inner)).await?)
+    Ok(env.threads.run_blocking(move || loaded.lead(&inner)).await?)
 }
 
 /// How fast partitions may move between log directories: a key that is only set while a broker
@@ -580,18 +549,17 @@ fn led_by(broker: BrokerId, image: &MetadataImage) -> Changes {
     Changes { partitions, ..Changes::default() }
 }
 
-fn spawn_driver(
+fn spawn_control_plane(
     env: &Env,
-    driver: Driver,
-    observer: BrokerObserver,
+    driver: ControlPlaneDriver,
+    publishers: Vec<Arc<dyn Publisher>>,
     failed: &Arc<Mutex<Option<BrokerError>>>,
-    stopping: &Arc<Stopping>,
+    stopping: &Arc<ShutdownSignal>,
 ) {
-    let observer: Arc<dyn Observer> = Arc::new(observer);
     let (failed, stopping) = (Arc::clone(failed), Arc::clone(stopping));
     env.threads.spawn(Box::pin(async move {
-        if let Err(error) = driver.run(observer).await {
-            tracing::error!(%error, "the metadata log failed, the broker stops");
+        if let Err(error) = driver.run(publishers).await {
+            tracing::error!(%error, "the control plane failed, the broker stops");
             failed.lock().get_or_insert(error.into());
             stopping.set();
         }
@@ -619,7 +587,7 @@ fn spawn_dir_watch(
     settings: &BrokerSettings,
     mover: &Arc<Mover>,
     failed: &Arc<Mutex<Option<BrokerError>>>,
-    stopping: &Arc<Stopping>,
+    stopping: &Arc<ShutdownSignal>,
 ) {
     let watched = Watched { mover: Arc::clone(mover), metadata_dir: settings.metadata_dir.clone() };
     let interval = settings.intervals.flush;
@@ -638,7 +606,7 @@ async fn register(
     env: &Env,
     settings: &BrokerSettings,
     storage: &Storage,
-    controller: &ControllerHandle,
+    control: &ControlPlane,
     endpoints: Vec<(bool, ListenerEndpoint)>,
 ) -> Result<i64, BrokerError> {
     let incarnation_id = env.random.uuid();
@@ -649,7 +617,10 @@ async fn register(
         let matching = endpoints.iter().filter(|(is_controller, _)| *is_controller == wanted);
         matching.map(|(_, endpoint)| endpoint.clone()).collect()
     };
-    let release = controller.image().release;
+    let stopped = |_| Refusal::new(ErrorCode::RequestTimedOut, "The control plane has stopped.");
+    control.caught_up().await.map_err(stopped)?;
+    let ControlPlane { controller, feed, .. } = control;
+    let release = feed.image().release;
     if release.has_controller_registration() {
         controller
             .call(RegisterController {
@@ -680,7 +651,7 @@ async fn register(
         })
         .await?;
     loop {
-        let reply = controller.call(heartbeat(settings.node_id, epoch, controller)).await?;
+        let reply = controller.call(heartbeat(settings.node_id, epoch, feed)).await?;
         if !reply.is_fenced {
             tracing::info!(
                 "[BrokerLifecycleManager id={}] The broker has been unfenced. Transitioning from \
@@ -692,15 +663,11 @@ async fn register(
     }
 }
 
-fn heartbeat(
-    broker_id: BrokerId,
-    broker_epoch: i64,
-    controller: &ControllerHandle,
-) -> BrokerHeartbeat {
+fn heartbeat(broker_id: BrokerId, broker_epoch: i64, feed: &MetadataFeed) -> BrokerHeartbeat {
     BrokerHeartbeat {
         broker_id,
         broker_epoch,
-        metadata_offset: controller.image().offset,
+        metadata_offset: feed.image().offset,
         want_fence: false,
         want_shut_down: false,
         offline_log_dirs: Vec::new(),
@@ -709,7 +676,13 @@ fn heartbeat(
 }
 
 /// Tells the controller that this broker lives, until it stops.
-fn spawn_heartbeats(services: &Arc<Services>, settings: &BrokerSettings, epoch: i64) {
+fn spawn_heartbeats(
+    services: &Arc<Services>,
+    settings: &BrokerSettings,
+    feed: &MetadataFeed,
+    epoch: i64,
+) {
+    let feed = feed.clone();
     let (services, interval) = (Arc::clone(services), settings.heartbeat_interval);
     let env = services.env.clone();
     env.threads.spawn(Box::pin(async move {
@@ -720,7 +693,7 @@ fn spawn_heartbeats(services: &Arc<Services>, settings: &BrokerSettings, epoch: 
                 () = services.stopping.wait() => return,
                 () = clock.sleep_until(clock.now() + interval) => {}
             }
-            let mut beat = heartbeat(services.node_id, epoch, &services.controller);
+            let mut beat = heartbeat(services.node_id, epoch, &feed);
             let offline = services.log_dirs.iter().filter(|dir| dir.failure().is_some());
             beat.offline_log_dirs = offline.map(|dir| dir.id).collect();
             if let Err(refusal) = services.controller.call(beat).await {

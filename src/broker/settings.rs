@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use crate::controller::ConfigRules;
 use crate::coordinator::groups::GroupsConfig;
+use crate::drivers::coordinators::LogUse;
 use crate::metadata::MetadataImage;
 use crate::raft::log::MetadataLogConfig;
 use crate::raft::{VoterEndpoint, VoterSet};
 use crate::server::live_config::LiveConfig;
 use crate::server::services::ServerConfig;
 use crate::store::cleaner::CleanerSettings;
-use crate::store::coordinators::LogUse;
 use crate::store::housekeeping::Intervals;
 
 use crate::store::placement::LogConfigOf;

@@ -9,8 +9,6 @@ use super::command::{BrokerEpoch, Command, Refusal, Reply};
 use super::configs::ConfigRules;
 use super::placement::Entropy;
 use crate::metadata::MetadataImage;
-use crate::metadata::features::{self, METADATA_VERSION};
-use crate::metadata::image::Changes;
 use crate::metadata::record::{MetadataRecord, NoOpRecord};
 use crate::metadata::replay::{Replay, ReplayError};
 use crate::types::{BrokerId, ErrorCode, LeaderEpoch, Mono, Offset};
@@ -19,34 +17,15 @@ use crate::types::{BrokerId, ErrorCode, LeaderEpoch, Mono, Offset};
 /// no batch holds more (`MAX_RECORDS_PER_BATCH`).
 pub const RECORDS_MAX: usize = 10_000;
 
-/// A record that does not fit what the log said before, or that a newer release wrote.
+/// A record of the log that cannot be replayed: the log is of another history, or of a newer
+/// release.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum HistoryError {
-    /// It contradicts the image.
-    #[error("metadata log at offset {offset}: {source}")]
-    Replay {
-        /// Where.
-        offset: Offset,
-        /// How.
-        source: ReplayError,
-    },
-    /// A feature at a level that this release does not support.
-    #[error(
-        "metadata log at offset {offset}: feature {name} is finalized at level {level}, this \
-         release supports {min} to {max}"
-    )]
-    Feature {
-        /// Where.
-        offset: Offset,
-        /// Which feature.
-        name: String,
-        /// The level in the log.
-        level: i16,
-        /// The lowest level supported.
-        min: i16,
-        /// The highest level supported.
-        max: i16,
-    },
+#[error("metadata log at offset {offset}: {source}")]
+pub struct HistoryError {
+    /// The offset of the record.
+    pub offset: Offset,
+    /// What is wrong with it.
+    pub source: ReplayError,
 }
 
 /// What the controller is told once, at its start.
@@ -149,25 +128,33 @@ pub struct Controller {
     pub(super) settings: Settings,
     pub(super) rules: Arc<dyn ConfigRules>,
     replay: Replay,
-    /// Whether a metadata.version is finalized, and whether it was before the open transaction.
-    is_bootstrapped: bool,
-    was_bootstrapped: bool,
-    /// Where each broker's registration stands in the log.
+    /// The offset of each broker's registration. Of a broker that was registered before this
+    /// machine was made, the offset of the image that it was made from, which is not below.
     pub(super) registered_at: BTreeMap<BrokerId, Offset>,
     pub(super) sessions: BTreeMap<BrokerId, Session>,
     last_record: Mono,
 }
 
 impl Controller {
-    /// One that knows nothing yet: records come through [`Self::apply`].
+    /// A controller of an empty cluster: records come through [`Self::apply`].
     pub fn new(settings: Settings, rules: Arc<dyn ConfigRules>) -> Self {
+        Self::from_committed(settings, rules, MetadataImage::default(), false)
+    }
+
+    /// A controller that begins with what is committed. `in_transaction`: a metadata transaction
+    /// was begun after the image and not ended; [`Self::activate`] aborts it.
+    pub fn from_committed(
+        settings: Settings,
+        rules: Arc<dyn ConfigRules>,
+        image: MetadataImage,
+        in_transaction: bool,
+    ) -> Self {
+        let registered = image.cluster.brokers.keys();
         Self {
             settings,
             rules,
-            replay: Replay::default(),
-            is_bootstrapped: false,
-            was_bootstrapped: false,
-            registered_at: BTreeMap::new(),
+            registered_at: registered.map(|id| (*id, image.offset)).collect(),
+            replay: Replay::from_image(image, in_transaction),
             sessions: BTreeMap::new(),
             last_record: Mono::default(),
         }
@@ -177,6 +164,11 @@ impl Controller {
     pub fn join(&mut self, voters: impl Iterator<Item = BrokerId>, kraft_version: i16) {
         self.settings.voters = voters.collect();
         self.settings.kraft_version = kraft_version;
+    }
+
+    /// The quorum's version was upgraded; its voters are the same.
+    pub fn set_kraft_version(&mut self, version: i16) {
+        self.settings.kraft_version = version;
     }
 
     /// The metadata as of the last record applied.
@@ -189,9 +181,10 @@ impl Controller {
         self.replay.in_transaction()
     }
 
-    /// What the records applied since the last call changed.
-    pub fn take_changes(&mut self) -> Changes {
-        self.replay.take_changes()
+    /// Exchanges the image for an equal one, which was replayed from the committed log, so that
+    /// the two share their memory.
+    pub fn share(&mut self, committed: &MetadataImage) {
+        self.replay.share(committed);
     }
 
     /// The records with which a new leader begins: the first ones of a cluster from `bootstrap`,
@@ -214,9 +207,7 @@ impl Controller {
         self.last_record = now;
         let in_transaction = self.replay.in_transaction();
         // What an open transaction finalized goes with it.
-        let is_bootstrapped =
-            if in_transaction { self.was_bootstrapped } else { self.is_bootstrapped };
-        if is_bootstrapped {
+        if self.image().has_release {
             bootstrap::of_known_log(in_transaction, self.image().release)
         } else {
             let min_isr = self.settings.min_insync_replicas;
@@ -236,6 +227,8 @@ impl Controller {
             };
         }
         let name = command.name();
+        // What earlier records changed matters to the metadata feed, which replays them too.
+        let _ = self.replay.take_changes();
         let decision = decide! {
             RegisterBroker => register_broker;
             BrokerHeartbeat => heartbeat;
@@ -310,20 +303,9 @@ impl Controller {
         offset: Offset,
         epoch: LeaderEpoch,
     ) -> Result<(), HistoryError> {
-        if let MetadataRecord::FeatureLevel(feature) = record {
-            let (min, max) = features::supported_range(&feature.name);
-            let level = feature.feature_level;
-            if !(min..=max).contains(&level) {
-                let name = feature.name.clone();
-                return Err(HistoryError::Feature { offset, name, level, min, max });
-            }
-        }
         let replayed = self.replay.apply(record, offset, epoch);
-        replayed.map_err(|source| HistoryError::Replay { offset, source })?;
+        replayed.map_err(|source| HistoryError { offset, source })?;
         match record {
-            MetadataRecord::FeatureLevel(feature) => {
-                self.is_bootstrapped |= feature.name == METADATA_VERSION;
-            }
             MetadataRecord::RegisterBroker(broker) => {
                 self.registered_at.insert(broker.broker_id, offset);
             }
@@ -331,8 +313,6 @@ impl Controller {
                 self.registered_at.remove(&broker.broker_id);
                 self.sessions.remove(&broker.broker_id);
             }
-            MetadataRecord::BeginTransaction(_) => self.was_bootstrapped = self.is_bootstrapped,
-            MetadataRecord::AbortTransaction(_) => self.is_bootstrapped = self.was_bootstrapped,
             _ => {}
         }
         Ok(())

@@ -2,12 +2,12 @@
 //!
 //! Owns the rules by which topics, brokers, configurations and the rest of the cluster's metadata
 //! change; a pure machine: commands in, records and replies out, records applied. Refuses to know
-//! clocks, files, sockets and the wire. The driver, which appends to the metadata log, calls it.
+//! clocks, files, sockets and the wire. Its driver is `drivers/controller.rs`.
 //!
 //! Read `command.rs` (what can be asked), `machine.rs` (decide and apply), then one file per
 //! subject: `bootstrap.rs`, `brokers.rs`, `topics.rs`, `partitions.rs` (how one partition changes),
 //! `elections.rs`, `placement.rs`, `configs.rs`, `update_features.rs`, `producer_ids.rs`,
-//! `quotas.rs`, `security.rs`. `driver.rs` is the one part that does I/O.
+//! `quotas.rs`, `security.rs`.
 
 // Commands are decided by functions of one signature, whether they can be refused or not.
 #![allow(clippy::unnecessary_wraps)]
@@ -16,7 +16,6 @@ pub mod bootstrap;
 mod brokers;
 pub mod command;
 mod configs;
-pub mod driver;
 mod elections;
 mod machine;
 mod partitions;
@@ -25,7 +24,7 @@ mod producer_ids;
 mod quotas;
 mod security;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub mod topic_names;
 mod topics;
 mod update_features;
@@ -35,3 +34,4 @@ pub use configs::{ConfigRules, Values};
 pub use elections::{Ongoing, ongoing_reassignments};
 pub use machine::{Context, Controller, HistoryError, Outcome, RECORDS_MAX, Settings};
 pub use producer_ids::BLOCK_LEN as PRODUCER_ID_BLOCK_LEN;
+pub use topics::too_large;

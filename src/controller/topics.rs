@@ -495,7 +495,8 @@ impl Controller {
 }
 
 /// The refusal of a request that would write too many records.
-pub(super) fn too_large() -> Refusal {
+/// The refusal of a change that does not fit into one batch.
+pub fn too_large() -> Refusal {
     Refusal::new(ErrorCode::PolicyViolation, "Unable to perform excessively large batch operation.")
 }
 

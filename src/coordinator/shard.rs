@@ -1,5 +1,5 @@
 //! A coordinator for one partition of an internal topic, as a machine: commands in, records and
-//! replies out. What runs it is `store/coordinators` (Kafka 4.4 `CoordinatorRuntime`,
+//! replies out. What runs it is `drivers/coordinators` (Kafka 4.4 `CoordinatorRuntime`,
 //! `CoordinatorShard`).
 //!
 //! A shard has hard state, which its records make and [`Shard::apply`] alone changes, and soft

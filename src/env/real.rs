@@ -20,7 +20,7 @@ use super::{Env, Limits, LogLevels};
 
 impl Env {
     /// The operating system, with a worker that runs connections for each processor, or fewer where
-    /// few files may be open. The calling thread runs no tasks.
+    /// few files may be open, and one for background tasks. The calling thread runs no tasks.
     ///
     /// Errors: threads or what they wait on cannot be created; there is no source of random bytes.
     pub fn real(limits: &Limits) -> std::io::Result<Self> {

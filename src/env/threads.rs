@@ -12,7 +12,8 @@ pub type BlockingTask = Box<dyn FnOnce() + Send>;
 /// Executors. In simulation there is one thread: `spawn` queues, and `blocking` runs at once or, by
 /// the seed, as a task a little later.
 pub trait Threads: Send + Sync {
-    /// Runs `task` on the calling worker's own thread (the caller runs on a worker).
+    /// Runs `task` on the calling worker's own thread; from outside of the workers, on the one for
+    /// background tasks.
     fn spawn(&self, task: Task);
     /// Runs `task` on the worker with the least connections. The task is the connection's life:
     /// the worker counts one connection until it ends.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::acls::Acls;
 use super::cluster::Cluster;
-use super::configs::{ConfigResource, Configs};
+use super::configs::{ConfigResource, Configs, ResourceType};
 use super::features::{KRAFT_VERSION, METADATA_VERSION, Release};
 use super::record::{
     ClientQuotaRecord, DelegationTokenRecord, MetadataRecord, UserScramCredentialRecord,
@@ -55,6 +55,9 @@ pub struct MetadataImage {
     pub epoch: LeaderEpoch,
     /// The level that rules the formats of records.
     pub release: Release,
+    /// Whether a record has finalized the release; before the first one [`Release::MINIMUM`] is
+    /// assumed.
+    pub has_release: bool,
     /// Finalized features but `metadata.version` (and `kraft.version`, which is not a record).
     pub features: Arc<BTreeMap<String, i16>>,
     /// Brokers and controllers.
@@ -81,6 +84,7 @@ impl Default for MetadataImage {
             offset: -1,
             epoch: -1,
             release: Release::MINIMUM,
+            has_release: false,
             features: Arc::default(),
             cluster: Arc::default(),
             topics: Topics::default(),
@@ -125,6 +129,47 @@ impl Changes {
         if !self.topics_created.remove(&topic.id) {
             self.topics_deleted.push(topic);
         }
+    }
+
+    /// The changes that lead from one image to another one of the same cluster, as if they had been
+    /// made by records: what is equal in both is not named.
+    pub fn between(before: &MetadataImage, after: &MetadataImage) -> Self {
+        let mut changes = Self::default();
+        for topic in before.topics.iter() {
+            if after.topics.by_id(topic.id).is_none() {
+                changes.topics_deleted.push(Arc::clone(topic));
+            }
+        }
+        for topic in after.topics.iter() {
+            let known = before.topics.by_id(topic.id);
+            if known.is_some_and(|known| Arc::ptr_eq(known, topic)) {
+                continue;
+            }
+            if known.is_none() {
+                changes.topics_created.insert(topic.id);
+            }
+            for (partition, registration) in (0..).zip(topic.partitions.iter()) {
+                if known.and_then(|known| known.partition(partition)) != Some(registration) {
+                    changes.partitions.insert(TopicPartition { topic: topic.id, partition });
+                }
+            }
+        }
+        for (resource, values) in after.configs.iter() {
+            if before.configs.of(resource) != Some(values) {
+                changes.configs.insert(resource.clone());
+            }
+        }
+        for (resource, _) in before.configs.iter() {
+            let belongs_to_deleted = resource.kind == ResourceType::Topic
+                && after.topics.by_name(&resource.name).is_none();
+            if after.configs.of(resource).is_none() && !belongs_to_deleted {
+                changes.configs.insert(resource.clone());
+            }
+        }
+        changes.cluster = before.cluster != after.cluster;
+        changes.features = before.features != after.features
+            || (before.release, before.has_release) != (after.release, after.has_release);
+        changes
     }
 
     /// Adds what changed after.
@@ -186,6 +231,7 @@ impl MetadataImage {
                 let level = feature.feature_level;
                 self.release =
                     Release::from_level(level).map_err(|_| ApplyError::UnknownRelease { level })?;
+                self.has_release = true;
                 changes.features = true;
             }
             // The quorum's own records rule it. Kafka 3.9 wrote it here by mistake (KAFKA-18979).
@@ -376,6 +422,41 @@ mod tests {
         assert!(image.topics.is_empty() && image.configs.iter().next().is_none());
         assert!(changes.topics_created.is_empty() && changes.topics_deleted.is_empty());
         assert!(changes.partitions.is_empty() && changes.configs.is_empty());
+    }
+
+    #[test]
+    fn the_changes_between_two_images_name_what_differs_and_nothing_else() {
+        let other = TopicId::from_halves(1, 3);
+        let kept = TopicId::from_halves(1, 4);
+        let named =
+            |name: &str, id| MetadataRecord::from(TopicRecord { name: name.into(), topic_id: id });
+        let of = |topic_id, id| MetadataRecord::from(PartitionRecord { topic_id, ..partition(id) });
+        let config = |name: &str| {
+            MetadataRecord::from(ConfigRecord {
+                resource_type: 2,
+                resource_name: name.into(),
+                name: "segment.bytes".into(),
+                value: Some("1048576".into()),
+            })
+        };
+        let shared = [named("kept", kept), of(kept, 0), of(kept, 1), config("kept")];
+        let old = [topic(), partition(0).into(), config("t")];
+        let (before, _) = image(&[&shared[..], &old[..]].concat());
+        let changed = PartitionRecord { topic_id: kept, leader: 2, ..partition(1) };
+        let new = [named("other", other), of(other, 0), changed.into(), config("other")];
+        let (after, _) = image(&[&shared[..], &new[..]].concat());
+        let changes = Changes::between(&before, &after);
+        assert_eq!(changes.topics_created.into_iter().collect::<Vec<_>>(), [other]);
+        assert_eq!(changes.topics_deleted.iter().map(|t| t.id).collect::<Vec<_>>(), [TOPIC]);
+        let at = |topic, partition| TopicPartition { topic, partition };
+        assert_eq!(changes.partitions.into_iter().collect::<Vec<_>>(), [at(other, 0), at(kept, 1)]);
+        let configs: Vec<_> = changes.configs.iter().map(|c| c.name.clone()).collect();
+        assert_eq!(
+            (configs, changes.cluster, changes.features),
+            (vec!["other".into()], false, false)
+        );
+        let none = Changes::between(&after, &after.clone());
+        assert!(none.partitions.is_empty() && none.configs.is_empty() && !none.cluster);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Records between Begin and End of a metadata transaction show in no image before the End; an
 //! Abort drops them (KIP-868, Kafka 4.4 `MetadataBatchLoader`).
 
+use super::features;
 use super::image::{ApplyError, Changes, MetadataImage};
 use super::record::MetadataRecord;
 use crate::types::{LeaderEpoch, Offset};
@@ -26,15 +27,39 @@ pub enum ReplayError {
     /// An End or an Abort outside.
     #[error("a metadata transaction ends that never began")]
     NotOpen,
+    /// A feature at a level that this release does not support.
+    #[error("feature {name} is finalized at level {level}, this release supports {min} to {max}")]
+    Feature {
+        /// The feature.
+        name: String,
+        /// The level in the log.
+        level: i16,
+        /// The lowest level supported.
+        min: i16,
+        /// The highest level supported.
+        max: i16,
+    },
     /// A record that contradicts the image.
     #[error(transparent)]
     Apply(#[from] ApplyError),
 }
 
 impl Replay {
-    /// Goes on from `image`.
-    pub fn from_image(image: MetadataImage) -> Self {
-        Self { image, changes: Changes::default(), open: None }
+    /// Continues from `image`. With `in_transaction`, a metadata transaction was begun after it,
+    /// whose records are not known here: the next record of the log can only abort it.
+    pub fn from_image(image: MetadataImage, in_transaction: bool) -> Self {
+        let open = in_transaction.then(|| (image.clone(), Changes::default()));
+        Self { image, changes: Changes::default(), open }
+    }
+
+    /// Exchanges the image for an equal one, so that the two share their memory. Does nothing
+    /// while a transaction is open.
+    pub fn share(&mut self, image: &MetadataImage) {
+        if self.open.is_some() || self.image.offset != image.offset {
+            return;
+        }
+        debug_assert!(self.image == *image, "two replays of one log differ at {}", image.offset);
+        self.image = image.clone();
     }
 
     /// The image: without the records of an open transaction.
@@ -59,6 +84,13 @@ impl Replay {
         offset: Offset,
         epoch: LeaderEpoch,
     ) -> Result<(), ReplayError> {
+        if let MetadataRecord::FeatureLevel(feature) = record {
+            let (min, max) = features::supported_range(&feature.name);
+            let level = feature.feature_level;
+            if !(min..=max).contains(&level) {
+                return Err(ReplayError::Feature { name: feature.name.clone(), level, min, max });
+            }
+        }
         match record {
             MetadataRecord::BeginTransaction(_) => {
                 if self.open.is_some() {

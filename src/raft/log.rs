@@ -1,8 +1,8 @@
 //! The metadata log: `__cluster_metadata-0`, its segments and its snapshots (Kafka 4.4
 //! `KafkaRaftLog`, `MetadataLogConfig`; KIP-630).
 //!
-//! What the controller acknowledges is synced before: [`MetadataLog::begin_sync`] gives what to
-//! sync, [`MetadataLog::commit`] moves the high watermark over it. A log shorter than its newest
+//! [`MetadataLog::begin_sync`] returns what to sync, [`MetadataLog::finish_sync`] how far the log is
+//! durable after it. The high watermark is the quorum's decision. A log shorter than its newest
 //! snapshot begins anew at the snapshot.
 
 use std::collections::BTreeMap;
@@ -232,20 +232,36 @@ impl MetadataLog {
         self.log.begin_flush(FlushKind::Records)
     }
 
-    /// What was synced is committed: a quorum of one has no one else to ask.
-    pub fn commit(
+    /// Takes note of the result of a sync. Returns the end of what is durable; it does not move
+    /// when the process had no file descriptor left for the sync, which must then be repeated.
+    pub fn finish_sync(
         &mut self,
         job: &FlushJob,
         result: io::Result<()>,
         now: Timestamp,
-    ) -> Result<(), MetadataLogError> {
+    ) -> Result<Offset, MetadataLogError> {
         self.log.finish_flush(job, result, now);
         if let Some(why) = self.log.offline() {
             return Err(AppendError::Offline(why.to_owned()).into());
         }
-        self.log.set_high_watermark(self.log.flushed());
+        Ok(self.log.flushed())
+    }
+
+    /// The end of what is durable.
+    pub fn synced(&self) -> Offset {
+        self.log.flushed()
+    }
+
+    /// Lets readers see what was appended.
+    pub fn publish(&mut self) {
         self.log.publish();
-        Ok(())
+    }
+
+    /// Moves the high watermark: records below `to` are committed.
+    pub fn advance_high_watermark(&mut self, to: Offset) {
+        assert!(to <= self.log.end(), "high watermark {to} past the end {}", self.log.end());
+        self.log.set_high_watermark(to);
+        self.log.publish();
     }
 
     /// Where a snapshot is to be written, unless there is one.

@@ -7,10 +7,34 @@ use std::path::{Path, PathBuf};
 use super::batch::{self, Content};
 use super::log::{DIRECTORY, MetadataLogConfig, MetadataLogError};
 use super::snapshot::{self, Snapshot, SnapshotError, SnapshotId, SnapshotState};
+use crate::env::Disk;
 use crate::log::LogShared;
 use crate::log::unopened::{Extent, ReadFailure, read};
+use crate::metadata::MetadataRecord;
+use crate::record::Records;
 use crate::record::batch::BatchHeader;
-use crate::types::Timestamp;
+use crate::types::{Offset, Timestamp};
+
+/// The version of the metadata record at `offset`, read from the files of the log in `dir`: for the
+/// message about a record that cannot be replayed. `None` if there is no such record.
+pub fn record_version_at(disk: &dyn Disk, dir: &Path, offset: Offset) -> Option<i16> {
+    let mut found = None;
+    let stopped = read(disk, dir, |batch| {
+        let header = *batch.header();
+        if !(header.base_offset..header.next_offset()).contains(&offset) {
+            return Ok(());
+        }
+        let at = usize::try_from(offset - header.base_offset).unwrap_or(usize::MAX);
+        let Ok(records) = Records::of(&batch) else { return Err(()) };
+        if let Some(Ok(record)) = records.iter().nth(at) {
+            let decoded = record.value.and_then(|value| MetadataRecord::decode(value).ok());
+            found = decoded.map(|(_, version)| version);
+        }
+        Err(())
+    });
+    let _ = stopped; // An unreadable log has no version to report.
+    found
+}
 
 /// What is kept in memory of a snapshot.
 #[derive(Clone, Copy, Debug)]

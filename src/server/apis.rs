@@ -198,7 +198,7 @@ apis! {
     AlterClientQuotas Both OneAtATime ToController Request [Cluster AlterConfigs] later!(api::alter_client_quotas::handle);
     DescribeUserScramCredentials Both OneAtATime Local Request [Cluster Describe] now!(api::describe_user_scram_credentials::handle);
     AlterUserScramCredentials Both OneAtATime ToController Request [Cluster Alter] later!(api::alter_user_scram_credentials::handle);
-    DescribeQuorum Both OneAtATime ToController Request [Cluster Describe] now!(api::describe_quorum::handle);
+    DescribeQuorum Both OneAtATime ToController Request [Cluster Describe] later!(api::describe_quorum::handle);
     UpdateFeatures Both OneAtATime ToController Request [Cluster Alter] later!(api::update_features::handle);
     DescribeCluster Both OneAtATime Local Request [Cluster Describe, Cluster Alter] now!(api::describe_cluster::handle);
     DescribeProducers Broker OneAtATime Local Request [Topic Read] later!(api::describe_producers::handle);

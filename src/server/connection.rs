@@ -33,8 +33,9 @@ use super::budget::{Account, Budget, Reserve};
 use super::buffers::{self, BUFFER_LEN};
 use super::context::{Handled, ListenerInfo, Reply, RequestContext, Services};
 use super::request_log::{Outcome, Trace};
-use super::services::{ServerConfig, Stopping};
+use super::services::ServerConfig;
 use super::slice::Slice;
+use crate::drivers::ShutdownSignal;
 use crate::env::clock::Sleep;
 use crate::env::threads::poll_give_way;
 use crate::env::{Connection, Env, OutPart};
@@ -121,7 +122,7 @@ pub(super) trait Host: Send + Sync {
     /// Memory for large requests.
     fn budget(&self) -> &Budget;
     /// Whether it stops.
-    fn stopping(&self) -> &Arc<Stopping>;
+    fn stopping(&self) -> &Arc<ShutdownSignal>;
     /// An API by its number and the kind of listener.
     fn find(&self, api_key: i16, is_controller: bool) -> Option<&'static Api>;
     /// Begins a request. Its version is one that the API serves, or any of `ApiVersions`.
@@ -760,7 +761,7 @@ impl Host for Services {
         &self.budget
     }
 
-    fn stopping(&self) -> &Arc<Stopping> {
+    fn stopping(&self) -> &Arc<ShutdownSignal> {
         &self.stopping
     }
 

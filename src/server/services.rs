@@ -1,26 +1,24 @@
 //! The broker, as its connections and handlers know it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use tokio::sync::Notify;
 
 use super::budget::Budget;
 use super::fetch_sessions::FetchSessions;
 use super::listener::Connections;
 use super::live_config::LiveConfig;
-use super::producer_ids::ProducerIds;
 use super::request_log::RequestLog;
-use super::transactions::Transactions;
-use crate::controller::driver::ControllerHandle;
 use crate::coordinator::groups::Groups;
+use crate::drivers::producer_ids::ProducerIds;
+use crate::drivers::transactions::Transactions;
+use crate::drivers::{ControllerClient, Coordinators, QuorumClient, ShutdownSignal};
 use crate::env::Env;
 use crate::metadata::{Authorizer, MetadataImage};
 use crate::metrics::Registry;
-use crate::store::{Coordinators, Flusher, LogDir, Mover, Partitions, Placement};
+use crate::store::{Flusher, LogDir, Mover, Partitions, Placement};
 use crate::types::BrokerId;
 
 /// Settings of the network side.
@@ -85,12 +83,12 @@ pub struct Services {
     pub cluster_id: String,
     /// Which node this is.
     pub node_id: BrokerId,
-    /// The level of `kraft.version`, which is not a record.
-    pub kraft_version: i16,
     /// The newest metadata.
     pub image: Arc<ArcSwap<MetadataImage>>,
-    /// The way to the controller.
-    pub controller: ControllerHandle,
+    /// The metadata quorum.
+    pub quorum: QuorumClient,
+    /// The active controller.
+    pub controller: ControllerClient,
     /// The partitions of this broker.
     pub partitions: Arc<Partitions>,
     /// The coordinators of groups.
@@ -113,39 +111,8 @@ pub struct Services {
     pub connections: Connections,
     /// Fetch sessions.
     pub fetch_sessions: Mutex<FetchSessions>,
-    /// Whether the broker stops.
-    pub stopping: Arc<Stopping>,
+    /// Whether the node shuts down.
+    pub stopping: Arc<ShutdownSignal>,
     /// The metrics of all parts.
     pub metrics: Registry,
-}
-
-/// Tells every task that the broker stops.
-#[derive(Debug, Default)]
-pub struct Stopping {
-    set: AtomicBool,
-    wake: Notify,
-}
-
-impl Stopping {
-    /// The broker stops.
-    pub fn set(&self) {
-        self.set.store(true, Ordering::SeqCst);
-        self.wake.notify_waiters();
-    }
-
-    /// Whether it stops.
-    pub fn is_set(&self) -> bool {
-        self.set.load(Ordering::SeqCst)
-    }
-
-    /// Ready once it stops, and from then on.
-    pub async fn wait(&self) {
-        let notified = self.wake.notified();
-        let mut notified = std::pin::pin!(notified);
-        // Registered before the look, so that no call of `set` falls between.
-        notified.as_mut().enable();
-        if !self.is_set() {
-            notified.await;
-        }
-    }
 }

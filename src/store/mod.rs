@@ -11,7 +11,6 @@
 //! the clock).
 
 pub mod cleaner;
-pub mod coordinators;
 pub mod error;
 pub mod failures;
 pub mod fetch_watch;
@@ -26,7 +25,6 @@ pub mod partitions;
 pub mod placement;
 pub mod topic_metrics;
 
-pub use coordinators::Coordinators;
 pub use error::StoreError;
 pub use fetch_watch::{FetchWatch, FetchWatches};
 pub use flusher::Flusher;

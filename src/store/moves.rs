@@ -8,8 +8,10 @@
 //! change places under the partition's monitor. See `log/copy.rs` for what a crash leaves.
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -23,12 +25,10 @@ use super::log_dirs::{Checkpoints, LogDir};
 use super::partition::{ChangeOfPlace, Partition};
 use super::partitions::Partitions;
 use super::placement::remove_later;
-use crate::controller::command::AssignReplicasToDirs;
-use crate::controller::driver::ControllerHandle;
 use crate::env::Env;
 use crate::log::checkpoint::{PARTITION_METADATA, partition_metadata};
 use crate::log::{CopyError, Log, LogShared, LogView, OpenContext, OpenError, dirs};
-use crate::types::{BrokerId, ErrorCode, Mono, TopicPartition, Uuid};
+use crate::types::{ErrorCode, Mono, TopicPartition, Uuid};
 
 /// How much is copied at once.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -105,6 +105,22 @@ enum Step {
 /// How fast all moves together may be, in bytes a second, as it is now.
 pub type BytesPerSecondOf = Arc<dyn Fn() -> i64 + Send + Sync>;
 
+/// A replica that will be in another log directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplicaMove {
+    /// The topic's name.
+    pub topic: Arc<str>,
+    /// The partition.
+    pub id: TopicPartition,
+    /// The id of the log directory.
+    pub directory: Uuid,
+}
+
+/// Reports a move to whoever keeps the cluster's metadata, before the move takes effect; whether
+/// the metadata names the new directory now.
+pub type ReportMove =
+    Box<dyn Fn(ReplicaMove) -> Pin<Box<dyn Future<Output = bool> + Send>> + Send + Sync>;
+
 /// What moves are made with.
 pub struct Movers {
     /// The world outside.
@@ -119,10 +135,8 @@ pub struct Movers {
     pub checkpoints: Arc<Checkpoints>,
     /// Told of each move.
     pub cleaner: Arc<Cleaner>,
-    /// Told of each new directory.
-    pub controller: ControllerHandle,
-    /// This broker and its epoch.
-    pub broker: (BrokerId, i64),
+    /// Reports the new directory of a partition.
+    pub report: ReportMove,
     /// `replica.alter.log.dirs.io.max.bytes.per.second`.
     pub bytes_per_second: BytesPerSecondOf,
     /// Notified when a move ends: what the controller believes may be wrong.
@@ -352,7 +366,9 @@ impl Mover {
                     return Ok(());
                 }
                 Step::CaughtUp if !is_told => {
-                    is_told = self.tell(partition, this.to.id).await;
+                    let topic = Arc::clone(&partition.topic);
+                    let moved = ReplicaMove { topic, id: partition.id, directory: this.to.id };
+                    is_told = (self.with.report)(moved).await;
                     if !is_told {
                         env.clock.sleep_until(env.clock.now() + RETRY).await;
                     }
@@ -421,35 +437,6 @@ impl Mover {
         };
         if until > clock.now() {
             clock.sleep_until(until).await;
-        }
-    }
-
-    /// Tells the controller where the partition will be; whether it is in the metadata.
-    async fn tell(&self, partition: &Partition, directory: Uuid) -> bool {
-        if !self.with.controller.image().release.has_directories() {
-            return true;
-        }
-        let id = partition.id;
-        let (broker_id, broker_epoch) = self.with.broker;
-        let replicas = vec![(directory, id.topic, vec![id.partition])];
-        let command = AssignReplicasToDirs { broker_id, broker_epoch, replicas };
-        match self.with.controller.call(command).await {
-            Ok(results) => {
-                let refused = results
-                    .into_iter()
-                    .flat_map(|(_, _, verdicts)| verdicts)
-                    .find_map(|(_, verdict)| verdict.err());
-                if let Some(refusal) = &refused {
-                    tracing::warn!(topic = %partition.topic, partition = id.partition, %refusal,
-                        "the new log directory of a partition was refused");
-                }
-                refused.is_none()
-            }
-            Err(refusal) => {
-                tracing::warn!(topic = %partition.topic, partition = id.partition, %refusal,
-                    "the new log directory of a partition was not taken note of");
-                false
-            }
         }
     }
 

@@ -19,7 +19,7 @@ use crate::metadata::{ConfigResource, MetadataRecord, ResourceType};
 use crate::types::{ErrorCode, Mono, Offset, Uuid};
 
 /// Rules that know a few keys.
-pub(in crate::controller) struct FewRules;
+pub(crate) struct FewRules;
 
 impl ConfigRules for FewRules {
     fn validate(
@@ -73,7 +73,7 @@ impl ConfigRules for FewRules {
     }
 }
 
-pub(in crate::controller) fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     Settings {
         node_id: 1,
         cluster_id: "cluster".to_owned(),
@@ -88,17 +88,17 @@ pub(in crate::controller) fn settings() -> Settings {
     }
 }
 
-pub(in crate::controller) fn directory(broker: i32) -> Uuid {
+pub(crate) fn directory(broker: i32) -> Uuid {
     Uuid::from_halves(0xd1 << 32, 1000 + broker as u64)
 }
 
-pub(in crate::controller) fn supported() -> Vec<FeatureRange> {
+pub(crate) fn supported() -> Vec<FeatureRange> {
     features::supported()
         .map(|(name, min, max)| FeatureRange { name: name.to_owned(), min, max })
         .collect()
 }
 
-pub(in crate::controller) fn registration(broker: i32, incarnation: u64) -> RegisterBroker {
+pub(crate) fn registration(broker: i32, incarnation: u64) -> RegisterBroker {
     RegisterBroker {
         broker_id: broker,
         cluster_id: "cluster".to_owned(),
@@ -112,7 +112,7 @@ pub(in crate::controller) fn registration(broker: i32, incarnation: u64) -> Regi
 }
 
 /// One line for one record: enough to tell what it does.
-pub(in crate::controller) fn line(record: &MetadataRecord) -> String {
+pub(crate) fn line(record: &MetadataRecord) -> String {
     let or = |ids: &Option<Vec<i32>>, name: &str| {
         ids.as_ref().map_or_else(String::new, |ids| format!(" {name}{ids:?}"))
     };
@@ -171,15 +171,15 @@ pub(in crate::controller) fn line(record: &MetadataRecord) -> String {
 }
 
 /// A controller and its log.
-pub(in crate::controller) struct World {
-    pub(in crate::controller) machine: Controller,
-    pub(in crate::controller) log: Vec<MetadataRecord>,
-    pub(in crate::controller) now: Mono,
+pub(crate) struct World {
+    pub(crate) machine: Controller,
+    pub(crate) log: Vec<MetadataRecord>,
+    pub(crate) now: Mono,
 }
 
 impl World {
     /// Of a cluster formatted at these levels, without brokers.
-    pub(in crate::controller) fn formatted(levels: &[(&str, i16)], settings: Settings) -> Self {
+    pub(crate) fn formatted(levels: &[(&str, i16)], settings: Settings) -> Self {
         let feature = |(name, level): &(&str, i16)| {
             let name = (*name).to_owned();
             crate::metadata::record::FeatureLevelRecord { name, feature_level: *level }.into()
@@ -193,14 +193,14 @@ impl World {
     }
 
     /// With eligible leader replicas, and brokers 1 to `count` alive.
-    pub(in crate::controller) fn of_brokers(count: i32) -> Self {
+    pub(crate) fn of_brokers(count: i32) -> Self {
         Self::of_brokers_at(
             count,
             &[("metadata.version", 33), ("eligible.leader.replicas.version", 1)],
         )
     }
 
-    pub(in crate::controller) fn of_brokers_at(count: i32, levels: &[(&str, i16)]) -> Self {
+    pub(crate) fn of_brokers_at(count: i32, levels: &[(&str, i16)]) -> Self {
         let mut world = Self::formatted(levels, settings());
         for broker in 1..=count {
             world.start(broker, 1);
@@ -209,18 +209,13 @@ impl World {
     }
 
     /// Registers a new incarnation of a broker and unfences it.
-    pub(in crate::controller) fn start(&mut self, broker: i32, incarnation: u64) -> i64 {
+    pub(crate) fn start(&mut self, broker: i32, incarnation: u64) -> i64 {
         let epoch = self.ask(registration(broker, incarnation)).unwrap();
         self.heartbeat(broker, false, false);
         epoch
     }
 
-    pub(in crate::controller) fn heartbeat(
-        &mut self,
-        broker: i32,
-        fence: bool,
-        stop: bool,
-    ) -> HeartbeatReply {
+    pub(crate) fn heartbeat(&mut self, broker: i32, fence: bool, stop: bool) -> HeartbeatReply {
         let broker_epoch = self.machine.image().cluster.brokers[&broker].epoch;
         self.ask(BrokerHeartbeat {
             broker_id: broker,
@@ -233,17 +228,14 @@ impl World {
         .unwrap()
     }
 
-    pub(in crate::controller) fn apply(&mut self, records: &[MetadataRecord]) {
+    pub(crate) fn apply(&mut self, records: &[MetadataRecord]) {
         for record in records {
             self.machine.apply(record, self.log.len() as Offset, 1).unwrap();
             self.log.push(record.clone());
         }
     }
 
-    pub(in crate::controller) fn ask<O: Operation>(
-        &mut self,
-        operation: O,
-    ) -> Result<O::Reply, Refusal> {
+    pub(crate) fn ask<O: Operation>(&mut self, operation: O) -> Result<O::Reply, Refusal> {
         let next_offset = self.log.len() as Offset;
         let seed = next_offset as u128 + 1;
         let context = Context { now: self.now, next_offset, seed };
@@ -253,41 +245,38 @@ impl World {
     }
 
     /// The records that an operation writes.
-    pub(in crate::controller) fn records<O: Operation>(&mut self, operation: O) -> Vec<String> {
+    pub(crate) fn records<O: Operation>(&mut self, operation: O) -> Vec<String> {
         let before = self.log.len();
         self.ask(operation).unwrap();
         self.lines_since(before)
     }
 
-    pub(in crate::controller) fn lines_since(&self, offset: usize) -> Vec<String> {
+    pub(crate) fn lines_since(&self, offset: usize) -> Vec<String> {
         self.log[offset..].iter().map(line).collect()
     }
 
-    pub(in crate::controller) fn create(
-        &mut self,
-        topic: NewTopic,
-    ) -> Result<CreatedTopic, Refusal> {
+    pub(crate) fn create(&mut self, topic: NewTopic) -> Result<CreatedTopic, Refusal> {
         let command = CreateTopics { topics: vec![topic], validate_only: false };
         self.ask(command)?.remove(0).result
     }
 
-    pub(in crate::controller) fn topic(&mut self, name: &str, replicas: &[&[i32]]) {
+    pub(crate) fn topic(&mut self, name: &str, replicas: &[&[i32]]) {
         let assignments = (0..).zip(replicas.iter().map(|ids| ids.to_vec())).collect();
         let topic = NewTopic { name: name.to_owned(), assignments, ..NewTopic::default() };
         self.create(topic).unwrap();
     }
 
-    pub(in crate::controller) fn epochs(&self, name: &str) -> Vec<(i32, i32)> {
+    pub(crate) fn epochs(&self, name: &str) -> Vec<(i32, i32)> {
         let topic = self.machine.image().topics.by_name(name).unwrap();
         topic.partitions.iter().map(|p| (p.leader, p.leader_epoch)).collect()
     }
 }
 
-pub(in crate::controller) fn named(name: &str) -> NewTopic {
+pub(crate) fn named(name: &str) -> NewTopic {
     NewTopic { name: name.to_owned(), ..NewTopic::default() }
 }
 
-pub(in crate::controller) fn refused<T: std::fmt::Debug>(
+pub(crate) fn refused<T: std::fmt::Debug>(
     result: Result<T, Refusal>,
     code: ErrorCode,
     message: &str,

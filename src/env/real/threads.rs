@@ -1,5 +1,9 @@
 //! Worker threads, each with a runtime of its own, and a pool for what blocks.
 //!
+//! One worker runs no connections: the node starts there, and with it all of its background tasks
+//! (control plane, flusher, compaction, housekeeping, listeners). So neither a burst of requests
+//! delays an election or a heartbeat, nor a long replay of metadata a request.
+//!
 //! A connection lives on one worker and never changes it: passing a request to another thread
 //! costs more than the request. Work that blocks goes to the pool, whose threads after the first are
 //! started when they are first needed.
@@ -29,6 +33,9 @@ pub(super) fn processors() -> usize {
 }
 
 pub(super) struct Workers {
+    /// Runs what is spawned from outside of the workers, and what that spawns.
+    background: Handle,
+    /// Run connections.
     workers: Vec<Worker>,
     pool: Arc<Pool>,
 }
@@ -61,32 +68,39 @@ impl Drop for Counted {
 }
 
 impl Workers {
+    /// Starts the background worker, and `count` workers for connections.
     pub(super) fn start(count: usize) -> io::Result<Self> {
+        let background = start_runtime("background".to_owned())?;
         let mut workers = Vec::new();
         for number in 0..count.max(1) {
-            let runtime = Builder::new_current_thread()
-                .enable_all()
-                .max_io_events_per_tick(EVENTS_PER_POLL)
-                .build()?;
-            let handle = runtime.handle().clone();
-            std::thread::Builder::new()
-                .name(format!("worker-{number}"))
-                .spawn(move || runtime.block_on(std::future::pending::<()>()))?;
-            workers.push(Worker { runtime: handle, connections: Arc::default() });
+            let runtime = start_runtime(format!("worker-{number}"))?;
+            workers.push(Worker { runtime, connections: Arc::default() });
         }
         let pool: Arc<Pool> = Arc::default();
-        // The first is there from the start: where none can be had, the start fails.
+        // The first thread runs from the start: if it cannot be started, startup fails.
         pool.state.lock().threads = 1;
         pool.start_thread(1)?;
-        Ok(Self { workers, pool })
+        Ok(Self { background, workers, pool })
     }
+}
+
+/// Starts a thread that runs tasks.
+fn start_runtime(name: String) -> io::Result<Handle> {
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .max_io_events_per_tick(EVENTS_PER_POLL)
+        .build()?;
+    let handle = runtime.handle().clone();
+    let run = move || runtime.block_on(std::future::pending::<()>());
+    std::thread::Builder::new().name(name).spawn(run)?;
+    Ok(handle)
 }
 
 impl Threads for Workers {
     fn spawn(&self, task: Task) {
         match Handle::try_current() {
             Ok(here) => here.spawn(task),
-            Err(_) => self.workers[0].runtime.spawn(task),
+            Err(_) => self.background.spawn(task),
         };
     }
 
@@ -198,6 +212,33 @@ mod tests {
         let mut all: Vec<i32> = receive.iter().take(20).collect();
         all.sort_unstable();
         assert_eq!(all, (0..20).map(|n| n * 2).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn background_tasks_share_no_worker_with_connections() {
+        let threads: Arc<dyn Threads> = Arc::new(Workers::start(2).unwrap());
+        let (send, receive) = std::sync::mpsc::channel();
+        let report = move |kind: &'static str| {
+            let name = std::thread::current().name().map(str::to_owned);
+            send.send((kind, name.unwrap())).unwrap();
+        };
+        let inner = Arc::clone(&threads);
+        threads.spawn(Box::pin(async move {
+            report("node");
+            let of_task = report.clone();
+            inner.spawn(Box::pin(async move { of_task("task") }));
+            for _ in 0..2 {
+                let (report, of_connection) = (report.clone(), Arc::clone(&inner));
+                inner.spawn_connection(Box::pin(async move {
+                    report("connection");
+                    of_connection.spawn(Box::pin(async move { report("task of a connection") }));
+                }));
+            }
+        }));
+        for (kind, worker) in receive.iter().take(6) {
+            let is_background = worker == "background";
+            assert_eq!(is_background, ["node", "task"].contains(&kind), "{kind} on {worker}");
+        }
     }
 
     #[test]

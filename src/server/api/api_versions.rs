@@ -92,8 +92,9 @@ fn answer(context: &RequestContext, request: &ApiVersionsRequest) -> ApiVersions
         min_version_level: level,
     };
     let mut finalized_features = vec![finalized(METADATA_VERSION, image.release.level)];
-    if broker.kraft_version > 0 {
-        finalized_features.push(finalized(features::KRAFT_VERSION, broker.kraft_version));
+    let kraft_version = broker.quorum.status().kraft_version;
+    if kraft_version > 0 {
+        finalized_features.push(finalized(features::KRAFT_VERSION, kraft_version));
     }
     finalized_features.extend(image.features.iter().map(|(name, level)| finalized(name, *level)));
     ApiVersionsResponse {

@@ -49,12 +49,10 @@ pub(in crate::server) fn handle(
     };
     let listener = &context.listener.name;
     let nodes: Vec<DescribeClusterBroker> = if here == CONTROLLERS {
-        let quorum = context.broker.controller.quorum();
         let registered = cluster.controllers.values().filter_map(|controller| {
             let endpoint = controller.endpoints.iter().find(|e| e.name == *listener)?;
             Some(node(controller.id, endpoint, None, false))
         });
-        let _ = quorum;
         registered.collect()
     } else {
         cluster
@@ -68,7 +66,7 @@ pub(in crate::server) fn handle(
             .collect()
     };
     let controller = if here == CONTROLLERS {
-        context.broker.controller.quorum().leader
+        context.broker.quorum.status().leader.unwrap_or(-1)
     } else {
         cluster.alive().next().map_or(-1, |broker| broker.id)
     };

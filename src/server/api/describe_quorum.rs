@@ -4,6 +4,7 @@
 //! heard of (KIP-836). v2: error messages, directory ids and endpoints (KIP-853).
 
 use crate::controller::topic_names::CLUSTER_METADATA;
+use crate::drivers::quorum::{QuorumDescription, QuorumReply, QuorumRequest};
 use crate::metadata::{Operation, Resource};
 use crate::protocol::messages::{
     self, DescribeQuorumRequest, DescribeQuorumResponse,
@@ -15,7 +16,7 @@ use crate::server::context::RequestContext;
 use crate::types::ErrorCode;
 
 /// Answers.
-pub(in crate::server) fn handle(
+pub(in crate::server) async fn handle(
     context: &RequestContext,
     request: DescribeQuorumRequest,
 ) -> DescribeQuorumResponse {
@@ -25,12 +26,17 @@ pub(in crate::server) fn handle(
     if !asks_for_the_metadata_log(&request) {
         return unknown(request);
     }
-    let quorum = context.broker.controller.quorum();
-    let log = quorum.log.load();
+    let Ok(QuorumReply::Description(described)) =
+        context.broker.quorum.handle(QuorumRequest::Describe).await
+    else {
+        return DescribeQuorumResponse::default()
+            .with_error_code(ErrorCode::BrokerNotAvailable.code());
+    };
+    let QuorumDescription { status: quorum, high_watermark, log_end } = described;
+    let leader = quorum.leader.unwrap_or(-1);
     let now = context.broker.env.clock.wall();
     let state = |voter: &Voter| {
-        let (offset, heard_of) =
-            if voter.key.id == quorum.leader { (log.log_end_offset, now.0) } else { (-1, -1) };
+        let (offset, heard_of) = if voter.key.id == leader { (log_end, now.0) } else { (-1, -1) };
         let state = ReplicaState::default()
             .with_replica_id(messages::BrokerId(voter.key.id))
             .with_log_end_offset(offset)
@@ -44,9 +50,9 @@ pub(in crate::server) fn handle(
         }
     };
     let partition = PartitionData::default()
-        .with_leader_id(messages::BrokerId(quorum.leader))
+        .with_leader_id(messages::BrokerId(leader))
         .with_leader_epoch(quorum.epoch)
-        .with_high_watermark(log.high_watermark)
+        .with_high_watermark(high_watermark)
         .with_current_voters(quorum.voters.iter().map(state).collect());
     let topic = TopicData::default()
         .with_topic_name(topic_name(CLUSTER_METADATA))

@@ -26,7 +26,7 @@ pub(in crate::server) async fn handle(
     } else if let Some(transactional_id) = &request.transactional_id {
         of_transaction(context, transactional_id, &request, expected).await
     } else {
-        let next = context.broker.producer_ids.next(context.broker.controller.clone()).await;
+        let next = context.broker.producer_ids.next().await;
         next.map(|id| Producer { id, epoch: 0 })
     };
     let none = Producer { id: NO_PRODUCER_ID, epoch: NO_PRODUCER_EPOCH };

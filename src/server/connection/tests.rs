@@ -37,7 +37,7 @@ struct Scripted {
     env: Env,
     config: ServerConfig,
     budget: Budget,
-    stopping: Arc<Stopping>,
+    stopping: Arc<ShutdownSignal>,
 }
 
 impl Host for Scripted {
@@ -53,7 +53,7 @@ impl Host for Scripted {
         &self.budget
     }
 
-    fn stopping(&self) -> &Arc<Stopping> {
+    fn stopping(&self) -> &Arc<ShutdownSignal> {
         &self.stopping
     }
 

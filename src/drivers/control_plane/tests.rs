@@ -1,21 +1,30 @@
 //! The controller on a disk that can lose what was not synced: starts, reboots, power cuts.
 
+use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::time::Duration;
 
-use super::super::command::{CreateTopics, DeleteTopics, NewTopic, TopicRef};
-use super::super::tests::{FewRules, registration, settings};
-use super::start::{Start, StartError, understand};
 use super::*;
+use crate::controller::Refusal;
+use crate::controller::command::{CreateTopics, DeleteTopics, NewTopic, Operation, TopicRef};
+use crate::controller::tests::{FewRules, registration, settings};
+use crate::drivers::quorum::start::{replay_batch, replay_snapshot};
+use crate::drivers::quorum::{QuorumEvent, QuorumStatus};
 use crate::env::net::IoFuture;
-use crate::env::sim::{Call, Crash, Fault, Rng, SimDisk};
+use crate::env::sim::{Call, Crash, Fault, Rng, SimDisk, World};
 use crate::env::threads::{BlockingTask, Task};
 use crate::env::{Clock, Connection, Disk, Listener, Net, Random, Threads};
 use crate::format::{FormatRequest, InitialControllers, format};
 use crate::log::{LogShared, OpenFiles};
-use crate::raft::batch::{Content, ControlRecord};
-use crate::raft::{MetadataLogConfig, ReplicaKey, VoterEndpoint};
-use crate::types::Uuid;
+use crate::metadata::MetadataRecord;
+use crate::metadata::image::Changes;
+use crate::metadata::record::{NoOpRecord, RemoveTopicRecord};
+use crate::metadata::replay::Replay;
+use crate::raft::batch::{self, Content, ControlRecord};
+use crate::raft::{MetadataLogConfig, ReplicaKey, SnapshotId, Voter, VoterEndpoint, VoterSet};
+use crate::types::{ErrorCode, Mono, Offset, Timestamp, Uuid};
 
 struct StoppedClock;
 
@@ -45,11 +54,11 @@ struct Inline;
 
 impl Threads for Inline {
     fn spawn(&self, _task: Task) {
-        unreachable!("the controller spawns no task");
+        unreachable!("the control plane spawns no task");
     }
 
     fn spawn_connection(&self, _task: Task) {
-        unreachable!("the controller has no connections");
+        unreachable!("the control plane has no connections");
     }
 
     fn blocking(&self, work: BlockingTask) {
@@ -69,11 +78,11 @@ struct NoNet;
 
 impl Net for NoNet {
     fn listen<'a>(&'a self, _: &'a str, _: u16) -> IoFuture<'a, Box<dyn Listener>> {
-        unreachable!("the controller does not listen")
+        unreachable!("the control plane does not listen")
     }
 
     fn connect<'a>(&'a self, _: &'a str, _: u16) -> IoFuture<'a, Connection> {
-        unreachable!("the controller does not connect")
+        unreachable!("the control plane does not connect")
     }
 
     fn canonical_host_name(&self) -> String {
@@ -81,14 +90,14 @@ impl Net for NoNet {
     }
 }
 
-/// Notes the topics of each image, in the order of their creation.
+/// Notes the number of topics of each image, in their order.
 #[derive(Default)]
 struct Seen(parking_lot::Mutex<Vec<usize>>);
 
-impl Observer for Seen {
-    fn on_image<'a>(
+impl Publisher for Seen {
+    fn publish<'a>(
         &'a self,
-        image: Arc<MetadataImage>,
+        image: &'a Arc<MetadataImage>,
         _changes: &'a Changes,
     ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
         self.0.lock().push(image.topics.len());
@@ -96,7 +105,7 @@ impl Observer for Seen {
     }
 }
 
-fn env(disk: &SimDisk) -> Env {
+pub(in crate::drivers) fn env(disk: &SimDisk) -> Env {
     Env {
         clock: Arc::new(StoppedClock),
         disk: Arc::new(disk.clone()),
@@ -148,8 +157,9 @@ fn formatted_as(seed: u64, release: Option<&str>, has_static_voters: bool) -> (S
     (disk, id)
 }
 
-fn start(env: &Env, directory_id: Uuid, log: MetadataLogConfig) -> Start {
-    Start {
+fn start(env: &Env, directory_id: Uuid, log: MetadataLogConfig) -> QuorumSettings {
+    QuorumSettings {
+        node_id: 1,
         metadata_dir: DIRECTORY.into(),
         directory_id,
         shared: LogShared { disk: Arc::clone(&env.disk), files: OpenFiles::new(100) },
@@ -160,27 +170,65 @@ fn start(env: &Env, directory_id: Uuid, log: MetadataLogConfig) -> Start {
             host: "localhost".to_owned(),
             port: 9093,
         }],
-        settings: settings(),
-        rules: Arc::new(FewRules),
     }
 }
 
-fn open(env: &Env, start: Start) -> Result<(Driver, ControllerHandle), StartError> {
-    understand(env, start)?.lead(env)
+/// The drivers of a control plane, at work.
+type Run = Pin<Box<dyn Future<Output = Result<(), ControlPlaneError>> + Send>>;
+
+/// A control plane that leads, and is active.
+struct Handle(ControlPlane);
+
+impl Handle {
+    async fn call<O: Operation>(&self, operation: O) -> Result<O::Reply, Refusal> {
+        self.0.controller.call(operation).await
+    }
+
+    fn image(&self) -> Arc<MetadataImage> {
+        self.0.feed.image()
+    }
+
+    fn quorum(&self) -> Arc<QuorumStatus> {
+        self.0.quorum.status()
+    }
+
+    async fn stop(&self) {
+        self.0.stop().await;
+    }
 }
 
-fn open_default(disk: &SimDisk, id: Uuid) -> Result<(Driver, ControllerHandle), StartError> {
+async fn open_with(
+    env: &Env,
+    start: QuorumSettings,
+    publishers: Vec<Arc<dyn Publisher>>,
+) -> Result<(Run, Handle), String> {
+    let controller = ControllerSettings { settings: settings(), rules: Arc::new(FewRules) };
+    let loaded = load(env, start, controller).map_err(|error| error.to_string())?;
+    let (driver, control) = loaded.lead(env).map_err(|error| error.to_string())?;
+    let mut run: Run = Box::pin(driver.run(publishers));
+    tokio::select! {
+        biased;
+        ended = &mut run => return Err(ended.unwrap_err().to_string()),
+        caught_up = control.caught_up() => caught_up.unwrap(),
+    }
+    Ok((run, Handle(control)))
+}
+
+async fn open(env: &Env, start: QuorumSettings) -> Result<(Run, Handle), String> {
+    open_with(env, start, vec![Arc::new(Seen::default())]).await
+}
+
+async fn open_default(disk: &SimDisk, id: Uuid) -> Result<(Run, Handle), String> {
     let env = env(disk);
-    open(&env, start(&env, id, MetadataLogConfig::default()))
+    open(&env, start(&env, id, MetadataLogConfig::default())).await
 }
 
-/// Runs a driver while `client` asks it, then stops it cleanly.
+/// Runs the drivers while `client` asks, then stops them cleanly.
 async fn with<T>(
-    driver: Driver,
-    handle: &ControllerHandle,
+    run: Run,
+    handle: &Handle,
     client: impl Future<Output = T>,
-) -> (T, Result<(), MetadataLogError>) {
-    let run = driver.run(Arc::new(Seen::default()));
+) -> (T, Result<(), ControlPlaneError>) {
     let ask = async {
         let answer = client.await;
         handle.stop().await;
@@ -189,9 +237,9 @@ async fn with<T>(
     tokio::join!(ask, run)
 }
 
-async fn begin(handle: &ControllerHandle, incarnation: u64) -> Result<(), Refusal> {
+async fn begin(handle: &Handle, incarnation: u64) -> Result<(), Refusal> {
     let epoch = handle.call(registration(1, incarnation)).await?;
-    let heartbeat = super::super::command::BrokerHeartbeat {
+    let heartbeat = crate::controller::command::BrokerHeartbeat {
         broker_id: 1,
         broker_epoch: epoch,
         metadata_offset: Offset::MAX,
@@ -200,7 +248,7 @@ async fn begin(handle: &ControllerHandle, incarnation: u64) -> Result<(), Refusa
     handle.call(heartbeat).await.map(|_| ())
 }
 
-async fn create(handle: &ControllerHandle, name: &str) -> Result<(), Refusal> {
+async fn create(handle: &Handle, name: &str) -> Result<(), Refusal> {
     let topics = vec![NewTopic { name: name.to_owned(), ..NewTopic::default() }];
     let mut results = handle.call(CreateTopics { topics, validate_only: false }).await?;
     results.remove(0).result.map(|_| ())
@@ -242,17 +290,15 @@ fn log_lines(disk: &SimDisk) -> Vec<String> {
 #[tokio::test]
 async fn a_driver_can_run_as_a_task_of_a_worker() {
     let (disk, id) = formatted(11, None);
-    let (driver, handle) = open_default(&disk, id).unwrap();
-    let task: Task = Box::pin(async move {
-        driver.run(Arc::new(Seen::default())).await.unwrap();
-    });
+    let (driver, handle) = open_default(&disk, id).await.unwrap();
+    let task: Task = Box::pin(async move { driver.await.unwrap() });
     tokio::join!(task, handle.stop());
 }
 
 #[tokio::test]
 async fn a_fresh_directory_is_led_and_its_log_begins_as_kafkas_does() {
     let (disk, id) = formatted(1, None);
-    let (driver, handle) = open_default(&disk, id).unwrap();
+    let (driver, handle) = open_default(&disk, id).await.unwrap();
     let image = handle.image();
     assert_eq!(image.release.level, 33);
     assert_eq!(image.features["share.version"], 2);
@@ -280,7 +326,7 @@ async fn a_fresh_directory_is_led_and_its_log_begins_as_kafkas_does() {
 #[tokio::test]
 async fn a_directory_formatted_for_an_older_release_keeps_that_release() {
     let (disk, id) = formatted(1, Some("4.3"));
-    let (_, handle) = open_default(&disk, id).unwrap();
+    let (_, handle) = open_default(&disk, id).await.unwrap();
     assert_eq!(handle.image().release.level, 30);
     assert_eq!(handle.image().features["share.version"], 1);
 }
@@ -288,7 +334,7 @@ async fn a_directory_formatted_for_an_older_release_keeps_that_release() {
 #[tokio::test]
 async fn what_was_answered_is_there_after_a_reboot_in_a_new_epoch() {
     let (disk, id) = formatted(2, None);
-    let (driver, handle) = open_default(&disk, id).unwrap();
+    let (driver, handle) = open_default(&disk, id).await.unwrap();
     let ask = async {
         begin(&handle, 1).await.unwrap();
         create(&handle, "orders").await.unwrap();
@@ -297,7 +343,7 @@ async fn what_was_answered_is_there_after_a_reboot_in_a_new_epoch() {
     let (refusal, result) = with(driver, &handle, ask).await;
     result.unwrap();
     assert_eq!(refusal.code, ErrorCode::TopicAlreadyExists);
-    let (driver, rebooted) = open_default(&disk, id).unwrap();
+    let (driver, rebooted) = open_default(&disk, id).await.unwrap();
     assert_eq!(names(&rebooted.image()), ["orders"]);
     assert_eq!(rebooted.quorum().epoch, 2);
     with(driver, &rebooted, async {}).await.1.unwrap();
@@ -309,8 +355,10 @@ async fn what_was_answered_is_there_after_a_reboot_in_a_new_epoch() {
 #[tokio::test]
 async fn a_group_of_commands_is_shown_once_and_each_sees_those_before_it() {
     let (disk, id) = formatted(3, None);
-    let (driver, handle) = open_default(&disk, id).unwrap();
+    let env = env(&disk);
     let seen = Arc::new(Seen::default());
+    let start = start(&env, id, MetadataLogConfig::default());
+    let (driver, handle) = open_with(&env, start, vec![seen.clone()]).await.unwrap();
     let ask = async {
         begin(&handle, 1).await.unwrap();
         seen.0.lock().clear();
@@ -319,8 +367,7 @@ async fn a_group_of_commands_is_shown_once_and_each_sees_those_before_it() {
         handle.stop().await;
         (a, b, again)
     };
-    let observer: Arc<dyn Observer> = seen.clone();
-    let ((a, b, again), result) = tokio::join!(ask, driver.run(observer));
+    let ((a, b, again), result) = tokio::join!(ask, driver);
     result.unwrap();
     assert_eq!((a, b), (Ok(()), Ok(())));
     assert_eq!(again.unwrap_err().code, ErrorCode::TopicAlreadyExists);
@@ -331,7 +378,7 @@ async fn a_group_of_commands_is_shown_once_and_each_sees_those_before_it() {
 /// What a client was told before the power went.
 async fn story(disk: &SimDisk, id: Uuid) -> Vec<String> {
     let mut acknowledged = Vec::new();
-    let Ok((driver, handle)) = open_default(disk, id) else { return acknowledged };
+    let Ok((driver, handle)) = open_default(disk, id).await else { return acknowledged };
     let ask = async {
         if begin(&handle, 1).await.is_err() {
             return;
@@ -361,6 +408,7 @@ async fn nothing_that_was_answered_is_lost_whenever_the_power_goes() {
             assert_eq!(story(&disk, id).await, acknowledged, "the same seed, the same story");
             let disk = disk.crash(crash);
             let (driver, handle) = open_default(&disk, id)
+                .await
                 .unwrap_or_else(|error| panic!("{cuts} changes, {crash:?}: {error}"));
             let there = names(&handle.image());
             for name in &acknowledged {
@@ -384,9 +432,9 @@ async fn an_epoch_is_never_led_twice_whenever_the_power_goes() {
     for cuts in 0..60 {
         let (disk, id) = formatted(2000 + cuts, None);
         disk.cut_power_after(cuts);
-        let led = open_default(&disk, id).ok().map(|(_, handle)| handle.quorum().epoch);
+        let led = open_default(&disk, id).await.ok().map(|(_, handle)| handle.quorum().epoch);
         let disk = disk.crash(Crash::PowerLoss);
-        let (_, handle) = open_default(&disk, id).unwrap();
+        let (_, handle) = open_default(&disk, id).await.unwrap();
         assert!(led.is_none_or(|epoch| epoch < handle.quorum().epoch), "{cuts} changes");
     }
 }
@@ -395,7 +443,7 @@ async fn an_epoch_is_never_led_twice_whenever_the_power_goes() {
 #[tokio::test]
 async fn after_a_failed_sync_nothing_is_answered_any_more() {
     let (disk, id) = formatted(4, None);
-    let (driver, handle) = open_default(&disk, id).unwrap();
+    let (driver, handle) = open_default(&disk, id).await.unwrap();
     let ask = async {
         begin(&handle, 1).await.unwrap();
         disk.inject(Fault::eio().on(Call::SyncData));
@@ -425,7 +473,7 @@ fn snapshots(disk: &SimDisk) -> Vec<String> {
 
 async fn with_snapshots(disk: &SimDisk, id: Uuid, topics: std::ops::Range<i32>) {
     let env = env(disk);
-    let (driver, handle) = open(&env, start(&env, id, small())).unwrap();
+    let (driver, handle) = open(&env, start(&env, id, small())).await.unwrap();
     let ask = async {
         begin(&handle, topics.start as u64).await.unwrap();
         for topic in topics.clone() {
@@ -450,7 +498,7 @@ async fn snapshots_replace_the_beginning_of_the_log_and_bring_all_of_it_back() {
         .filter(|name| name.ends_with(".log"))
         .collect();
     assert!(*segments[0] > *"00000000000000000000.log", "{segments:?}");
-    let (_, handle) = open_default(&disk, id).unwrap();
+    let (_, handle) = open_default(&disk, id).await.unwrap();
     assert_eq!(handle.image().topics.len(), 30);
     assert_eq!(handle.image().features["share.version"], 2);
     assert_eq!(handle.quorum().voters.len(), 1, "the voters come from the snapshot");
@@ -462,7 +510,7 @@ async fn a_stop_leaves_a_snapshot_where_the_next_start_would_have_much_to_read()
     let live = async |topics: std::ops::Range<u32>| {
         let env = env(&disk);
         let config = MetadataLogConfig { snapshot_after_bytes: 128_000, ..Default::default() };
-        let (driver, handle) = open(&env, start(&env, id, config)).unwrap();
+        let (driver, handle) = open(&env, start(&env, id, config)).await.unwrap();
         let before = handle.image().topics.len();
         let ask = async {
             begin(&handle, 1).await.unwrap();
@@ -494,7 +542,7 @@ async fn a_torn_snapshot_is_passed_over_for_an_older_one() {
     let path = log_file(newest);
     let bytes = read(&disk, &path).unwrap().unwrap();
     disk.damage(&path, bytes.len() as u64 / 2, 0x40).unwrap();
-    let (driver, handle) = open_default(&disk, id).unwrap();
+    let (driver, handle) = open_default(&disk, id).await.unwrap();
     assert_eq!(handle.image().topics.len(), 8);
     with(driver, &handle, async {}).await.1.unwrap();
     assert!(!snapshots(&disk).contains(newest), "it is gone");
@@ -510,7 +558,7 @@ async fn a_log_behind_its_snapshot_begins_anew_there() {
         }
     }
     let newest = SnapshotId::parse(snapshots(&disk).last().unwrap()).unwrap().0;
-    let (driver, handle) = open_default(&disk, id).unwrap();
+    let (driver, handle) = open_default(&disk, id).await.unwrap();
     assert!(handle.image().topics.len() >= 4);
     assert_eq!(handle.image().offset, newest.offset, "the change of leader is the first record");
     assert_eq!(handle.quorum().epoch, newest.epoch + 1);
@@ -520,7 +568,7 @@ async fn a_log_behind_its_snapshot_begins_anew_there() {
 #[tokio::test]
 async fn records_of_a_newer_release_stop_the_start_and_stay_as_they_are() {
     let (disk, id) = formatted(8, None);
-    let (driver, handle) = open_default(&disk, id).unwrap();
+    let (driver, handle) = open_default(&disk, id).await.unwrap();
     with(driver, &handle, async {}).await.1.unwrap();
     let mut batch = batch::empty(12, 1);
     batch.push(Timestamp(0), None, Some(&[1, 99, 0, 0]));
@@ -530,16 +578,96 @@ async fn records_of_a_newer_release_stop_the_start_and_stay_as_they_are() {
     log.write_at(&[std::io::IoSlice::new(&batch::finish(batch))], end).unwrap();
     let before = log.len().unwrap();
     let state = read(&disk, &log_file("quorum-state")).unwrap();
-    let error = open_default(&disk, id).err().unwrap().to_string();
+    let error = open_default(&disk, id).await.err().unwrap();
     assert_eq!(error, "record at offset 12: metadata record type 99 is unknown to this release");
     assert_eq!(log.len().unwrap(), before);
     assert_eq!(read(&disk, &log_file("quorum-state")).unwrap(), state);
 }
 
 #[tokio::test]
+async fn a_record_that_cannot_be_replayed_is_named_with_offset_type_and_version() {
+    let (disk, id) = formatted(8, None);
+    let (driver, handle) = open_default(&disk, id).await.unwrap();
+    with(driver, &handle, async {}).await.1.unwrap();
+    let unknown = RemoveTopicRecord { topic_id: Uuid::from_halves(0, 9) };
+    let mut batch = batch::empty(12, 1);
+    batch.push(Timestamp(0), None, Some(&MetadataRecord::from(NoOpRecord {}).encode(0).unwrap()));
+    batch.push(Timestamp(0), None, Some(&MetadataRecord::from(unknown).encode(0).unwrap()));
+    let log = disk.open(&log_file("00000000000000000000.log"), crate::env::OpenMode::Write);
+    let log = log.unwrap();
+    let end = log.len().unwrap();
+    log.write_at(&[std::io::IoSlice::new(&batch::finish(batch))], end).unwrap();
+    let state = read(&disk, &log_file("quorum-state")).unwrap();
+    let error = open_default(&disk, id).await.err().unwrap();
+    assert_eq!(
+        error,
+        "metadata log at offset 13: REMOVE_TOPIC_RECORD version 0 cannot be replayed: no topic has \
+         id AAAAAAAAAAAAAAAAAAAACQ"
+    );
+    assert_eq!(read(&disk, &log_file("quorum-state")).unwrap(), state, "nothing was changed");
+}
+
+#[tokio::test]
+async fn a_listener_that_lags_reads_the_log_and_a_snapshot_where_the_log_begins_later() {
+    let (disk, id) = formatted(9, None);
+    let (run, handle) = open_default(&disk, id).await.unwrap();
+    let ask = async {
+        begin(&handle, 1).await.unwrap();
+        create(&handle, "a").await.unwrap();
+        let mut listener = handle.0.quorum.subscribe(0);
+        let mut replay = Replay::default();
+        while replay.image().offset < handle.image().offset {
+            match listener.next().await.unwrap() {
+                QuorumEvent::Committed(batches) => {
+                    for batch in batches {
+                        replay_batch(&mut replay, &batch).unwrap();
+                    }
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(*replay.image(), *handle.image(), "the log makes the same image");
+    };
+    with(run, &handle, ask).await.1.unwrap();
+
+    with_snapshots(&disk, id, 0..30).await;
+    let env = env(&disk);
+    let (run, handle) = open(&env, start(&env, id, small())).await.unwrap();
+    let ask = async {
+        let mut listener = handle.0.quorum.subscribe(0);
+        match listener.next().await.unwrap() {
+            QuorumEvent::Snapshot(id, snapshot) => {
+                let replay = replay_snapshot(id, &snapshot.records).unwrap();
+                assert!(replay.image().topics.len() > 20);
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    with(run, &handle, ask).await.1.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sync_that_had_no_descriptor_left_is_repeated_before_anything_is_answered() {
+    let (disk, id) = formatted(4, None);
+    let clock = World::new(1).machine("broker").start().clock;
+    let env = Env { clock: Arc::clone(&clock), ..env(&disk) };
+    let start = start(&env, id, MetadataLogConfig::default());
+    let (driver, handle) = open(&env, start).await.unwrap();
+    let ask = async {
+        begin(&handle, 1).await.unwrap();
+        disk.inject(Fault::errno(24).on(Call::SyncData));
+        let before = clock.now();
+        create(&handle, "a").await.unwrap();
+        assert!(clock.now().since(before) >= Duration::from_millis(100), "after the pause");
+        assert_eq!(names(&handle.image()), ["a"]);
+    };
+    with(driver, &handle, ask).await.1.unwrap();
+}
+
+#[tokio::test]
 async fn a_directory_that_does_not_vote_is_not_led() {
     let (disk, _) = formatted(9, None);
-    let error = open_default(&disk, Uuid::from_halves(1 << 40, 5)).err().unwrap().to_string();
+    let error = open_default(&disk, Uuid::from_halves(1 << 40, 5)).await.err().unwrap();
     assert!(error.contains("is not a voter"), "{error}");
     assert_eq!(read(&disk, &log_file("quorum-state")).unwrap(), None);
 }
@@ -547,7 +675,7 @@ async fn a_directory_that_does_not_vote_is_not_led() {
 #[tokio::test]
 async fn deleted_topics_stay_deleted() {
     let (disk, id) = formatted(10, None);
-    let (driver, handle) = open_default(&disk, id).unwrap();
+    let (driver, handle) = open_default(&disk, id).await.unwrap();
     let ask = async {
         begin(&handle, 1).await.unwrap();
         create(&handle, "a").await.unwrap();
@@ -556,7 +684,7 @@ async fn deleted_topics_stay_deleted() {
     };
     let (results, _) = with(driver, &handle, ask).await;
     assert_eq!(results[0].result, Ok(()));
-    let (_, rebooted) = open_default(&disk, id).unwrap();
+    let (_, rebooted) = open_default(&disk, id).await.unwrap();
     assert!(rebooted.image().topics.is_empty());
 }
 
@@ -571,10 +699,14 @@ async fn a_quorum_of_configured_voters_is_upgraded_to_recorded_ones_and_stays_so
         start.static_voters = VoterSet::new([Voter { key, endpoints, kraft_versions: (0, 0) }]);
         start
     };
-    let (driver, handle) = open(&env, configured()).unwrap();
+    let (driver, handle) = open(&env, configured()).await.unwrap();
     assert_eq!(handle.quorum().kraft_version, 0);
-    let update = |validate_only| super::super::command::UpdateFeatures {
-        updates: vec![("kraft.version".to_owned(), 1, super::super::command::UpgradeType::Upgrade)],
+    let update = |validate_only| crate::controller::command::UpdateFeatures {
+        updates: vec![(
+            "kraft.version".to_owned(),
+            1,
+            crate::controller::command::UpgradeType::Upgrade,
+        )],
         validate_only,
     };
     let ask = async {
@@ -587,6 +719,6 @@ async fn a_quorum_of_configured_voters_is_upgraded_to_recorded_ones_and_stays_so
     assert_eq!((handle.quorum().kraft_version, recorded.directory), (1, Some(id)));
     let lines = log_lines(&disk);
     assert!(lines[lines.len() - 2].ends_with("KRaftVersion Voters"), "{lines:?}");
-    let (_, rebooted) = open(&env, configured()).unwrap();
+    let (_, rebooted) = open(&env, configured()).await.unwrap();
     assert_eq!(rebooted.quorum().kraft_version, 1, "what is recorded counts");
 }

@@ -19,15 +19,15 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use self::runner::ShardRunner;
-use super::error::StoreError;
-use super::flusher::Flusher;
-use super::partition::{Accepted, Partition};
-use super::partitions::Partitions;
 use crate::coordinator::{Answer, Outcome, Producer, Shard, ShardContext, partition_for};
 use crate::env::Env;
 use crate::metadata::image::Changes;
 use crate::metadata::{MetadataImage, Topic};
 use crate::record::CompressionType;
+use crate::store::error::StoreError;
+use crate::store::flusher::Flusher;
+use crate::store::partition::{Accepted, Partition};
+use crate::store::partitions::Partitions;
 use crate::types::{BrokerId, ErrorCode, PartitionIndex, Sequence, TopicPartition};
 
 /// What the coordinators of a topic need of the broker.

@@ -1,32 +1,70 @@
-//! What a broker tells the controller of its partitions without being asked: that a leader has
-//! recovered, and in which directory a replica was put.
+//! Reports of a broker to the controller about its partitions: that a leader has recovered, and in
+//! which log directory a replica is.
 
 use std::sync::Arc;
 
 use tokio::sync::Notify;
 
+use super::controller::ControllerClient;
+use super::metadata_feed::MetadataFeed;
+use super::shutdown::ShutdownSignal;
 use crate::controller::command::{AlterPartition, AssignReplicasToDirs, ProposedIsr};
-use crate::controller::driver::ControllerHandle;
 use crate::metadata::MetadataImage;
-use crate::server::services::Stopping;
 use crate::store::Mover;
+use crate::store::moves::{ReplicaMove, ReportMove};
 use crate::types::{BrokerId, PartitionIndex, TopicId, TopicPartition, Uuid};
 
 /// `LeaderRecoveryState.RECOVERING`: elected although records may be missing.
 const RECOVERING: i8 = 1;
 
-/// Tells, whenever an image gives reason to.
-pub(super) struct Reporter {
-    pub(super) broker_id: BrokerId,
-    pub(super) broker_epoch: i64,
-    pub(super) controller: ControllerHandle,
-    /// Moves between log directories, which tell of their ends themselves.
-    pub(super) mover: Arc<Mover>,
+/// Reports whenever an image gives reason to.
+pub struct PartitionReporter {
+    /// This broker.
+    pub broker_id: BrokerId,
+    /// Its registration.
+    pub broker_epoch: i64,
+    /// The active controller.
+    pub controller: ControllerClient,
+    /// The images.
+    pub feed: MetadataFeed,
+    /// Moves between log directories, which are reported by [`report_moves`].
+    pub mover: Arc<Mover>,
 }
 
-impl Reporter {
+/// Reports each move between log directories to the controller.
+pub fn report_moves(
+    (broker_id, broker_epoch): (BrokerId, i64),
+    controller: ControllerClient,
+    feed: MetadataFeed,
+) -> ReportMove {
+    Box::new(move |moved| {
+        let (controller, feed) = (controller.clone(), feed.clone());
+        Box::pin(async move {
+            if !feed.image().release.has_directories() {
+                return true;
+            }
+            let ReplicaMove { topic, id, directory } = moved;
+            let replicas = vec![(directory, id.topic, vec![id.partition])];
+            let command = AssignReplicasToDirs { broker_id, broker_epoch, replicas };
+            let refused = match controller.call(command).await {
+                Ok(results) => {
+                    let mut verdicts = results.into_iter().flat_map(|(_, _, verdicts)| verdicts);
+                    verdicts.find_map(|(_, verdict)| verdict.err())
+                }
+                Err(refusal) => Some(refusal),
+            };
+            if let Some(refusal) = &refused {
+                tracing::warn!(%topic, partition = id.partition, %directory, %refusal,
+                    "the controller did not record the new log directory of a replica");
+            }
+            refused.is_none()
+        })
+    })
+}
+
+impl PartitionReporter {
     /// Runs until the broker stops; `changed` is notified with each image.
-    pub(super) async fn run(self, changed: Arc<Notify>, stopping: Arc<Stopping>) {
+    pub async fn run(self, changed: Arc<Notify>, stopping: Arc<ShutdownSignal>) {
         loop {
             self.report().await;
             tokio::select! {
@@ -38,13 +76,13 @@ impl Reporter {
     }
 
     async fn report(&self) {
-        let image = self.controller.image();
+        let image = self.feed.image();
         let recovered = self.recovered(&image);
         if !recovered.is_empty() {
             let (broker_id, broker_epoch) = (self.broker_id, self.broker_epoch);
             let command = AlterPartition { broker_id, broker_epoch, partitions: recovered };
             if let Err(refusal) = self.controller.call(command).await {
-                tracing::warn!(%refusal, "recovered partitions were not taken note of");
+                tracing::warn!(%refusal, "the controller did not record that partitions have recovered");
             }
         }
         let replicas =
@@ -53,7 +91,7 @@ impl Reporter {
             let (broker_id, broker_epoch) = (self.broker_id, self.broker_epoch);
             let command = AssignReplicasToDirs { broker_id, broker_epoch, replicas };
             if let Err(refusal) = self.controller.call(command).await {
-                tracing::warn!(%refusal, "directories of replicas were not taken note of");
+                tracing::warn!(%refusal, "the controller did not record the log directories of replicas");
             }
         }
     }

@@ -10,10 +10,9 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::live_config::LiveConfig;
+use super::coordinators::{CoordinatorDependencies, Coordinators, LogUse};
 use super::producer_ids::ProducerIds;
 use crate::config::keys::transaction::TransactionSettings;
-use crate::controller::driver::ControllerHandle;
 use crate::coordinator::groups::Groups;
 use crate::coordinator::transactions::{
     TransactionCommand, TransactionCoordinatorConfig, TransactionEffect,
@@ -25,7 +24,6 @@ use crate::log::Marker;
 use crate::metadata::MetadataImage;
 use crate::metadata::image::Changes;
 use crate::record::CompressionType;
-use crate::store::coordinators::{CoordinatorDependencies, Coordinators, LogUse};
 use crate::store::partition::{Accepted, Partition};
 use crate::types::{
     ErrorCode, NO_LEADER_EPOCH, NO_SEQUENCE, PartitionIndex, ProducerId, TopicPartition,
@@ -37,13 +35,16 @@ const TOPIC: &str = "__transaction_state";
 /// The pause before a marker that could not be written is tried again.
 const MARKER_PAUSE: Duration = Duration::from_millis(100);
 
+/// Reads the dynamic settings.
+pub type TransactionSettingsOf = Arc<dyn Fn() -> TransactionSettings + Send + Sync>;
+
 /// The transaction coordinators of this broker.
 pub struct Transactions {
     around: CoordinatorDependencies,
-    controller: ControllerHandle,
     producer_ids: Arc<ProducerIds>,
     groups: Arc<Coordinators<Groups>>,
-    configuration: Arc<LiveConfig>,
+    /// The settings as of now.
+    settings: TransactionSettingsOf,
     coordinators: Coordinators<TransactionShard>,
     /// Which task ends the transaction of an id; one that is not named here writes nothing.
     ending: Mutex<BTreeMap<String, u64>>,
@@ -69,13 +70,13 @@ impl Transactions {
     /// No coordinator is here before the first image.
     pub fn new(
         around: CoordinatorDependencies,
-        controller: ControllerHandle,
         producer_ids: Arc<ProducerIds>,
         groups: Arc<Coordinators<Groups>>,
-        configuration: Arc<LiveConfig>,
+        started_with: &TransactionSettings,
+        settings_of: TransactionSettingsOf,
     ) -> Arc<Self> {
         Arc::new_cyclic(|this: &Weak<Self>| {
-            let config = &configuration.started_with().transaction;
+            let config = started_with;
             let settings = TransactionCoordinatorConfig {
                 max_timeout_ms: config.transaction_max_timeout_ms,
                 id_expiration_ms: config.transactional_id_expiration_ms.into(),
@@ -109,10 +110,9 @@ impl Transactions {
             );
             Self {
                 around,
-                controller,
                 producer_ids,
                 groups,
-                configuration,
+                settings: settings_of,
                 coordinators,
                 ending: Mutex::default(),
                 next_task: AtomicU64::new(0),
@@ -132,7 +132,7 @@ impl Transactions {
     }
 
     fn config(&self) -> TransactionSettings {
-        self.configuration.latest().transaction.clone()
+        (self.settings)()
     }
 
     /// The partitions whose coordinators are here.
@@ -151,7 +151,7 @@ impl Transactions {
         loop {
             match self.coordinators.call_for(&image, id, command(fresh)).await {
                 Ok(TransactionReply::WantsProducerId) if fresh.is_none() => {
-                    fresh = Some(self.producer_ids.next(self.controller.clone()).await?);
+                    fresh = Some(self.producer_ids.next().await?);
                 }
                 answer => return answer,
             }
