@@ -200,13 +200,7 @@ impl Broker {
         let epoch = register(&env, &settings, &storage, &control, endpoints).await?;
         let checkpoints =
             Arc::new(Checkpoints::new(Arc::clone(&env.disk), settings.log_dirs.clone()));
-        let (images, cleaner_of) = (control.feed.images(), Arc::clone(&settings.cleaner_of));
-        let cleaner = Arc::new(Cleaner::new(
-            env.clone(),
-            Arc::clone(&partitions),
-            settings.log_dirs.clone(),
-            Arc::new(move || cleaner_of(&images.load())),
-        ));
+        let cleaner = cleaner(&env, &settings, &partitions, &control.feed);
         let mover = Mover::new(
             Movers {
                 env: env.clone(),
@@ -518,6 +512,18 @@ async fn open_control_plane(
     storage.begin(env).await?;
     let inner = env.clone();
     Ok(env.threads.run_blocking(move || loaded.lead(&inner)).await?)
+}
+
+fn cleaner(
+    env: &Env,
+    settings: &BrokerSettings,
+    partitions: &Arc<Partitions>,
+    feed: &MetadataFeed,
+) -> Arc<Cleaner> {
+    let (images, cleaner_of) = (feed.images(), Arc::clone(&settings.cleaner_of));
+    let settings_now = Arc::new(move || cleaner_of(&images.load()));
+    let (partitions, log_dirs) = (Arc::clone(partitions), settings.log_dirs.clone());
+    Arc::new(Cleaner::new(env.clone(), partitions, log_dirs, settings_now))
 }
 
 /// How fast partitions may move between log directories: a key that is only set while a broker
