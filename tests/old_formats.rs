@@ -187,6 +187,9 @@ fn an_index_of_an_old_release_may_name_the_first_offset_of_a_wrapper() {
     let disk = old_dir((1, 1));
     write(&disk, DIR, FIRST, &bytes);
     write(&disk, DIR, "00000000000000000000.index", &index);
+    let mut times = (START + (COUNT - 1) * 10).to_be_bytes().to_vec();
+    times.extend((COUNT as u32 - 1).to_be_bytes());
+    write(&disk, DIR, "00000000000000000000.timeindex", &times);
     let log = open(&disk, true, 2 * COUNT);
     check(&log, 1, "with such an index");
     let path = Path::new(DIR).join("00000000000000000000.index");
@@ -201,7 +204,7 @@ fn a_torn_tail_of_an_old_segment_is_cut_and_damage_below_the_recovery_point_is_r
     for kind in KINDS {
         let whole = segment(kind.0, kind.1, &messages(COUNT));
         let name = format!("{COUNT:020}.log");
-        for len in (0..whole.len()).step_by(3) {
+        for len in (0..whole.len()).step_by(13) {
             let disk = old_dir(kind);
             write(&disk, DIR, &name, &whole[..len]);
             let (log, report) = open_in(&disk, DIR, false, COUNT).unwrap();
@@ -227,7 +230,7 @@ fn old_dir_cut(kind: (u8, u8), second: &[u8]) -> SimDisk {
 fn a_changed_byte_in_an_old_segment_is_never_a_panic_nor_a_record() {
     for kind in KINDS {
         let whole = segment(kind.0, kind.1, &messages(COUNT));
-        for at in (0..whole.len()).step_by(7).chain(0..40) {
+        for at in (0..whole.len()).step_by(29).chain(0..30) {
             for bit in [1, 0x80] {
                 let mut changed = whole.clone();
                 changed[at] ^= bit;
@@ -236,9 +239,11 @@ fn a_changed_byte_in_an_old_segment_is_never_a_panic_nor_a_record() {
                 let view = log.views().load_full();
                 let found = read_from(&view, 0);
                 // Only the offset of a message lies outside its CRC, and that must still rise.
-                let values = |all: &[Old]| all.iter().map(|m| m.value.clone()).collect::<Vec<_>>();
-                let all = values(&expected(kind.0));
-                assert!(all.starts_with(&values(&found)), "{kind:?}, byte {at}");
+                let written = expected(kind.0);
+                let mut rest = written.iter();
+                for one in &found {
+                    assert!(rest.any(|m| m.value == one.value), "{kind:?}, byte {at}: {one:?}");
+                }
                 assert!(found.is_sorted_by(|a, b| a.offset < b.offset), "{kind:?}, byte {at}");
                 // And where nothing was checked.
                 if let Ok((log, _)) = open_in(&old_dir_cut(kind, &changed), DIR, true, 0) {
@@ -256,6 +261,7 @@ fn a_changed_byte_in_an_old_segment_is_never_a_panic_nor_a_record() {
 
 fn clean(log: &mut Log, from: Offset, now: i64) -> Result<Offset, String> {
     log.roll(NOW).unwrap();
+    log.publish();
     let budget = Budget { map_bytes: 1 << 20, load_factor: 0.9, read_bytes: 300 };
     let first_uncleanable = log.views().load().segments.last().unwrap().base_offset;
     let pass = log.begin_cleaning(from, first_uncleanable, budget, Timestamp(now));
