@@ -141,7 +141,9 @@ fn messages_of_formats_0_and_1_are_shown() {
     };
     let disk = SimDisk::new(1);
     put(&disk, LOG, &bytes);
-    let shown = printed(&disk, &["--files", LOG, "--print-data-log"]);
+    let (shown, err, ended) = dump(&disk, &["--files", LOG, "--print-data-log"]);
+    ended.unwrap();
+    assert!(err.ends_with("  -1 is followed by 100\n  101 is followed by 103\n"), "{err}");
     let lines: Vec<_> = shown.lines().skip(2).collect();
     let size = bytes.len() - 27;
     let expected = [
