@@ -29,7 +29,6 @@ mod kcat;
 mod kills;
 mod moves;
 mod old_clients;
-mod old_formats;
 mod produce;
 mod refusals;
 mod swap;
