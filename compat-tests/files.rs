@@ -3,12 +3,14 @@
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+use std::process::Command;
 
 use crate::harness::client::{
     Outgoing, Producer, admin, create_topic, delete_records, options, produce, wait_for,
 };
 use crate::harness::dump::{assert_sound, complaints, files};
-use crate::harness::{Broker, Make};
+use crate::harness::kafka::Release;
+use crate::harness::{Broker, Make, PATIENCE, Plan, process};
 
 /// Fills a broker with what leaves every kind of file: many segments, every codec, idempotent producers, old and
 /// shuffled timestamps, LogAppendTime, deleted records, changed settings, topics that came and went.
@@ -69,6 +71,22 @@ fn kafka_dump_log_finds_nothing_wrong_with_any_file_of_ours() {
     let broker = broker.kill().start();
     produce(&broker.client(), "segments", 0, &[Outgoing::value("and again")]);
     assert_sound(&broker.stop().home().data());
+}
+
+#[test]
+fn the_check_finds_nothing_in_a_directory_that_apache_kafka_stopped() {
+    let plan = Broker::plan("theirs-checked").run_by(Make::Apache(Release::to_swap_with()));
+    let plan = plan.start().stop();
+    let check = |plan: &Plan| {
+        let mut check = Command::new(env!("CARGO_BIN_EXE_blumfeld"));
+        check.arg("check").arg(plan.home().data());
+        process::run(check, b"", PATIENCE).ok();
+    };
+    // Some of its checkpoints are empty files.
+    check(&plan);
+    let broker = plan.start();
+    furnish(&broker);
+    check(&broker.stop());
 }
 
 /// What is planted, by whom, and what is said of it.

@@ -249,7 +249,8 @@ fn recovery_notices_a_flipped_bit_in_any_byte_of_a_segment_past_the_recovery_poi
         let (in_batch, from) = in_batch(bytes, position);
         let is_last = Some(file) == active && batch::batches(&bytes[from..]).count() == 1;
         if is_last && BASE_OFFSET.contains(&in_batch) && log.end() > truth.end {
-            // No CRC covers the offset, and it leaves a gap as compaction does.
+            // No CRC covers the offset, and it leaves a gap as compaction does: however wide, since a
+            // segment whose offsets are too far apart for its indexes is split.
             moved += 1;
             return;
         }
@@ -260,7 +261,7 @@ fn recovery_notices_a_flipped_bit_in_any_byte_of_a_segment_past_the_recovery_poi
         assert_eq!(is_noticed, !LEADER_EPOCH.contains(&in_batch), "{at}");
         log.close().expect(&at);
     });
-    assert!(moved <= BASE_OFFSET.len() / 2, "one that moves too far for its file is noticed");
+    assert!(moved > 0, "nothing tells the offset of the last batch");
 }
 
 #[test]

@@ -63,7 +63,8 @@ impl Log {
     /// Cuts off what the log in `view` does not have (Kafka 4.4
     /// `AbstractFetcherThread.getOffsetTruncationState`).
     fn cut_to_common(&mut self, view: &LogView) -> Result<(), CopyError> {
-        if self.end < view.log_start_offset {
+        // The copy of a log that starts inside a batch begins with all of the batch.
+        if self.end < view.log_start_offset && self.end < Self::copy_begins_at(view)? {
             return Err(CopyError::Apart); // Retention was faster.
         }
         loop {
@@ -100,7 +101,8 @@ impl Log {
         self.cut_to_common(view)?;
         let mut copied = 0;
         if self.end < view.log_end_offset {
-            let plan = view.read(self.end, max_bytes, UpTo::LogEnd, true)?;
+            let from = self.end.max(view.log_start_offset);
+            let plan = view.read(from, max_bytes, UpTo::LogEnd, true)?;
             match plan.file {
                 Some(file) => {
                     let mut bytes = vec![0; plan.len];
@@ -330,6 +332,29 @@ mod tests {
         drop(copy);
         let again = open(&disk, "/b/t-0", 0);
         assert_eq!(again.end(), view.log_end_offset + 1);
+    }
+
+    #[test]
+    fn a_copy_of_a_log_that_starts_inside_a_batch_begins_with_the_batch() {
+        let disk = SimDisk::new(3);
+        let mut log = open(&disk, "/a/t-0", 0);
+        for _ in 0..4 {
+            let mut builder = BatchBuilder::new(0);
+            (0..5).for_each(|_| builder.push(NOW, None, Some(b"v")));
+            let mut bytes = builder.build().unwrap();
+            let header = *BatchView::first(&bytes).unwrap().header();
+            log.append_as_leader(&mut bytes, &header, 0, NOW).unwrap();
+        }
+        log.set_high_watermark(log.end());
+        log.increment_log_start_offset(7).unwrap();
+        let view = publish(&mut log);
+        let begins_at = Log::copy_begins_at(&view).unwrap();
+        assert_eq!(begins_at, 5);
+        let mut copy = open(&disk, "/b/t-0", begins_at);
+        copy_all(&mut copy, &view);
+        let shown = copy.views().load_full();
+        assert_eq!((shown.log_start_offset, shown.log_end_offset), (7, 20));
+        assert_eq!(shown.read(7, 1, UpTo::LogEnd, true).unwrap().first_offset, 5);
     }
 
     #[test]

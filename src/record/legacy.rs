@@ -284,7 +284,7 @@ impl<'a> Messages<'a> {
 
 #[cfg(test)]
 #[path = "../../tests/support/old_formats.rs"]
-mod old_formats;
+pub(crate) mod old_formats;
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,13 @@
 //! Bytes of message formats 0 and 1, as brokers before 0.11 stored them. They are written here by the
 //! description of the formats alone.
 
+#![allow(
+    unreachable_pub,
+    dead_code,
+    clippy::unwrap_used,
+    reason = "each test is a crate of its own, which uses a part of these"
+)]
+
 /// A message before it has a format.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Old {

@@ -11,6 +11,7 @@ use crate::log::checkpoint::{
     HIGH_WATERMARKS, Offsets, RECOVERY_POINTS, write_clean_shutdown, write_offsets,
 };
 use crate::log::{Log, LogConfig, LogShared, Marker, OpenContext, OpenFiles, Verification};
+use crate::record::legacy::old_formats::{Old, segment};
 use crate::record::{BatchBuilder, BatchView};
 use crate::types::{Offset, Timestamp};
 
@@ -111,6 +112,38 @@ fn files(disk: &SimDisk, suffix: &str) -> Vec<PathBuf> {
 fn overwrite(disk: &SimDisk, path: &Path, position: u64, bytes: &[u8]) {
     let file = disk.open(path, OpenMode::Write).unwrap();
     file.write_at(&[IoSlice::new(bytes)], position).unwrap();
+}
+
+#[test]
+fn old_message_formats_and_empty_checkpoints_are_no_damage() {
+    for (magic, codec) in [(0, 0), (0, 1), (1, 0), (1, 2)] {
+        let disk = SimDisk::new(1);
+        disk.create_dir_all(Path::new(DIR)).unwrap();
+        let old: Vec<Old> = (0..40).map(|n| Old::new(n, 1000 + n, "key", "value")).collect();
+        let bytes = segment(magic, codec, &old);
+        let put = |path: PathBuf, bytes: &[u8]| {
+            let file = disk.open(&path, OpenMode::CreateEmpty).unwrap();
+            file.write_at(&[IoSlice::new(bytes)], 0).unwrap();
+        };
+        let log = Path::new(DIR).join("00000000000000000000.log");
+        put(log.clone(), &bytes);
+        open(&disk).close().unwrap();
+        for name in [RECOVERY_POINTS, HIGH_WATERMARKS, "cleaner-offset-checkpoint"] {
+            put(Path::new(ROOT).join(name), &[]);
+        }
+        put(Path::new(DIR).join("leader-epoch-checkpoint"), &[]);
+        let meta = b"#\nversion=1\ncluster.id=c\nnode.id=1\n";
+        put(Path::new(ROOT).join("meta.properties"), meta);
+        write_clean_shutdown(&disk, Path::new(ROOT), 1).unwrap();
+        assert_eq!(check(&disk, ROOT).1.findings, 0, "{magic} {codec}: {:?}", check(&disk, ROOT).0);
+        // A changed byte is one finding, as in format 2.
+        for at in [16, 20, bytes.len() - 1] {
+            let mut changed = bytes.clone();
+            changed[at] ^= 0x10;
+            put(log.clone(), &changed);
+            assert_eq!(check(&disk, ROOT).1.findings, 1, "{magic} {codec}, byte {at}");
+        }
+    }
 }
 
 #[test]

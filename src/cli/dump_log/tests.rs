@@ -16,6 +16,7 @@ use crate::raft::VoterSet;
 use crate::raft::snapshot::{Contents, write_file};
 use crate::record::builder::stamp_timestamp;
 use crate::record::control::end_transaction_value;
+use crate::record::legacy::old_formats::{Old, message, wrapper};
 use crate::record::record::Header;
 use crate::record::{BatchBuilder, CompressionType, ControlType, TimestampType};
 use crate::types::{Timestamp, Uuid};
@@ -126,6 +127,54 @@ fn records_are_shown_with_their_contents() {
     let (deep, _, _) = dump(&disk(), &["--deep-iteration", "--files", LOG]);
     assert_eq!(deep.lines().count(), records.len() + 1);
     assert!(deep.contains("headerKeys: [a,a]\n"));
+}
+
+#[test]
+fn messages_of_formats_0_and_1_are_shown() {
+    let one = |offset| Old { value: None, ..Old::new(offset, AT.0 + offset, "k", "") };
+    let bytes = [message(0, 0, &one(100)), wrapper(1, 2, &[one(101), one(103)])].concat();
+    let crc = |at: usize| u32::from_be_bytes(*bytes[at + 12..].first_chunk().unwrap());
+    let inner = |offset| {
+        u32::from_be_bytes(
+            *message(1, 0, &Old { offset, ..one(101 + offset) })[12..].first_chunk().unwrap(),
+        )
+    };
+    let disk = SimDisk::new(1);
+    put(&disk, LOG, &bytes);
+    let (shown, err, ended) = dump(&disk, &["--files", LOG, "--print-data-log"]);
+    ended.unwrap();
+    assert!(err.ends_with("  -1 is followed by 100\n  101 is followed by 103\n"), "{err}");
+    let lines: Vec<_> = shown.lines().skip(2).collect();
+    let size = bytes.len() - 27;
+    let expected = [
+        format!(
+            "offset: 100 position: 0 NoTimestampType: -1 size: 27 magic: 0 compresscodec: none \
+             crc: {} isvalid: true",
+            crc(0)
+        ),
+        format!(
+            "| offset: 100 NoTimestampType: -1 keySize: 1 valueSize: -1 isValid: true crc: {} \
+             key: k",
+            crc(0)
+        ),
+        format!(
+            "offset: 103 position: 27 CreateTime: {} size: {size} magic: 1 compresscodec: snappy \
+             crc: {} isvalid: true",
+            AT.0 + 103,
+            crc(27)
+        ),
+        format!(
+            "| offset: 101 CreateTime: {} keySize: 1 valueSize: -1 isValid: true crc: {} key: k",
+            AT.0 + 101,
+            inner(0)
+        ),
+        format!(
+            "| offset: 103 CreateTime: {} keySize: 1 valueSize: -1 isValid: true crc: {} key: k",
+            AT.0 + 103,
+            inner(2)
+        ),
+    ];
+    assert_eq!(lines[..5], expected);
 }
 
 #[test]
