@@ -303,8 +303,7 @@ impl Broker {
             Arc::clone(&checkpoints),
             settings.intervals,
         )));
-        env.threads.spawn(Box::pin(budget::return_memory(Arc::clone(&services))));
-        spawn_heartbeats(&services, &settings, epoch);
+        spawn_upkeep(&services, &settings, epoch);
         let mut addresses = Vec::new();
         for (wanted, listener) in bound {
             let local = listener.local_addresses();
@@ -705,6 +704,12 @@ fn heartbeat(
         offline_log_dirs: Vec::new(),
         cordoned_log_dirs: Some(Vec::new()),
     }
+}
+
+/// Spawns the tasks that a serving broker needs, until it stops.
+fn spawn_upkeep(services: &Arc<Services>, settings: &BrokerSettings, epoch: i64) {
+    services.env.threads.spawn(Box::pin(budget::return_memory(Arc::clone(services))));
+    spawn_heartbeats(services, settings, epoch);
 }
 
 /// Tells the controller that this broker lives, until it stops.
