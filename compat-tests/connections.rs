@@ -105,7 +105,7 @@ fn a_client_that_floods_a_worker_leaves_others_their_turns() {
             });
             let send = send.clone();
             thread::spawn(move || {
-                reads.read_exact(&mut [0; 64 * 1024]).unwrap();
+                reads.read_exact(&mut vec![0; 64 * 1024]).unwrap();
                 send.send(()).unwrap();
                 drop(std::io::copy(&mut reads, &mut std::io::sink()));
             })
