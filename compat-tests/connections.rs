@@ -1,14 +1,14 @@
 //! Connections as a client may treat them: closed in half, flooded, slow. Spoken by hand, since no library does it.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::harness::client::{Outgoing, create_topic, produce};
-use crate::harness::{Broker, PATIENCE, be_slow};
+use crate::harness::{Broker, PATIENCE};
 
 const FETCH: i16 = 1;
 const METADATA: i16 = 3;
@@ -93,6 +93,7 @@ fn a_client_that_floods_a_worker_leaves_others_their_turns() {
     let broker = Broker::start("flooded");
     create_topic(&broker, "t", 100, &[]);
     let stop = Arc::new(AtomicBool::new(false));
+    let (send, flooded) = mpsc::channel();
     let floods: Vec<_> = [metadata(1), frame(API_VERSIONS, 0, 1, &[]), fetch(1, 0, 0)]
         .into_iter()
         .map(|request| {
@@ -105,9 +106,15 @@ fn a_client_that_floods_a_worker_leaves_others_their_turns() {
                 }
                 sends.shutdown(Shutdown::Both).unwrap();
             });
-            thread::spawn(move || drop(std::io::copy(&mut reads, &mut std::io::sink())))
+            let send = send.clone();
+            thread::spawn(move || {
+                reads.read_exact(&mut vec![0; 64 * 1024]).unwrap();
+                send.send(()).unwrap();
+                drop(std::io::copy(&mut reads, &mut std::io::sink()));
+            })
         })
         .collect();
+    floods.iter().for_each(|_| flooded.recv_timeout(PATIENCE).unwrap());
     // On every worker, however many there are.
     let mut others: Vec<_> = (0..8).map(|_| connect(&broker)).collect();
     let mut worst = Duration::ZERO;
@@ -131,10 +138,15 @@ fn a_request_that_arrives_byte_by_byte_outlives_the_idle_time_and_one_that_stops
     let (mut steady, mut stalled) = (connect(&broker), connect(&broker));
     let request = frame(API_VERSIONS, 0, 7, &[]);
     stalled.write_all(&request[..5]).unwrap();
-    for byte in &request {
+    steady.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    let (last, others) = request.split_last().unwrap();
+    for byte in others {
         steady.write_all(&[*byte]).unwrap();
-        be_slow(Duration::from_millis(500));
+        let nothing = steady.read(&mut [0]).unwrap_err().kind();
+        assert!(matches!(nothing, ErrorKind::WouldBlock | ErrorKind::TimedOut), "{nothing}");
     }
+    steady.set_read_timeout(Some(PATIENCE)).unwrap();
+    steady.write_all(&[*last]).unwrap();
     assert_eq!(answer(&mut steady), Some(7), "after 7 seconds");
     assert_eq!(answer(&mut stalled), None);
 }

@@ -34,8 +34,3 @@ pub(crate) fn soon<T: PartialEq + Debug>(expected: T, look: impl Fn() -> T) {
         thread::sleep(Duration::from_millis(20));
     }
 }
-
-/// Waits as a client that is slow on purpose.
-pub(crate) fn be_slow(pause: Duration) {
-    thread::sleep(pause);
-}

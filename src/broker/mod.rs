@@ -262,8 +262,7 @@ impl Broker {
             Arc::clone(&checkpoints),
             settings.intervals,
         )));
-        env.threads.spawn(Box::pin(budget::return_memory(Arc::clone(&services))));
-        spawn_heartbeats(&services, &settings, &control.feed, epoch);
+        spawn_upkeep(&services, &settings, &control.feed, epoch);
         let mut addresses = Vec::new();
         for (wanted, listener) in bound {
             let local = listener.local_addresses().into_iter();
@@ -679,6 +678,17 @@ fn heartbeat(broker_id: BrokerId, broker_epoch: i64, feed: &MetadataFeed) -> Bro
         offline_log_dirs: Vec::new(),
         cordoned_log_dirs: Some(Vec::new()),
     }
+}
+
+/// Spawns the tasks that a serving broker needs, until it stops.
+fn spawn_upkeep(
+    services: &Arc<Services>,
+    settings: &BrokerSettings,
+    feed: &MetadataFeed,
+    epoch: i64,
+) {
+    services.env.threads.spawn(Box::pin(budget::return_memory(Arc::clone(services))));
+    spawn_heartbeats(services, settings, feed, epoch);
 }
 
 /// Tells the controller that this broker lives, until it stops.

@@ -584,11 +584,8 @@ impl<H: Host> Session<H> {
                 self.slice.count_bytes(len);
                 self.now = self.host.env().clock.now();
                 (self.last_read, self.last_active) = (self.now, self.now);
-                if let Front::Part(len) = self.front() {
+                if matches!(self.front(), Front::Part(_)) {
                     self.pace.get_or_insert((self.now, 0));
-                    if len > BUFFER_LEN {
-                        self.charge(self.allocated);
-                    }
                 }
                 Ok(true)
             }
@@ -644,6 +641,7 @@ impl<H: Host> Session<H> {
             if self.input.try_reclaim(more) {
                 return;
             }
+            self.charge(filled + more);
             // The exact length: `reserve` would allocate up to twice as much.
             BytesMut::with_capacity(filled + more)
         };
@@ -670,7 +668,10 @@ impl<H: Host> Session<H> {
         let filled = self.input.len();
         let aside = if filled <= ASIDE_LEN_MAX && self.input.capacity() > filled {
             Some(BytesMut::from(&self.input[..]))
-        } else if filled <= BUFFER_LEN && self.allocated > BUFFER_LEN {
+        } else if filled <= BUFFER_LEN
+            && self.allocated > BUFFER_LEN
+            && self.host.budget().is_full(Reserve::Large)
+        {
             let mut buffer = buffers::fresh();
             buffer.extend_from_slice(&self.input);
             Some(buffer)

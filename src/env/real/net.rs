@@ -549,6 +549,7 @@ mod tests {
         tokio::time::timeout(std::time::Duration::from_secs(5), reset).await.unwrap();
     }
 
+    #[expect(clippy::disallowed_methods, reason = "the peer is another program")]
     #[tokio::test]
     async fn a_long_response_to_a_fast_reader_lets_others_have_a_turn() {
         let mut listener = TcpNet.listen("127.0.0.1", 0).await.unwrap();
