@@ -18,6 +18,7 @@ mod admin;
 mod compaction;
 mod consume;
 mod consumer_groups;
+mod differential;
 mod exactly_once;
 mod files;
 mod full_disk;
