@@ -241,7 +241,8 @@ async fn refused_on_topics(client: &mut Client, api: i16) -> Option<Vec<i16>> {
         }
         key::DeleteTopics => {
             let topic = delete_topics_request::DeleteTopicState::default().with_name(Some(name()));
-            let request = DeleteTopicsRequest::default().with_topics(vec![topic]);
+            let request =
+                DeleteTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(10_000);
             ask!(client, 6, request, |r| vec![r.responses[0].error_code])
         }
         key::DeleteRecords => {
@@ -264,7 +265,8 @@ async fn refused_on_topics(client: &mut Client, api: i16) -> Option<Vec<i16>> {
             let topic = create_partitions_request::CreatePartitionsTopic::default()
                 .with_name(name())
                 .with_count(2);
-            let request = CreatePartitionsRequest::default().with_topics(vec![topic]);
+            let request =
+                CreatePartitionsRequest::default().with_topics(vec![topic]).with_timeout_ms(10_000);
             ask!(client, 3, request, |r| vec![r.results[0].error_code])
         }
         key::DescribeProducers => {
