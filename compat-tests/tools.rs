@@ -18,7 +18,7 @@ fn kafka_configs_describes_and_alters_topics_and_brokers_as_on_kafka() {
 #[test]
 fn kafka_configs_changes_the_level_of_a_logger_and_with_it_the_log() {
     let (logger, line) = match Make::under_test() {
-        Make::Blumfeld => ("blumfeld::server::api::produce", "produce refused"),
+        Make::Blumfeld => ("blumfeld.server.api.produce", "produce refused"),
         Make::Apache(_) => ("kafka.server.KafkaApis", "Produce request with correlation id"),
     };
     let broker = Broker::start("loggers");

@@ -456,7 +456,7 @@ fn every_module_that_logs_is_a_logger() {
         let mut logger = "blumfeld".to_owned();
         expected.insert(logger.clone());
         for module in path.split('/') {
-            logger = format!("{logger}::{module}");
+            logger = format!("{logger}.{module}");
             expected.insert(logger.clone());
         }
     }

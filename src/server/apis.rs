@@ -148,7 +148,7 @@ apis! {
     CreateAcls 1-3 Both OneAtATime [Cluster Alter] later!(api::create_acls::handle);
     DeleteAcls 1-3 Both OneAtATime [Cluster Alter] later!(api::delete_acls::handle);
     DescribeConfigs 1-4 Both OneAtATime [Cluster DescribeConfigs, Topic DescribeConfigs, Group DescribeConfigs] now!(api::describe_configs::handle);
-    AlterConfigs 0-2 Both OneAtATime [Cluster AlterConfigs, Topic AlterConfigs, Group AlterConfigs, Cluster ClusterAction] later!(api::alter_configs::handle);
+    AlterConfigs 0-2 Both OneAtATime [Cluster AlterConfigs, Topic AlterConfigs, Group AlterConfigs] later!(api::alter_configs::handle);
     AlterReplicaLogDirs 1-2 Broker OneAtATime [Cluster Alter] later!(api::alter_replica_log_dirs::handle);
     DescribeLogDirs 1-5 Broker OneAtATime [Cluster Describe] now!(api::describe_log_dirs::handle);
     SaslAuthenticate 0-2 Both OneAtATime [] now!(api::sasl_authenticate::handle);

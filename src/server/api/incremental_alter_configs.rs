@@ -395,7 +395,7 @@ mod tests {
 
     #[test]
     fn levels_are_set_and_taken_and_nothing_else() {
-        let logger = "blumfeld::server";
+        let logger = "blumfeld.server";
         let level = Ok((logger.to_owned(), Some(LogLevel::Debug)));
         assert_eq!(level_change(&config(logger, SET, Some("DEBUG"))), level);
         assert_eq!(level_change(&config(logger, DELETE, None)), Ok((logger.to_owned(), None)));
