@@ -19,6 +19,7 @@ mod compaction;
 mod connections;
 mod consume;
 mod consumer_groups;
+mod differential;
 mod exactly_once;
 mod files;
 mod full_disk;

@@ -1,7 +1,9 @@
 //! Kafka's command-line tools, on Kafka's Java clients.
 
+use std::fs;
+
 use crate::harness::client::{create_topic, read_all};
-use crate::harness::{Broker, transcript};
+use crate::harness::{Broker, Make, soon, transcript};
 
 #[test]
 fn kafka_topics_creates_describes_alters_and_deletes_as_on_kafka() {
@@ -11,6 +13,39 @@ fn kafka_topics_creates_describes_alters_and_deletes_as_on_kafka() {
 #[test]
 fn kafka_configs_describes_and_alters_topics_and_brokers_as_on_kafka() {
     transcript::replay(&Broker::start("configs"), "configs");
+}
+
+#[test]
+fn kafka_configs_changes_the_level_of_a_logger_and_with_it_the_log() {
+    let (logger, line) = match Make::under_test() {
+        Make::Blumfeld => ("blumfeld.server.api.produce", "produce refused"),
+        Make::Apache(_) => ("kafka.server.KafkaApis", "Produce request with correlation id"),
+    };
+    let broker = Broker::start("loggers");
+    create_topic(&broker, "t", 1, &[("max.message.bytes", "100")]);
+    let refuse = || {
+        let value = "x".repeat(1_000);
+        assert!(!broker.kcat(&["-P", "-t", "t", "-p", "0"], &value).succeeded());
+    };
+    let count = || {
+        let log = fs::read_to_string(broker.home().path().join("broker.log")).unwrap();
+        log.lines().filter(|logged| logged.contains(line)).count()
+    };
+    let configs = |args: &[&str]| {
+        let of_loggers = ["--entity-type", "broker-loggers", "--entity-name", "1"];
+        broker.tool("kafka-configs", &[&of_loggers, args].concat()).ok()
+    };
+    // Kafka names a logger once its class is loaded.
+    refuse();
+    assert_eq!(count(), 0);
+    configs(&["--alter", "--add-config", &format!("{logger}=DEBUG")]);
+    refuse();
+    soon(1, count);
+    assert!(configs(&["--describe"]).contains(&format!("{logger}=DEBUG")));
+    configs(&["--alter", "--delete-config", logger]);
+    refuse();
+    assert_eq!(count(), 1);
+    assert!(!configs(&["--describe"]).contains(&format!("{logger}=DEBUG")));
 }
 
 #[test]

@@ -723,7 +723,8 @@ fn the_checks_see_what_they_look_for() {
     assert_eq!(source.module(), "log");
 }
 
-/// The loggers whose levels clients can change are the modules that log, and their ancestors.
+/// The loggers whose levels clients can change are the modules that log, their ancestors, and targets
+/// that a module names in a constant `TARGET`.
 #[test]
 fn every_module_that_logs_is_a_logger() {
     let macros = ["trace!", "debug!", "info!", "warn!", "error!", "event!"];
@@ -731,19 +732,23 @@ fn every_module_that_logs_is_a_logger() {
         let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
         macros.iter().any(|name| code.contains(&format!("tracing::{name}")))
     };
-    // The request log has a target of its own.
-    let mut expected = std::collections::BTreeSet::from(["blumfeld::request".to_owned()]);
+    let mut expected = std::collections::BTreeSet::new();
     for source in sources().into_iter().filter(|source| source.is_in("src") && logs(&source.text)) {
         let path = source.path.trim_start_matches("src/").trim_end_matches(".rs");
         let path = path.trim_end_matches("/mod");
         let mut logger = "blumfeld".to_owned();
         expected.insert(logger.clone());
         for module in path.split('/') {
-            logger = format!("{logger}::{module}");
+            logger = format!("{logger}.{module}");
             expected.insert(logger.clone());
         }
+        let named =
+            |line: &str| line.trim().strip_prefix("const TARGET: &str = \"").map(str::to_owned);
+        let targets = source.text.lines().filter_map(named);
+        expected.extend(targets.map(|target| target.trim_end_matches("\";").replace("::", ".")));
     }
     let listed: Vec<&str> = blumfeld::env::log_levels::LOGGERS.to_vec();
     let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
-    assert_eq!(listed, expected, "src/env/log_levels.rs lists the loggers");
+    let lines: String = expected.iter().map(|logger| format!("    \"{logger}\",\n")).collect();
+    assert!(listed == expected, "LOGGERS in src/env/log_levels.rs must be:\n{lines}");
 }

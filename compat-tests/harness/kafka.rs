@@ -50,7 +50,7 @@ impl Release {
     }
 
     /// The folder of its jars, fetched when they are not there.
-    fn jars(self) -> PathBuf {
+    pub(crate) fn jars(self) -> PathBuf {
         let kafka = format!("-Dkafka={}", self.version());
         // (The interface between broker and tools is 4.3.1's unless told otherwise.)
         let tools = match self {

@@ -22,7 +22,8 @@ fn levels(directives: &str) -> Vec<(String, LogLevel)> {
     let mut levels = Vec::new();
     for targets in plain {
         levels.extend(targets.default_level().map(|level| (ROOT.to_owned(), named(level))));
-        levels.extend(targets.iter().map(|(logger, level)| (logger.to_owned(), named(level))));
+        let of_modules = targets.iter();
+        levels.extend(of_modules.map(|(module, level)| (module.replace("::", "."), named(level))));
     }
     levels
 }
@@ -73,7 +74,7 @@ mod tests {
     #[test]
     fn directives_set_levels_of_loggers() {
         let expected =
-            [(ROOT.to_owned(), LogLevel::Warn), ("blumfeld::store".to_owned(), LogLevel::Debug)];
+            [(ROOT.to_owned(), LogLevel::Warn), ("blumfeld.store".to_owned(), LogLevel::Debug)];
         assert_eq!(levels("warn, blumfeld::store=debug"), expected);
     }
 
@@ -93,10 +94,10 @@ mod tests {
         tracing::subscriber::with_default(subscriber.finish(), || {
             let set = |logger: &str, level| levels.alter(&[(logger.to_owned(), level)]).unwrap();
             assert_eq!(count(), 0);
-            set("blumfeld::cli", Some(LogLevel::Debug));
+            set("blumfeld.cli", Some(LogLevel::Debug));
             assert_eq!(count(), 1);
-            set("blumfeld::cli", None);
-            set("blumfeld::store", Some(LogLevel::Debug));
+            set("blumfeld.cli", None);
+            set("blumfeld.store", Some(LogLevel::Debug));
             assert_eq!(count(), 1, "another logger's level");
             set(ROOT, Some(LogLevel::Trace));
             assert_eq!(count(), 2);

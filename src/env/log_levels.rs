@@ -2,8 +2,9 @@
 //!
 //! Kafka offers its loggers as resources of type BROKER_LOGGER (KIP-412): the name of a class, a
 //! level, and the level of the nearest ancestor where a logger has none of its own. Here a logger
-//! is a module that logs, named as its lines name it (`blumfeld::server::listener`), or an
-//! ancestor of one. Changes are lost with the process, as in Kafka.
+//! is a module that logs, or an ancestor of one, with dots in its name as Kafka's tools want them:
+//! `blumfeld.server.listener` logs as `blumfeld::server::listener`. Changes are lost with the
+//! process, as in Kafka.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,84 +19,84 @@ pub const ROOT: &str = "root";
 #[rustfmt::skip]
 pub const LOGGERS: &[&str] = &[
     "blumfeld",
-    "blumfeld::broker",
-    "blumfeld::broker::configuration",
-    "blumfeld::cli",
-    "blumfeld::cli::logging",
-    "blumfeld::cli::serve",
-    "blumfeld::client",
-    "blumfeld::client::driver",
-    "blumfeld::controller",
-    "blumfeld::controller::brokers",
-    "blumfeld::controller::machine",
-    "blumfeld::controller::partitions",
-    "blumfeld::controller::update_features",
-    "blumfeld::coordinator",
-    "blumfeld::coordinator::transactions",
-    "blumfeld::coordinator::transactions::machine",
-    "blumfeld::drivers",
-    "blumfeld::drivers::controller",
-    "blumfeld::drivers::coordinators",
-    "blumfeld::drivers::coordinators::load",
-    "blumfeld::drivers::coordinators::runner",
-    "blumfeld::drivers::metadata_feed",
-    "blumfeld::drivers::partition_reports",
-    "blumfeld::drivers::producer_ids",
-    "blumfeld::drivers::quorum",
-    "blumfeld::drivers::quorum::start",
-    "blumfeld::drivers::transactions",
-    "blumfeld::env",
-    "blumfeld::env::real",
-    "blumfeld::env::real::optional",
-    "blumfeld::env::real::output",
-    "blumfeld::env::real::process",
-    "blumfeld::env::real::random",
-    "blumfeld::env::real::signals",
-    "blumfeld::format",
-    "blumfeld::format::directories",
-    "blumfeld::log",
-    "blumfeld::log::checkpoint",
-    "blumfeld::log::cleaner",
-    "blumfeld::log::cleaner::replace",
-    "blumfeld::log::log",
-    "blumfeld::log::recovery",
-    "blumfeld::log::segment",
-    "blumfeld::raft",
-    "blumfeld::raft::log",
-    "blumfeld::raft::machine",
-    "blumfeld::raft::machine::epochs",
-    "blumfeld::raft::machine::following",
-    "blumfeld::raft::machine::joining",
-    "blumfeld::raft::machine::membership",
-    "blumfeld::raft::machine::serving",
-    "blumfeld::raft::machine::transitions",
-    "blumfeld::raft::machine::votes",
-    "blumfeld::raft::quorum",
-    "blumfeld::raft::unopened",
-    "blumfeld::replica",
-    "blumfeld::replica::role",
-    "blumfeld::request",
-    "blumfeld::server",
-    "blumfeld::server::api",
-    "blumfeld::server::api::alter_replica_log_dirs",
-    "blumfeld::server::api::consumer_group_heartbeat",
-    "blumfeld::server::api::find_coordinator",
-    "blumfeld::server::api::incremental_alter_configs",
-    "blumfeld::server::api::join_group",
-    "blumfeld::server::api::metadata",
-    "blumfeld::server::api::produce",
-    "blumfeld::server::authorization",
-    "blumfeld::server::listener",
-    "blumfeld::server::live_config",
-    "blumfeld::server::request_log",
-    "blumfeld::store",
-    "blumfeld::store::cleaner",
-    "blumfeld::store::failures",
-    "blumfeld::store::flusher",
-    "blumfeld::store::housekeeping",
-    "blumfeld::store::leftovers",
-    "blumfeld::store::moves",
-    "blumfeld::store::placement",
+    "blumfeld.broker",
+    "blumfeld.broker.configuration",
+    "blumfeld.cli",
+    "blumfeld.cli.logging",
+    "blumfeld.cli.serve",
+    "blumfeld.client",
+    "blumfeld.client.driver",
+    "blumfeld.controller",
+    "blumfeld.controller.brokers",
+    "blumfeld.controller.machine",
+    "blumfeld.controller.partitions",
+    "blumfeld.controller.update_features",
+    "blumfeld.coordinator",
+    "blumfeld.coordinator.transactions",
+    "blumfeld.coordinator.transactions.machine",
+    "blumfeld.drivers",
+    "blumfeld.drivers.controller",
+    "blumfeld.drivers.coordinators",
+    "blumfeld.drivers.coordinators.load",
+    "blumfeld.drivers.coordinators.runner",
+    "blumfeld.drivers.metadata_feed",
+    "blumfeld.drivers.partition_reports",
+    "blumfeld.drivers.producer_ids",
+    "blumfeld.drivers.quorum",
+    "blumfeld.drivers.quorum.start",
+    "blumfeld.drivers.transactions",
+    "blumfeld.env",
+    "blumfeld.env.real",
+    "blumfeld.env.real.optional",
+    "blumfeld.env.real.output",
+    "blumfeld.env.real.process",
+    "blumfeld.env.real.random",
+    "blumfeld.env.real.signals",
+    "blumfeld.format",
+    "blumfeld.format.directories",
+    "blumfeld.log",
+    "blumfeld.log.checkpoint",
+    "blumfeld.log.cleaner",
+    "blumfeld.log.cleaner.replace",
+    "blumfeld.log.log",
+    "blumfeld.log.recovery",
+    "blumfeld.log.segment",
+    "blumfeld.raft",
+    "blumfeld.raft.log",
+    "blumfeld.raft.machine",
+    "blumfeld.raft.machine.epochs",
+    "blumfeld.raft.machine.following",
+    "blumfeld.raft.machine.joining",
+    "blumfeld.raft.machine.membership",
+    "blumfeld.raft.machine.serving",
+    "blumfeld.raft.machine.transitions",
+    "blumfeld.raft.machine.votes",
+    "blumfeld.raft.quorum",
+    "blumfeld.raft.unopened",
+    "blumfeld.replica",
+    "blumfeld.replica.role",
+    "blumfeld.request",
+    "blumfeld.server",
+    "blumfeld.server.api",
+    "blumfeld.server.api.alter_replica_log_dirs",
+    "blumfeld.server.api.consumer_group_heartbeat",
+    "blumfeld.server.api.find_coordinator",
+    "blumfeld.server.api.incremental_alter_configs",
+    "blumfeld.server.api.join_group",
+    "blumfeld.server.api.metadata",
+    "blumfeld.server.api.produce",
+    "blumfeld.server.authorization",
+    "blumfeld.server.listener",
+    "blumfeld.server.live_config",
+    "blumfeld.server.request_log",
+    "blumfeld.store",
+    "blumfeld.store.cleaner",
+    "blumfeld.store.failures",
+    "blumfeld.store.flusher",
+    "blumfeld.store.housekeeping",
+    "blumfeld.store.leftovers",
+    "blumfeld.store.moves",
+    "blumfeld.store.placement",
 ];
 
 /// How much a logger writes, from nothing to everything. The names are those of Kafka 4.4
@@ -228,7 +229,7 @@ impl LogLevels {
             let level = level.directive();
             directives += &match logger.as_str() {
                 ROOT => format!(",{level}"),
-                logger => format!(",{logger}={level}"),
+                logger => format!(",{}={level}", logger.replace('.', "::")),
             };
         }
         (self.apply)(&directives)?;
@@ -245,7 +246,7 @@ impl fmt::Debug for LogLevels {
 
 /// The logger that another one descends from.
 fn parent(logger: &str) -> Option<&str> {
-    match logger.rsplit_once("::") {
+    match logger.rsplit_once('.') {
         Some((parent, _)) => Some(parent),
         None if logger == ROOT => None,
         None => Some(ROOT),
@@ -270,7 +271,7 @@ mod tests {
             Ok(())
         });
         let at_start =
-            [(ROOT.to_owned(), LogLevel::Info), ("blumfeld::store".to_owned(), LogLevel::Trace)];
+            [(ROOT.to_owned(), LogLevel::Info), ("blumfeld.store".to_owned(), LogLevel::Trace)];
         (LogLevels::new("info,blumfeld::store=trace", at_start, apply), applied)
     }
 
@@ -285,23 +286,23 @@ mod tests {
     #[test]
     fn a_logger_without_a_level_has_that_of_its_ancestor() {
         let (levels, applied) = levels();
-        assert_eq!(level(&levels, "blumfeld::server::listener"), LogLevel::Info);
-        assert_eq!(level(&levels, "blumfeld::store::cleaner"), LogLevel::Trace);
-        set(&levels, "blumfeld::server", Some(LogLevel::Debug));
-        assert_eq!(level(&levels, "blumfeld::server::api::produce"), LogLevel::Debug);
-        assert_eq!(level(&levels, "blumfeld::log::recovery"), LogLevel::Info);
+        assert_eq!(level(&levels, "blumfeld.server.listener"), LogLevel::Info);
+        assert_eq!(level(&levels, "blumfeld.store.cleaner"), LogLevel::Trace);
+        set(&levels, "blumfeld.server", Some(LogLevel::Debug));
+        assert_eq!(level(&levels, "blumfeld.server.api.produce"), LogLevel::Debug);
+        assert_eq!(level(&levels, "blumfeld.log.recovery"), LogLevel::Info);
         assert_eq!(*applied.lock(), "info,blumfeld::store=trace,blumfeld::server=debug");
         set(&levels, ROOT, Some(LogLevel::Fatal));
-        assert_eq!(level(&levels, "blumfeld::log::recovery"), LogLevel::Fatal);
+        assert_eq!(level(&levels, "blumfeld.log.recovery"), LogLevel::Fatal);
         assert_eq!(*applied.lock(), "info,blumfeld::store=trace,blumfeld::server=debug,off");
     }
 
     #[test]
     fn a_logger_whose_level_is_taken_has_that_of_the_start_or_of_its_ancestor() {
         let (levels, applied) = levels();
-        set(&levels, "blumfeld::store", Some(LogLevel::Warn));
-        set(&levels, "blumfeld::store", None);
-        assert_eq!(level(&levels, "blumfeld::store"), LogLevel::Trace);
+        set(&levels, "blumfeld.store", Some(LogLevel::Warn));
+        set(&levels, "blumfeld.store", None);
+        assert_eq!(level(&levels, "blumfeld.store"), LogLevel::Trace);
         assert_eq!(*applied.lock(), "info,blumfeld::store=trace");
     }
 
@@ -316,7 +317,7 @@ mod tests {
     #[test]
     fn loggers_and_levels_are_known_by_their_exact_names() {
         assert!(LogLevels::has(ROOT) && LogLevels::has("blumfeld") && LOGGERS.is_sorted());
-        for logger in ["", "blumfeld::none", "Root", "org.apache.kafka"] {
+        for logger in ["", "blumfeld.none", "Root", "org.apache.kafka"] {
             assert!(!LogLevels::has(logger), "{logger}");
         }
         assert_eq!(LogLevel::settable("WARN"), Some(LogLevel::Warn));

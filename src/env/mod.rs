@@ -1,4 +1,4 @@
-//! The only road outside: clock, disk, network, randomness, threads.
+//! The only road outside: clock, disk, network, randomness, threads, and the levels of the log.
 //!
 //! [`Env`] is one value, handed to everything that reaches out. `Env::real` is the operating
 //! system; `Env::sim` is a world of memory on one thread, paused time and a seed, in which a disk

@@ -179,7 +179,7 @@ apis! {
     CreateAcls Both OneAtATime ToController Request [Cluster Alter] later!(api::create_acls::handle);
     DeleteAcls Both OneAtATime ToController Request [Cluster Alter] later!(api::delete_acls::handle);
     DescribeConfigs Both OneAtATime Local Request [Cluster DescribeConfigs, Topic DescribeConfigs, Group DescribeConfigs] later!(api::describe_configs::handle);
-    AlterConfigs Both OneAtATime AfterOwnPart Request [Cluster AlterConfigs, Topic AlterConfigs, Group AlterConfigs, Cluster ClusterAction] later!(api::alter_configs::handle);
+    AlterConfigs Both OneAtATime AfterOwnPart Request [Cluster AlterConfigs, Topic AlterConfigs, Group AlterConfigs] later!(api::alter_configs::handle);
     AlterReplicaLogDirs Broker OneAtATime Local Request [Cluster Alter] later!(api::alter_replica_log_dirs::handle);
     DescribeLogDirs Broker OneAtATime Local Request [Cluster Describe] later!(api::describe_log_dirs::handle);
     SaslAuthenticate Both OneAtATime Local Request [] now!(api::sasl_authenticate::handle);

@@ -149,7 +149,7 @@ impl Fetch {
         let wanted = wanted
             .into_iter()
             .map(|wanted| {
-                let partition = find(context, fetcher, &wanted).map_err(Box::new);
+                let partition = find(context, fetcher, &wanted);
                 (wanted, partition)
             })
             .collect();
@@ -357,15 +357,15 @@ fn find(
     context: &RequestContext,
     fetcher: Fetcher,
     wanted: &Wanted,
-) -> Result<Arc<Partition>, PartitionAnswer> {
+) -> Result<Arc<Partition>, Box<PartitionAnswer>> {
     // Errors of the metadata have an empty list of aborted transactions, those of the log have none
     // (Kafka 4.4 `FetchResponse.partitionResponse`).
-    let id = resolve(context, fetcher, wanted).map_err(|error| PartitionAnswer {
-        aborted: Some(Vec::new()),
-        ..PartitionAnswer::refused(wanted.partition, error)
+    let id = resolve(context, fetcher, wanted).map_err(|error| {
+        let refused = PartitionAnswer::refused(wanted.partition, error);
+        Box::new(PartitionAnswer { aborted: Some(Vec::new()), ..refused })
     })?;
     let partition = context.broker.partitions.get(id).filter(|_| fetcher == Fetcher::Consumer);
-    partition.ok_or_else(|| mistaken(context, id, ErrorCode::NotLeaderOrFollower))
+    partition.ok_or_else(|| Box::new(mistaken(context, id, ErrorCode::NotLeaderOrFollower)))
 }
 
 fn resolve(

@@ -102,7 +102,8 @@ fn alter_levels(
         if !is_once {
             return Err(invalid("Each resource must appear at most once."));
         }
-        check_keys(resource)?;
+        let keys = resource.configs.iter().map(|config| (&config.name, lacks_value(config)));
+        check_keys(keys)?;
     }
     may_alter(context, &named(resource))?;
     check_logger_node(&resource.resource_name, context.broker.node_id)?;
@@ -122,20 +123,27 @@ fn alter_levels(
     Ok(())
 }
 
-/// What a broker checks of the keys of any resource before it looks at the resource.
-fn check_keys(resource: &AlterConfigsResource) -> Result<(), Refusal> {
-    let keys: BTreeSet<&StrBytes> = resource.configs.iter().map(|config| &config.name).collect();
-    if keys.len() < resource.configs.len() {
+/// What a broker checks of the keys of any resource before it looks at the resource. Each key comes
+/// with whether it lacks a value that it needs.
+pub(super) fn check_keys<'a>(
+    keys: impl Iterator<Item = (&'a StrBytes, bool)>,
+) -> Result<(), Refusal> {
+    let (mut known, mut is_twice, mut nulls) = (BTreeSet::new(), false, Vec::new());
+    for (key, lacks_value) in keys {
+        is_twice |= !known.insert(key);
+        nulls.extend(lacks_value.then_some(key.as_str()));
+    }
+    if is_twice {
         return Err(invalid("Error due to duplicate config keys"));
     }
-    let is_null =
-        |config: &&AlterableConfig| config.config_operation != DELETE && config.value.is_none();
-    let nulls: Vec<&str> =
-        resource.configs.iter().filter(is_null).map(|config| config.name.as_str()).collect();
     if nulls.is_empty() {
         return Ok(());
     }
     Err(invalid(format!("Null value not supported for : {}", nulls.join(", "))))
+}
+
+fn lacks_value(config: &AlterableConfig) -> bool {
+    config.config_operation != DELETE && config.value.is_none()
 }
 
 /// The logger and its new level, or none where it loses its own.
@@ -234,8 +242,8 @@ pub(super) async fn alter(
             times.answered += 1;
             continue;
         }
-        let decided = check(&named, is_controller)
-            .and(change)
+        let decided = change
+            .and_then(|change| check(&named, is_controller).map(|()| change))
             .and_then(|change| may_alter(context, &named).map(|()| change));
         match decided {
             Ok(change) => {
@@ -387,7 +395,7 @@ mod tests {
 
     #[test]
     fn levels_are_set_and_taken_and_nothing_else() {
-        let logger = "blumfeld::server";
+        let logger = "blumfeld.server";
         let level = Ok((logger.to_owned(), Some(LogLevel::Debug)));
         assert_eq!(level_change(&config(logger, SET, Some("DEBUG"))), level);
         assert_eq!(level_change(&config(logger, DELETE, None)), Ok((logger.to_owned(), None)));
@@ -427,8 +435,13 @@ mod tests {
             assert_eq!(answer, (code, words));
         }
         let twice = vec![config("root", SET, Some("INFO")), config("root", SET, Some("WARN"))];
-        let twice = AlterConfigsResource::default().with_configs(twice);
-        let words = check_keys(&twice).unwrap_err().message;
-        assert_eq!(words.as_deref(), Some("Error due to duplicate config keys"));
+        let keys = |configs: &[AlterableConfig]| {
+            let checked =
+                check_keys(configs.iter().map(|config| (&config.name, lacks_value(config))));
+            checked.map_err(|refusal| refusal.message.unwrap())
+        };
+        assert_eq!(keys(&twice), Err("Error due to duplicate config keys".to_owned()));
+        let nulls = [config("a", SET, None), config("b", DELETE, None), config("c", APPEND, None)];
+        assert_eq!(keys(&nulls), Err("Null value not supported for : a, c".to_owned()));
     }
 }
