@@ -115,7 +115,8 @@ pub enum RaftInput {
         /// Whether to check only.
         validate_only: bool,
     },
-    /// The node is stopping: a leader resigns, nobody stands for election.
+    /// The node is stopping: it resigns if it leads, and stands for no election. The driver limits
+    /// how long it waits for [`RaftEffect::ShutdownComplete`].
     Shutdown,
 }
 

@@ -129,6 +129,7 @@ impl QuorumMachine {
         if let Some(is_handled) = self.observe(error, view.clone()) {
             return is_handled;
         }
+        let high_watermark = high_watermark.filter(|offset| *offset >= self.log.start());
         let RoleState::Follower(follower) = &self.role else { return true };
         if !error.is_none() || view.leader != Some(follower.leader) {
             return self.is_unexpected("Fetch", error);

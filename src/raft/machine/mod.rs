@@ -480,9 +480,16 @@ impl QuorumMachine {
         }
     }
 
+    /// Of two states between which nothing leaves this node, only the later is written.
     fn persist_anew(&mut self) {
         let kraft_version = self.history.kraft_version();
-        self.effects.push(RaftEffect::Persist { election: self.election.clone(), kraft_version });
+        let persist = RaftEffect::Persist { election: self.election.clone(), kraft_version };
+        let is_silent = |effect: &RaftEffect| matches!(effect, RaftEffect::Leadership(_));
+        let last = self.effects.iter().rposition(|effect| !is_silent(effect));
+        match last.map(|at| &mut self.effects[at]) {
+            Some(earlier @ RaftEffect::Persist { .. }) => *earlier = persist,
+            _ => self.effects.push(persist),
+        }
     }
 
     fn reply(&mut self, token: ReplyToken, response: RaftResponse) {

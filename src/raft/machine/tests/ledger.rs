@@ -46,7 +46,8 @@ impl Ledger {
         assert!(other == candidate, "{voter} votes for {other} and {candidate} in epoch {epoch}");
     }
 
-    /// A leader has committed up to `end`: the records are its own epoch's, and durable on a
+    /// A leader, perhaps one that is deposed and does not know it, has committed up to `end`: the
+    /// records are its own epoch's, and durable on a
     /// majority of the voters.
     pub(super) fn leader_committed(
         &mut self,

@@ -34,6 +34,12 @@ fn run(seed: u64, fault: Option<PlantedFault>) {
     for id in 1..=6 {
         world.start(id);
     }
+    if seed % 3 == 2 {
+        // Most faults meet no settled cluster: this one does.
+        world.run_for(ms(8000));
+        let (id, other) = (pick(&mut world), pick(&mut world));
+        replace_disk(&mut world, id, other);
+    }
     let (actions, tempo) = (60 + world.rng.below(120), [40, 150, 400][world.rng.below(3) as usize]);
     for _ in 0..actions {
         let pause = 1 + world.rng.below(tempo);

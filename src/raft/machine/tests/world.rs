@@ -541,7 +541,7 @@ impl World {
         let process = node.process.as_mut().unwrap();
         match effect {
             RaftEffect::Persist { mut election, kraft_version } => {
-                if election.leader.is_none() && election.voted == Some(key) {
+                if election.voted == Some(key) {
                     self.ledger.voted(key, election.epoch, id);
                 }
                 if kraft_version == 0
