@@ -363,7 +363,7 @@ fn kraft_version_is_raised_once_every_voter_has_described_itself() {
     let mut leader = static_leader();
     assert_eq!(leader.machine.history().voters_offset(), None, "static voters are not recorded");
     assert_eq!(upgrade(&mut leader, 0, false), (ErrorCode::None, None));
-    assert_eq!(upgrade(&mut leader, 1, false), invalid, "nobody has");
+    assert_eq!(upgrade(&mut leader, 1, false), invalid, "no other voter has");
     for (id, versions) in [(2, (0, 1)), (3, (0, 0))] {
         leader.request(update(id, &format!("n{id}"), versions));
         probed(&mut leader, Some(versions));

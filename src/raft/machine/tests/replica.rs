@@ -215,7 +215,7 @@ impl Replica {
         })
     }
 
-    /// The answers of the last step, whoever asked.
+    /// All answers of the last step.
     pub(super) fn replies(&self) -> Vec<RaftResponse> {
         let reply = |effect: &RaftEffect| match effect {
             RaftEffect::Reply { response, .. } => Some(response.clone()),

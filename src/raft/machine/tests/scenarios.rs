@@ -32,6 +32,7 @@ fn fetch_reply(response: Option<RaftResponse>) -> FetchResponse {
 
 #[test]
 fn a_replica_starts_in_the_role_that_its_quorum_state_leaves() {
+    use RoleKind::{Candidate, Follower, Resigned, Unattached};
     let other_directory = ReplicaKey { id: 1, ..key(9) };
     let check = |epoch, leader, voted, expect: RoleKind, left: (i32, Option<BrokerId>)| {
         let election = ElectionState { epoch, leader, voted };
@@ -42,7 +43,6 @@ fn a_replica_starts_in_the_role_that_its_quorum_state_leaves() {
         let persisted = replica.effects.first();
         assert!(matches!(persisted, Some(RaftEffect::Persist { .. })), "{:?}", replica.effects);
     };
-    use RoleKind::{Candidate, Follower, Resigned, Unattached};
     check(5, None, None, Unattached, (5, None));
     check(5, None, Some(key(2)), Unattached, (5, None));
     check(5, None, Some(key(1)), Candidate, (5, None));
@@ -73,7 +73,7 @@ fn a_sole_voter_leads_at_once_and_commits_what_it_has_synced() {
     assert_eq!(replica.machine.high_watermark(), Some(11));
     assert_eq!(high_watermarks(replica.sync()), [12]);
     replica.pass(ms(60_000));
-    assert_eq!(replica.machine.role(), RoleKind::Leader, "check-quorum needs nobody else");
+    assert_eq!(replica.machine.role(), RoleKind::Leader, "check-quorum needs no other voter");
 }
 
 #[test]
@@ -279,7 +279,7 @@ fn successors_stand_one_after_the_other() {
         }
         assert_eq!(follower.machine.role(), RoleKind::Prospective, "{successors:?}");
     }
-    // KAFKA-20895: a follower that is told so does not hold the old leader against its successor.
+    // KAFKA-20895: a follower that knows of the resignation does not hold the old leader against its successor.
     let mut follower = Replica::follower();
     follower.request(end_epoch(2, 6, &[3, 1]));
     let answer = follower.request(vote(3, 6, END, true));
@@ -365,7 +365,7 @@ fn a_follower_truncates_what_its_leader_has_not_and_halts_below_the_high_waterma
     let mut halted = diverge(Replica::follower(), at(7, 5));
     assert!(matches!(halted.effects[..], [RaftEffect::Halt(_)]), "{:?}", halted.effects);
     assert_eq!(halted.end(), END);
-    assert_eq!(halted.request(vote(3, 9, END, false)), None, "it answers nobody any more");
+    assert_eq!(halted.request(vote(3, 9, END, false)), None, "a halted replica answers nothing");
 }
 
 #[test]
@@ -466,7 +466,7 @@ fn an_unreachable_leader_is_looked_for_at_the_bootstrap_servers() {
 }
 
 #[test]
-fn nobody_fetches_while_one_fetch_is_in_flight() {
+fn no_fetch_is_sent_while_another_is_in_flight() {
     let mut follower = Replica::new_follower();
     assert_eq!(follower.sent().len(), 1);
     follower.pass(ms(1500));
