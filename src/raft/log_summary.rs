@@ -185,7 +185,7 @@ impl LogSummary {
         self.synced = self.synced.max(offset);
     }
 
-    /// A snapshot was written beside the log.
+    /// A snapshot was written.
     pub(super) fn add_snapshot(&mut self, id: SnapshotId, bytes: u64) {
         if id != SnapshotId::BOOTSTRAP {
             self.snapshots.insert(id, bytes);

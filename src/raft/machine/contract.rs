@@ -24,7 +24,7 @@ pub enum PeerId {
     Bootstrap(usize),
 }
 
-/// Where a request goes. The name is resolved anew for every connection.
+/// Where a request goes. The driver resolves the name for every connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Destination {
     /// Whom it is for.
@@ -115,7 +115,8 @@ pub enum RaftInput {
         /// Whether to check only.
         validate_only: bool,
     },
-    /// The node is stopping: a leader resigns, nobody stands for election.
+    /// The node is stopping: it resigns if it leads, and stands for no election. The driver limits
+    /// how long it waits for [`RaftEffect::ShutdownComplete`].
     Shutdown,
 }
 
@@ -193,7 +194,7 @@ pub enum RaftEffect {
     },
     /// The snapshot is whole: sync it, give it its name, drop the log and start it at the snapshot.
     InstallSnapshot(SnapshotId),
-    /// The node may stop: nobody depends on it for the hand-over.
+    /// The node may stop: the hand-over is done, or there is no other voter.
     ShutdownComplete,
     /// A peer contradicted what this node knows to be committed. The driver stops the node with this
     /// line; the machine ignores every later input.
@@ -223,7 +224,7 @@ pub enum Leadership {
         /// The end of the log at the election.
         epoch_start: Offset,
     },
-    /// This node gave its leadership up: what is not committed may be lost.
+    /// This node has resigned: what is not committed may be lost.
     Resigned {
         /// The epoch.
         epoch: LeaderEpoch,

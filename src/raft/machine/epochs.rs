@@ -57,21 +57,22 @@ impl QuorumMachine {
     pub(super) fn on_response(&mut self, id: RequestId, response: RaftResponse) {
         let Some((peer, purpose)) = self.peers.complete(id) else { return };
         let is_handled = match (purpose, response) {
-            (Purpose::Vote { pre_vote: true, .. }, RaftResponse::Rejected(error))
-                if error == ErrorCode::UnsupportedVersion =>
-            {
+            (
+                Purpose::Vote { pre_vote: true, .. },
+                RaftResponse::Rejected(ErrorCode::UnsupportedVersion),
+            ) => {
                 self.on_pre_vote_unsupported();
                 true
             }
             (Purpose::Probe, response) => self.on_probe_response(peer, &response),
-            (_, RaftResponse::Rejected(error)) => self.is_unexpected("request", error),
+            (_, RaftResponse::Rejected(error)) => unexpected("request", error),
             (Purpose::Vote { epoch, pre_vote }, RaftResponse::Vote { error, view, granted }) => {
                 self.on_vote_response(peer, (epoch, pre_vote), error, view, granted)
             }
             (Purpose::BeginQuorumEpoch, RaftResponse::BeginQuorumEpoch { error, view }) => {
                 match self.observe(error, view) {
                     Some(is_handled) => is_handled,
-                    None => error.is_none() || self.is_unexpected("BeginQuorumEpoch", error),
+                    None => error.is_none() || unexpected("BeginQuorumEpoch", error),
                 }
             }
             (Purpose::EndQuorumEpoch, RaftResponse::EndQuorumEpoch { error, view }) => {
@@ -106,14 +107,7 @@ impl QuorumMachine {
         self.peers.back_off(self.now, peer, purpose);
     }
 
-    /// An error that no rule of the protocol explains. Returns that the peer is to be left alone.
-    #[expect(clippy::unused_self, reason = "reads as the verdict of the machine")]
-    pub(super) fn is_unexpected(&self, what: &str, error: ErrorCode) -> bool {
-        tracing::error!(?error, "unexpected error in the answer to {what}");
-        false
-    }
-
-    /// What every answer of a partition tells about leader and epoch. Returns whether the answer
+    /// Learns leader and epoch from the answer of a partition. Returns whether the answer
     /// helped, if there is nothing more to it; `None` if it is of this epoch and is to be acted on.
     pub(super) fn observe(&mut self, error: ErrorCode, view: LeaderView) -> Option<bool> {
         let LeaderView { epoch, leader, endpoints } = view;
@@ -138,15 +132,15 @@ impl QuorumMachine {
                 tracing::info!("a voter has another directory than this node knows");
                 Some(false)
             }
-            ErrorCode::InvalidRequest => Some(self.is_unexpected("request", error)),
+            ErrorCode::InvalidRequest => Some(unexpected("request", error)),
             _ => None,
         }
     }
 
-    /// The addresses of a leader: those it has told, or those recorded for the voter.
-    fn leader_endpoints(&self, leader: BrokerId, told: Vec<VoterEndpoint>) -> Vec<VoterEndpoint> {
-        if self.config.address(&told).is_some() {
-            return told;
+    /// The addresses of a leader: those in the message, or those recorded for the voter.
+    fn leader_endpoints(&self, leader: BrokerId, sent: Vec<VoterEndpoint>) -> Vec<VoterEndpoint> {
+        if self.config.address(&sent).is_some() {
+            return sent;
         }
         self.history.voters().get(leader).map(|voter| voter.endpoints.clone()).unwrap_or_default()
     }
@@ -182,7 +176,7 @@ impl QuorumMachine {
         }
     }
 
-    /// Whether a peer names a leader that cannot be. A JVM process ends when it is told so.
+    /// Whether a peer names a leader that cannot be. A JVM process ends on such a message.
     fn contradicts(&self, epoch: LeaderEpoch, leader: Option<BrokerId>) -> bool {
         let Some(leader) = leader else { return false };
         let is_me = leader == self.me().id;
@@ -256,7 +250,7 @@ impl QuorumMachine {
             return is_handled;
         }
         if !error.is_none() {
-            return self.is_unexpected("EndQuorumEpoch", error);
+            return unexpected("EndQuorumEpoch", error);
         }
         if let (RoleState::Resigned(resigned), PeerId::Node(voter)) = (&mut self.role, peer) {
             resigned.unacknowledged.remove(&voter);
@@ -347,4 +341,11 @@ impl QuorumMachine {
         }
         false
     }
+}
+
+/// Logs an error that no rule of the protocol explains. Always false: the peer is left alone for the
+/// retry back-off.
+pub(super) fn unexpected(what: &str, error: ErrorCode) -> bool {
+    tracing::error!(?error, "unexpected error in the answer to {what}");
+    false
 }

@@ -8,7 +8,7 @@ pub(crate) enum PlantedFault {
     VoteNotPersisted,
     /// A vote is given although another candidate has it.
     VoteGivenTwice,
-    /// A vote is given to a candidate whose log is behind.
+    /// A candidate gets a vote although its log is behind.
     VoteIgnoresLog,
     /// A pre-vote asks for the next epoch.
     PreVoteRaisesEpoch,
@@ -22,7 +22,7 @@ pub(crate) enum PlantedFault {
     DivergingFetchCounts,
     /// A replica with a voter's id and another directory counts as that voter.
     ObserverCountsAsVoter,
-    /// A follower takes the high watermark of a response that tells it to truncate.
+    /// A follower takes the high watermark of a response that makes it truncate.
     HighWatermarkFromDivergingResponse,
     /// A follower takes a high watermark beyond its own log.
     HighWatermarkBeyondLog,

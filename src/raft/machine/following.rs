@@ -6,6 +6,7 @@ use super::super::snapshot::SnapshotId;
 use super::super::voters::VoterSet;
 use super::QuorumMachine;
 use super::contract::{Destination, PeerId, RaftEffect};
+use super::epochs::unexpected;
 use super::faults::planted;
 use super::message::{
     BatchSummary, FetchContent, FetchRequest, FetchResponse, FetchSnapshotRequest,
@@ -129,9 +130,10 @@ impl QuorumMachine {
         if let Some(is_handled) = self.observe(error, view.clone()) {
             return is_handled;
         }
+        let high_watermark = high_watermark.filter(|offset| *offset >= self.log.start());
         let RoleState::Follower(follower) = &self.role else { return true };
         if !error.is_none() || view.leader != Some(follower.leader) {
-            return self.is_unexpected("Fetch", error);
+            return unexpected("Fetch", error);
         }
         let is_handled = match content {
             FetchContent::Diverging(end) => {
@@ -207,13 +209,13 @@ impl QuorumMachine {
     /// The version of the quorum-state file follows kraft.version.
     pub(super) fn follow_kraft_version(&mut self, before: i16) {
         if self.history.kraft_version() != before {
-            self.persist_anew();
+            self.write_election();
         }
     }
 
     fn on_diverging(&mut self, leader_end: LogPosition) -> bool {
         if leader_end.offset < 0 || leader_end.epoch < 0 {
-            return self.is_unexpected("Fetch", ErrorCode::None);
+            return unexpected("Fetch", ErrorCode::None);
         }
         let to = self.log.truncation_point(leader_end);
         if planted!(self, HighWatermarkFromDivergingResponse) {

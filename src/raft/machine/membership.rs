@@ -172,39 +172,33 @@ impl QuorumMachine {
         other_cluster: Option<String>,
         request: RaftRequest,
     ) {
-        let kind = match request {
+        let epoch = match &request {
+            RaftRequest::UpdateVoter(request) => request.epoch,
+            _ => self.election.epoch,
+        };
+        let checked = self.check_change(other_cluster, epoch);
+        let (kind, outcome) = match request {
             RaftRequest::AddVoter(AddVoterRequest { voter, endpoints, ack_when_committed }) => {
                 let voter = Voter { key: voter, endpoints, kraft_versions: (0, 0) };
-                ChangeKind::Add { voter, ack_when_committed }
-            }
-            RaftRequest::UpdateVoter(UpdateVoterRequest {
-                epoch,
-                voter,
-                endpoints,
-                kraft_versions,
-            }) => {
-                let kind =
-                    ChangeKind::Update { voter: Voter { key: voter, endpoints, kraft_versions } };
-                let outcome =
-                    self.check_change(other_cluster, epoch).and_then(|()| self.update_voter(&kind));
-                return self.begin_change(token, kind, outcome);
+                let outcome = checked.and_then(|()| self.add_voter(&voter));
+                (ChangeKind::Add { voter, ack_when_committed }, outcome)
             }
             RaftRequest::RemoveVoter(key) => {
-                let outcome = self
-                    .check_change(other_cluster, self.election.epoch)
-                    .and_then(|()| self.remove_voter(key));
-                return self.begin_change(token, ChangeKind::Remove, outcome);
+                let outcome = checked.and_then(|()| self.remove_voter(key));
+                (ChangeKind::Remove, outcome)
+            }
+            RaftRequest::UpdateVoter(request) => {
+                let UpdateVoterRequest { voter, endpoints, kraft_versions, .. } = request;
+                let voter = Voter { key: voter, endpoints, kraft_versions };
+                let outcome = checked.and_then(|()| self.update_voter(&voter));
+                (ChangeKind::Update { voter }, outcome)
             }
             _ => return,
         };
-        let outcome = self
-            .check_change(other_cluster, self.election.epoch)
-            .and_then(|()| self.add_voter(&kind));
         self.begin_change(token, kind, outcome);
     }
 
-    /// Notes a change that has begun, at the offset of its record if it needs no probe, or answers
-    /// why it has not.
+    /// Begins a change, with its record if it needs no probe, or answers why it cannot begin.
     fn begin_change(
         &mut self,
         token: ReplyToken,
@@ -293,8 +287,7 @@ impl QuorumMachine {
         Ok(())
     }
 
-    fn add_voter(&mut self, kind: &ChangeKind) -> Result<Option<ControlRecord>, VoterChangeError> {
-        let ChangeKind::Add { voter, .. } = kind else { return Ok(None) };
+    fn add_voter(&mut self, voter: &Voter) -> Result<Option<ControlRecord>, VoterChangeError> {
         if voter.key.directory.is_none() {
             return Err(VoterChangeError::InvalidVoter("Add"));
         }
@@ -323,11 +316,7 @@ impl QuorumMachine {
             .ok_or_else(|| VoterChangeError::NotFound(key, voters.clone()))
     }
 
-    fn update_voter(
-        &mut self,
-        kind: &ChangeKind,
-    ) -> Result<Option<ControlRecord>, VoterChangeError> {
-        let ChangeKind::Update { voter } = kind else { return Ok(None) };
+    fn update_voter(&mut self, voter: &Voter) -> Result<Option<ControlRecord>, VoterChangeError> {
         let (min, max) = voter.kraft_versions;
         let is_valid = voter.key.directory.is_some() && min >= 0 && min <= max;
         // Nobody but the leader knows how the leader is reached.
@@ -519,7 +508,7 @@ impl QuorumMachine {
                 }
                 let last = records.len() as Offset - 1;
                 let base = self.append_control(records);
-                self.persist_anew();
+                self.write_election();
                 (ErrorCode::None, None, Some(base + last))
             }
         };

@@ -89,7 +89,7 @@ pub struct VoteRequest {
 /// BeginQuorumEpoch, versions 0 and 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BeginQuorumEpochRequest {
-    /// The voter that is told; `None` from version 0.
+    /// The voter that the request is for; `None` from version 0.
     pub voter: Option<ReplicaKey>,
     /// The leader.
     pub leader: BrokerId,

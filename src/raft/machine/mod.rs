@@ -18,8 +18,8 @@
 //!   its own sync, so what a voter has published survives its crash.
 //! - A pre-vote never carries a new epoch.
 //! - Vote and leader are kept for as long as their epoch lasts.
-//! - A resigned leader does not name itself leader, and a follower that is told of the resignation
-//!   grants pre-votes at once.
+//! - A resigned leader does not name itself leader, and a follower that hears of the
+//!   resignation grants pre-votes at once.
 //! - A parked fetch counts when it arrives and not again when it is answered.
 //! - A removed voter does not join again by itself before it is restarted.
 //! - Contradictions that end a JVM process are logged and ignored, except one that concerns committed
@@ -295,7 +295,7 @@ impl QuorumMachine {
         }
     }
 
-    /// Whether the hand-over is done, or there is nobody to hand over to.
+    /// Whether the hand-over is done, or there is no voter to hand over to.
     fn can_stop(&self) -> bool {
         let leader = self.election.leader;
         !self.is_voter()
@@ -348,8 +348,8 @@ impl QuorumMachine {
 
     // The log.
 
-    /// The end of the log that this replica may stand by: a voter, and a node that may become one,
-    /// only by what it has synced.
+    /// The end of the log that this replica may claim to have. A voter, and a node that may become
+    /// one, claims only what it has synced.
     fn settled_end(&self) -> Offset {
         let must_sync = self.config.can_become_voter || self.is_voter();
         if must_sync && !planted!(self, FetchBeforeSync) {
@@ -476,13 +476,20 @@ impl QuorumMachine {
     fn persist(&mut self, election: ElectionState) {
         if self.election != election {
             self.election = election;
-            self.persist_anew();
+            self.write_election();
         }
     }
 
-    fn persist_anew(&mut self) {
+    /// Of two states between which nothing leaves this node, only the later is written.
+    fn write_election(&mut self) {
         let kraft_version = self.history.kraft_version();
-        self.effects.push(RaftEffect::Persist { election: self.election.clone(), kraft_version });
+        let persist = RaftEffect::Persist { election: self.election.clone(), kraft_version };
+        let is_silent = |effect: &RaftEffect| matches!(effect, RaftEffect::Leadership(_));
+        let last = self.effects.iter().rposition(|effect| !is_silent(effect));
+        match last.map(|at| &mut self.effects[at]) {
+            Some(earlier @ RaftEffect::Persist { .. }) => *earlier = persist,
+            _ => self.effects.push(persist),
+        }
     }
 
     fn reply(&mut self, token: ReplyToken, response: RaftResponse) {
@@ -499,7 +506,7 @@ impl QuorumMachine {
         self.effects.push(RaftEffect::Halt(line));
     }
 
-    /// Leader and epoch as this node tells them to others. A leader that has resigned does not name
+    /// Leader and epoch as other nodes learn them from this one. A leader that has resigned does not name
     /// itself.
     fn view(&self) -> LeaderView {
         let endpoints = match &self.role {

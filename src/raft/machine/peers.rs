@@ -102,7 +102,7 @@ impl Peers {
         id
     }
 
-    /// Takes a request out of flight; `None` if nobody waits for its answer any more.
+    /// Takes a request out of flight; `None` if its answer is not expected any more.
     pub(super) fn complete(&mut self, id: RequestId) -> Option<(PeerId, Purpose)> {
         let (slot, purpose) = self
             .flights

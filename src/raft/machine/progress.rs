@@ -11,10 +11,10 @@ use super::message::{FetchRequest, QuorumDescription, ReplicaDescription};
 use crate::types::{BrokerId, LeaderEpoch, Mono, Offset};
 
 /// An observer that has not fetched for this long is forgotten.
-const OBSERVER_TIMEOUT: Duration = Duration::from_secs(300);
+const OBSERVER_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// A replica must have fetched this recently to be added as a voter.
-const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(3600);
+const CAUGHT_UP_WITHIN: Duration = Duration::from_hours(1);
 
 /// The most observers that are tracked. More of them can fetch, and are not described.
 const OBSERVERS_MAX: usize = 10_000;
@@ -176,7 +176,7 @@ impl Leader {
         }
     }
 
-    /// How many voters besides the leader make a majority.
+    /// The number of voters that make a majority together with the leader.
     fn others_needed(&self) -> usize {
         self.voters.len() / 2 + usize::from(!self.is_voter())
     }

@@ -1,4 +1,4 @@
-//! From role to role: what each transition requires, persists and leaves behind.
+//! From role to role: what each transition requires, persists and aborts.
 
 use super::super::quorum_state::ElectionState;
 use super::super::voters::VoterEndpoint;
@@ -25,7 +25,7 @@ impl QuorumMachine {
             );
             self.election = ElectionState { epoch: log_epoch, leader: None, voted: None };
         }
-        self.persist_anew();
+        self.write_election();
         let me = self.me();
         let ElectionState { leader, voted, .. } = self.election;
         let endpoints = leader.and_then(|id| self.history.voters().get(id));
@@ -74,7 +74,8 @@ impl QuorumMachine {
             self.role.kind(),
             self.election.epoch
         );
-        // A pending timeout goes on: whoever keeps raising the epoch cannot keep this node waiting.
+        // A pending timeout goes on, so that a peer that keeps raising the epoch cannot keep this
+        // node from standing.
         let pending = match &self.role {
             RoleState::Unattached(unattached) => unattached.election_at,
             RoleState::Prospective(prospective) if !prospective.tally.is_rejected() => {
@@ -192,7 +193,7 @@ impl QuorumMachine {
         Prospective { tally, election_at, leader_endpoints }
     }
 
-    /// Another candidate got this prospective's vote: its election begins anew.
+    /// Another candidate got this prospective's vote: its election starts over.
     pub(super) fn restart_prospective(&mut self) {
         let leader_endpoints = self.view().endpoints;
         self.role = RoleState::Prospective(self.prospective(leader_endpoints));
@@ -230,8 +231,8 @@ impl QuorumMachine {
         self.is_voter().then(|| self.now + timeout)
     }
 
-    /// Changes the role. Answers that the old role waited for count no more, and whoever waits for
-    /// a leader that is one no more is told so.
+    /// Changes the role. Answers that the old role expected are dropped; requests that waited for a
+    /// leader are answered.
     fn set_role(&mut self, role: RoleState) {
         let old = std::mem::replace(&mut self.role, role);
         self.peers.reset();

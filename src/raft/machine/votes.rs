@@ -4,6 +4,7 @@ use super::super::log_summary::LogPosition;
 use super::super::quorum_state::ElectionState;
 use super::super::voters::ReplicaKey;
 use super::contract::{PeerId, ReplyToken};
+use super::epochs::unexpected;
 use super::faults::planted;
 use super::message::{RaftRequest, RaftResponse, VoteRequest};
 use super::peers::{Channel, Purpose};
@@ -128,7 +129,7 @@ impl QuorumMachine {
             return is_handled;
         }
         if !error.is_none() {
-            return self.is_unexpected("Vote", error);
+            return unexpected("Vote", error);
         }
         let (epoch, pre_vote) = asked;
         let PeerId::Node(voter) = peer else { return true };

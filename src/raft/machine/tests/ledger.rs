@@ -15,6 +15,8 @@ use crate::types::{BrokerId, LeaderEpoch, Offset, Uuid};
 pub(super) struct Ledger {
     /// Every record that a leader has committed.
     pub(super) committed: Vec<(LeaderEpoch, String)>,
+    /// The epoch of the leader that committed each.
+    committed_in: Vec<LeaderEpoch>,
     leaders: BTreeMap<LeaderEpoch, ReplicaKey>,
     votes: BTreeMap<(Option<Uuid>, LeaderEpoch), BrokerId>,
     /// The highest epoch and high watermark of each disk.
@@ -27,11 +29,13 @@ impl Ledger {
         self.committed.len() as Offset
     }
 
-    /// The node leads `epoch`: nobody else ever does, and its log holds everything committed.
+    /// The node leads `epoch`: no other node ever does, and its log holds everything that leaders of
+    /// earlier epochs have committed.
     pub(super) fn elected(&mut self, key: ReplicaKey, epoch: LeaderEpoch, log: &SimLog) {
         let other = self.leaders.insert(epoch, key);
         assert!(other.is_none(), "{key} and {other:?} lead epoch {epoch}");
-        for (offset, record) in self.committed.iter().enumerate() {
+        let earlier = self.committed_in.iter().take_while(|it| **it < epoch).count();
+        for (offset, record) in self.committed[..earlier].iter().enumerate() {
             let own = log.record(offset as Offset);
             assert!(
                 own.as_ref() == Some(record),
@@ -40,13 +44,14 @@ impl Ledger {
         }
     }
 
-    /// The node gives its vote away.
+    /// The node votes.
     pub(super) fn voted(&mut self, voter: ReplicaKey, epoch: LeaderEpoch, candidate: BrokerId) {
         let other = *self.votes.entry((voter.directory, epoch)).or_insert(candidate);
         assert!(other == candidate, "{voter} votes for {other} and {candidate} in epoch {epoch}");
     }
 
-    /// A leader has committed up to `end`: the records are its own epoch's, and durable on a
+    /// A leader, perhaps one that is deposed and does not know it, has committed up to `end`: the
+    /// records are its own epoch's, and durable on a
     /// majority of the voters.
     pub(super) fn leader_committed(
         &mut self,
@@ -75,6 +80,7 @@ impl Ledger {
         );
         for offset in self.committed_end()..end {
             self.committed.push(log.record(offset).expect("a leader has what it commits"));
+            self.committed_in.push(epoch);
         }
     }
 
@@ -163,7 +169,7 @@ impl Ledger {
         }
         if machine.role() == RoleKind::Leader {
             let leader = self.leaders.get(&machine.epoch());
-            assert!(leader == Some(&me), "{me} leads {} beside {leader:?}", machine.epoch());
+            assert!(leader == Some(&me), "{me} leads {} as well as {leader:?}", machine.epoch());
         }
     }
 }

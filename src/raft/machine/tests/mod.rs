@@ -1,6 +1,12 @@
-//! Tests of the quorum machine: tables, scenarios and a simulation.
+//! Tests of the quorum machine: the table of roles and events, scenarios, hostile peers, and a
+//! simulation that planted faults keep honest.
 
 mod disk;
+mod hostile;
 mod ledger;
+mod matrix;
+mod reconfiguration;
+mod replica;
+mod scenarios;
 mod simulation;
 mod world;

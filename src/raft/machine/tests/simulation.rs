@@ -1,6 +1,7 @@
 //! Random faults over a cluster of replicas, checked after every event, then peace: the cluster must
 //! agree on a leader and commit. `RAFT_SEEDS` sets the number of seeds, `RAFT_SEED` runs one.
 
+use std::collections::BTreeMap;
 use std::panic::catch_unwind;
 
 use super::super::super::voters::Voter;
@@ -17,12 +18,30 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().and_then(|text| text.parse().ok())
 }
 
-/// One history: chaos, then a quiet phase.
-fn run(seed: u64, fault: Option<PlantedFault>) {
+/// What all seeds together must have seen, or they prove little.
+const COVERED: &[&str] = &[
+    "election",
+    "resignation",
+    "truncation",
+    "snapshot installed",
+    "voters recorded",
+    "several batches fetched",
+    "graceful shutdown",
+    "voter update asked",
+    "old disk removal asked",
+    "join asked",
+    "voter added",
+    "voter removed",
+    "kraft.version raised",
+    "vote",
+];
+
+/// One history: chaos, then a quiet phase. Returns what has happened in it.
+fn run(seed: u64, fault: Option<PlantedFault>) -> BTreeMap<&'static str, u64> {
     let kraft_version = i16::from(!seed.is_multiple_of(4));
     let voters = if seed.is_multiple_of(5) { 5 } else { 3 };
     let mut world = World::new(seed, 6, voters, kraft_version, fault);
-    world.auto_join = seed.is_multiple_of(3);
+    world.auto_join = seed % 3 != 1;
     world.chaos = Chaos {
         loss_percent: world.rng.below(10),
         duplicate_percent: world.rng.below(10),
@@ -34,6 +53,12 @@ fn run(seed: u64, fault: Option<PlantedFault>) {
     for id in 1..=6 {
         world.start(id);
     }
+    if seed % 3 == 2 {
+        // Most faults meet no settled cluster: this one does.
+        world.run_for(ms(8000));
+        let (id, other) = (pick(&mut world), pick(&mut world));
+        replace_disk(&mut world, id, other);
+    }
     let (actions, tempo) = (60 + world.rng.below(120), [40, 150, 400][world.rng.below(3) as usize]);
     for _ in 0..actions {
         let pause = 1 + world.rng.below(tempo);
@@ -41,6 +66,7 @@ fn run(seed: u64, fault: Option<PlantedFault>) {
         act(&mut world);
     }
     calm(&mut world);
+    world.coverage
 }
 
 fn pick(world: &mut World) -> BrokerId {
@@ -211,14 +237,26 @@ fn calm(world: &mut World) {
 #[test]
 fn replicas_agree_whatever_fails() {
     if let Some(seed) = number("RAFT_SEED") {
-        return run(seed, None);
+        run(seed, None);
+        return;
     }
+    let mut coverage: BTreeMap<&str, u64> = BTreeMap::new();
     for seed in 0..number("RAFT_SEEDS").unwrap_or(SEEDS) {
-        if let Err(panic) = catch_unwind(|| run(seed, None)) {
-            eprintln!("seed {seed}");
-            std::panic::resume_unwind(panic);
+        match catch_unwind(|| run(seed, None)) {
+            Ok(seen) => {
+                for (event, count) in seen {
+                    *coverage.entry(event).or_insert(0) += count;
+                }
+            }
+            Err(panic) => {
+                eprintln!("seed {seed}");
+                std::panic::resume_unwind(panic);
+            }
         }
     }
+    println!("{coverage:?}");
+    let missing: Vec<_> = COVERED.iter().filter(|it| !coverage.contains_key(*it)).collect();
+    assert!(missing.is_empty(), "no seed has seen {missing:?}");
 }
 
 /// The first seed that finds a planted fault, and what it finds.

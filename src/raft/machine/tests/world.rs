@@ -12,7 +12,7 @@ use super::super::faults::PlantedFault;
 use super::super::*;
 use super::disk::{SimBatch, SimDisk, SimLog, SimSnapshot};
 use super::ledger::Ledger;
-use crate::types::{BrokerId, Mono, Uuid};
+use crate::types::{BrokerId, ErrorCode, Mono, Uuid};
 
 pub(super) const LISTENER: &str = "CONTROLLER";
 const CHUNK: i32 = 100;
@@ -55,7 +55,7 @@ enum Origin {
     Admin,
 }
 
-/// What a response carries besides its fields.
+/// The records or the snapshot that a response carries.
 #[derive(Clone, Debug, Default)]
 struct Attached {
     batches: Vec<SimBatch>,
@@ -107,7 +107,7 @@ pub(super) struct Chaos {
     pub(super) duplicate_percent: u64,
     pub(super) delay_max: Duration,
     pub(super) sync_max: Duration,
-    /// How often a node crashes right after it has given its vote away.
+    /// How often a node crashes right after it has voted.
     pub(super) restart_after_vote_percent: u64,
     /// One-way cuts.
     pub(super) cuts: BTreeSet<(BrokerId, BrokerId)>,
@@ -136,6 +136,10 @@ pub(super) struct World {
     formatted: QuorumHistory,
     pub(super) fault: Option<PlantedFault>,
     pub(super) auto_join: bool,
+    /// Whether every effect is printed (`RAFT_TRACE`).
+    is_traced: bool,
+    /// What has happened, and how often.
+    pub(super) coverage: BTreeMap<&'static str, u64>,
     events: BTreeMap<(Mono, u64), Event>,
     sequence: u64,
     last_data: u64,
@@ -165,6 +169,8 @@ impl World {
             formatted: QuorumHistory::default(),
             fault,
             auto_join: false,
+            is_traced: std::env::var("RAFT_TRACE").is_ok(),
+            coverage: BTreeMap::new(),
             events: BTreeMap::new(),
             sequence: 0,
             last_data: 0,
@@ -535,13 +541,54 @@ impl World {
         }
     }
 
+    fn cover(&mut self, effect: &RaftEffect) {
+        let voters = |records: &[ControlRecord]| {
+            records.iter().any(|it| matches!(it, ControlRecord::Voters(_)))
+        };
+        let event = match effect {
+            RaftEffect::Leadership(Leadership::Elected { .. }) => "election",
+            RaftEffect::Leadership(Leadership::Resigned { .. }) => "resignation",
+            RaftEffect::Truncate(_) => "truncation",
+            RaftEffect::InstallSnapshot(_) => "snapshot installed",
+            RaftEffect::Append(batch) if voters(&batch.records) => "voters recorded",
+            RaftEffect::AppendFetched(batches) if batches.len() > 1 => "several batches fetched",
+            RaftEffect::ShutdownComplete => "graceful shutdown",
+            RaftEffect::Send { request: RaftRequest::UpdateVoter(_), .. } => "voter update asked",
+            RaftEffect::Send { request: RaftRequest::RemoveVoter(_), .. } => {
+                "old disk removal asked"
+            }
+            RaftEffect::Send { request: RaftRequest::AddVoter(_), .. } => "join asked",
+            RaftEffect::Reply { response: RaftResponse::AddVoter(answer), .. }
+                if answer.error.is_none() =>
+            {
+                "voter added"
+            }
+            RaftEffect::Reply { response: RaftResponse::RemoveVoter(answer), .. }
+                if answer.error.is_none() =>
+            {
+                "voter removed"
+            }
+            RaftEffect::Reply {
+                response: RaftResponse::KraftVersionUpgrade { error: ErrorCode::None, .. },
+                ..
+            } => "kraft.version raised",
+            RaftEffect::Reply { response: RaftResponse::Vote { granted: true, .. }, .. } => "vote",
+            _ => return,
+        };
+        *self.coverage.entry(event).or_insert(0) += 1;
+    }
+
     fn apply(&mut self, id: BrokerId, effect: RaftEffect, attached: &Attached) {
+        self.cover(&effect);
+        if self.is_traced {
+            println!("{} {id} {effect:?}", self.now.0 / 1_000_000);
+        }
         let key = self.key(id);
         let node = self.nodes.get_mut(&id).unwrap();
         let process = node.process.as_mut().unwrap();
         match effect {
             RaftEffect::Persist { mut election, kraft_version } => {
-                if election.leader.is_none() && election.voted == Some(key) {
+                if election.voted == Some(key) {
                     self.ledger.voted(key, election.epoch, id);
                 }
                 if kraft_version == 0
@@ -581,7 +628,7 @@ impl World {
             }
             RaftEffect::HighWatermark(end) => self.committed(id, end),
             RaftEffect::Send { id: request_id, to, request } => {
-                self.send(id, request_id, to, request)
+                self.send(id, request_id, to, request);
             }
             RaftEffect::Reply { token, response } => self.reply(id, token, response),
             RaftEffect::Leadership(Leadership::Elected { epoch, .. }) => {
@@ -596,7 +643,7 @@ impl World {
                     Some((snapshot, position)),
                     "chunks continue the file"
                 );
-                process.download = Some((snapshot, position + CHUNK.unsigned_abs() as u64));
+                process.download = Some((snapshot, position + u64::from(CHUNK.unsigned_abs())));
             }
             RaftEffect::InstallSnapshot(snapshot_id) => {
                 let own = process.log.snapshots.get(&snapshot_id).cloned();
