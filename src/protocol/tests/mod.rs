@@ -219,6 +219,18 @@ fn a_body_that_ends_early_is_refused_wherever_it_ends() {
     }
 }
 
+/// Kafka ignores them.
+#[test]
+fn bytes_after_a_message_are_ignored() {
+    for (message, version) in every_version() {
+        let mut body = Sample::of(message.shape, version, 11).body;
+        let alone = (message.decode)(body.clone().into(), version).unwrap();
+        body.extend([1, 0xff, 7]);
+        let followed = (message.decode)(body.into(), version).unwrap();
+        assert_eq!(followed.debug, alone.debug, "{} v{version}", message.shape.name);
+    }
+}
+
 #[test]
 fn a_hostile_length_in_any_place_costs_no_more_memory_than_was_sent() {
     for (message, version) in every_version() {
