@@ -34,7 +34,7 @@ fn client(env: &Env, id: i32, cluster_id: &str, port: u16) -> NodeClient {
 }
 
 fn run(story: impl Future<Output = ()>) {
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(story);
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(story);
 }
 
 /// Calls to the broker's listener that both makes answer alike.
@@ -71,10 +71,10 @@ async fn call_the_wrong_node(env: &Env, broker: &Broker) {
     }
 }
 
-/// What an observer of the metadata log fetches, or the error that it gets.
-fn observer_fetch() -> FetchRequest {
+/// What an observer of the metadata log sends first.
+fn observer_fetch(leader_epoch: i32) -> FetchRequest {
     let partition = fetch_request::FetchPartition::default()
-        .with_current_leader_epoch(-1)
+        .with_current_leader_epoch(leader_epoch)
         .with_last_fetched_epoch(0)
         .with_partition_max_bytes(1_000_000);
     let topic = fetch_request::FetchTopic::default()
@@ -108,10 +108,10 @@ fn the_client_calls_apache_kafka_as_another_node() {
         let quorum = controller.send(quorum, TIMEOUT).await.unwrap();
         let partition = &quorum.topics[0].partitions[0];
         assert_eq!((partition.error_code, partition.leader_id.0), (0, 1));
-        let high_watermark = partition.high_watermark;
+        let (epoch, high_watermark) = (partition.leader_epoch, partition.high_watermark);
 
         // A fetch from offset 0 is answered with records, or with the snapshot to begin with.
-        let fetched = controller.send(observer_fetch(), TIMEOUT).await.unwrap();
+        let fetched = controller.send(observer_fetch(epoch), TIMEOUT).await.unwrap();
         assert_eq!(fetched.error_code, ErrorCode::None.code());
         let partition = &fetched.responses[0].partitions[0];
         assert_eq!(partition.error_code, 0);

@@ -24,8 +24,8 @@ import org.apache.kafka.common.protocol.Message;
 import org.apache.kafka.common.protocol.ObjectSerializationCache;
 
 /**
- * Writes what Apache Kafka's generated classes make of every request and response at every version, once with
- * empty values and once with all fields set: lines of name, version, sample and bytes, compressed.
+ * Writes what Apache Kafka's generated classes make of every request and response at every version, with their
+ * defaults, with empty values and with all fields set: lines of name, version, sample and bytes, compressed.
  *
  * java -cp kafka-clients.jar:jackson-core.jar:jackson-databind.jar:jackson-annotations.jar:slf4j-api.jar
  *     scripts/GoldenMessages.java tests/golden/messages.tsv.gz
@@ -57,18 +57,23 @@ public class GoldenMessages {
         Method read = converter.getMethod("read", JsonNode.class, short.class);
         int[] versions = range(schema.get("validVersions").asText());
         for (int version = versions[0]; version <= versions[1]; version++) {
+            Class<?> data = Class.forName("org.apache.kafka.common.message." + name + "Data");
+            write(name, version, "default", (Message) data.getConstructor().newInstance(), out);
             for (boolean full : new boolean[] {false, true}) {
                 next = version;
                 JsonNode value = struct(schema.get("fields"), schema, version, full);
                 Message message = (Message) read.invoke(null, value, (short) version);
-                ObjectSerializationCache cache = new ObjectSerializationCache();
-                ByteBuffer bytes = ByteBuffer.allocate(message.size(cache, (short) version));
-                message.write(new ByteBufferAccessor(bytes), cache, (short) version);
-                out.write(String.join("\t", name, "" + version, full ? "full" : "empty",
-                    HexFormat.of().formatHex(bytes.array())));
-                out.write('\n');
+                write(name, version, full ? "full" : "empty", message, out);
             }
         }
+    }
+
+    private static void write(String name, int version, String sample, Message message, Writer out) throws Exception {
+        ObjectSerializationCache cache = new ObjectSerializationCache();
+        ByteBuffer bytes = ByteBuffer.allocate(message.size(cache, (short) version));
+        message.write(new ByteBufferAccessor(bytes), cache, (short) version);
+        out.write(String.join("\t", name, "" + version, sample, HexFormat.of().formatHex(bytes.array())));
+        out.write('\n');
     }
 
     private static ObjectNode struct(JsonNode fields, JsonNode schema, int version, boolean full) {

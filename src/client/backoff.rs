@@ -30,10 +30,8 @@ impl ExponentialBackoff {
 mod tests {
     use super::*;
 
-    const BACKOFF: ExponentialBackoff = ExponentialBackoff {
-        initial: Duration::from_millis(50),
-        max: Duration::from_millis(1_000),
-    };
+    const BACKOFF: ExponentialBackoff =
+        ExponentialBackoff { initial: Duration::from_millis(50), max: Duration::from_secs(1) };
 
     #[test]
     fn it_doubles_up_to_its_bound() {

@@ -54,7 +54,7 @@ pub enum UnsentReason {
     #[error("{0} requests are pending already")]
     TooManyPending(usize),
     /// The two nodes have no version in common.
-    #[error("{}", unsupported(.wanted, *.offered))]
+    #[error("{}", unsupported(*.wanted, *.offered))]
     UnsupportedVersion {
         /// The versions that the caller can use.
         wanted: Versions,
@@ -69,7 +69,7 @@ pub enum UnsentReason {
     Closed,
 }
 
-fn unsupported(wanted: &Versions, offered: Option<Versions>) -> String {
+fn unsupported(wanted: Versions, offered: Option<Versions>) -> String {
     let wanted = format!("versions {} to {} are needed", wanted.first, wanted.last);
     match offered {
         Some(offered) => format!("{wanted}, the node has {} to {}", offered.first, offered.last),
@@ -125,4 +125,7 @@ pub enum LostReason {
     /// The response cannot be decoded.
     #[error("the response is malformed: {0}")]
     Malformed(String),
+    /// The task of the client ended, as it does when the process stops.
+    #[error("the client has stopped")]
+    Stopped,
 }

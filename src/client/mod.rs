@@ -94,7 +94,7 @@ impl Default for ClientSettings {
             setup_timeout: ExponentialBackoff { initial: seconds(10), max: seconds(30) },
             reconnect_backoff: ExponentialBackoff {
                 initial: Duration::from_millis(50),
-                max: Duration::from_millis(1_000),
+                max: Duration::from_secs(1),
             },
             in_flight_max: 1,
             pending_max: 1_000,
@@ -189,8 +189,8 @@ impl NodeClient {
             reply,
         };
         let outcome = match self.commands.try_send(Command::Call(Box::new(call))) {
-            // The driver completes each call before it ends.
-            Ok(()) => outcome.await.unwrap_or(Err(Failure::Unsent(UnsentReason::Closed))),
+            // The driver completes each call, unless its task is ended with the process.
+            Ok(()) => outcome.await.unwrap_or(Err(Failure::Lost(LostReason::Stopped))),
             Err(mpsc::error::TrySendError::Full(_)) => {
                 Err(Failure::Unsent(UnsentReason::TooManyPending(self.shared.settings.pending_max)))
             }

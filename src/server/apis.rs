@@ -128,10 +128,7 @@ macro_rules! apis {
     )*) => {
         /// Everything that is served, in the order of the keys.
         pub static APIS: &[Api] = &[$({
-            let facts = match facts(key::$name) {
-                Some(facts) => facts,
-                None => panic!("an API without facts"),
-            };
+            let facts = facts(key::$name).expect("the API is in the table");
             Api {
                 key: facts.key,
                 min_version: facts.min_version,

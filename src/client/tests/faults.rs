@@ -332,3 +332,19 @@ fn a_name_without_an_address_is_an_error_that_says_so() {
         );
     });
 }
+
+#[test]
+fn a_call_whose_driver_ends_with_the_process_has_an_unknown_outcome() {
+    in_world(1, |scene| async move {
+        let mut peer = scene.listen().await;
+        let client = scene.client(settings());
+        let kill = async {
+            let mut session = peer.accept_ready().await;
+            session.request().await.unwrap();
+            scene.near.crash(Crash::Kill);
+            session
+        };
+        let (result, _session) = tokio::join!(call(&client, 1, SECOND), kill);
+        assert_eq!(unknown(result), LostReason::Stopped);
+    });
+}

@@ -11,13 +11,13 @@ messages! {
         /// The group.
         group_id: String = 0..;
         /// The generation, or the member's epoch.
-        generation_id_or_member_epoch: i32 = 1.., default -1;
+        generation_id_or_member_epoch: i32 = 1.., default -1, [ignorable];
         /// Who, "" for nobody.
-        member_id: String = 1..;
+        member_id: String = 1.., [ignorable];
         /// Of a static member.
         group_instance_id: Option<String> = 7..;
         /// How long to keep the offsets, -1 for the group's own time.
-        retention_time_ms: i64 = 2..=4, default -1;
+        retention_time_ms: i64 = 2..=4, default -1, [ignorable];
         /// By topic.
         topics: Vec<OffsetCommitRequestTopic> = 0..;
     }
@@ -37,9 +37,9 @@ messages! {
         /// The next offset to read.
         committed_offset: i64 = 0..;
         /// The epoch of the last record read, -1 for unknown.
-        committed_leader_epoch: i32 = 6.., default -1;
+        committed_leader_epoch: i32 = 6.., default -1, [ignorable];
         /// Whatever the client keeps with it.
-        committed_metadata: Option<String> = 0..;
+        committed_metadata: Option<String> = 0.., default Some(String::new());
     }
     /// What became of the offsets.
     pub struct OffsetCommitResponse: 2..=10, flexible 8..; {
@@ -69,7 +69,7 @@ messages! {
         /// The group.
         group_id: String = 0..=7;
         /// Its topics; none for all.
-        topics: Option<Vec<OffsetFetchRequestTopic>> = 0..=7;
+        topics: Option<Vec<OffsetFetchRequestTopic>> = 0..=7, default Some(Vec::new());
         /// The groups.
         groups: Vec<OffsetFetchRequestGroup> = 8..;
         /// Whether offsets of open transactions are an error.
@@ -87,18 +87,18 @@ messages! {
         /// Its name.
         group_id: String = 8..;
         /// Who asks, by the new protocol.
-        member_id: Option<String> = 9..;
+        member_id: Option<String> = 9.., [ignorable];
         /// Its epoch.
-        member_epoch: i32 = 9.., default -1;
+        member_epoch: i32 = 9.., default -1, [ignorable];
         /// Its topics; none for all.
-        topics: Option<Vec<OffsetFetchRequestTopics>> = 8..;
+        topics: Option<Vec<OffsetFetchRequestTopics>> = 8.., default Some(Vec::new());
     }
     /// One topic of a group.
     pub struct OffsetFetchRequestTopics: 1..=10, flexible 6..; {
         /// Its name.
-        name: String = 8..=9;
+        name: String = 8..=9, [ignorable];
         /// Its id.
-        topic_id: Uuid = 10..;
+        topic_id: Uuid = 10.., [ignorable];
         /// Its partitions.
         partition_indexes: Vec<i32> = 8..;
     }
@@ -199,9 +199,9 @@ messages! {
         /// The next offset to read.
         committed_offset: i64 = 0..;
         /// The epoch of the last record read, -1 for unknown.
-        committed_leader_epoch: i32 = 2.., default -1;
+        committed_leader_epoch: i32 = 2.., default -1, [ignorable];
         /// Whatever the client keeps with it.
-        committed_metadata: Option<String> = 0..;
+        committed_metadata: Option<String> = 0.., default Some(String::new());
     }
     /// What became of the offsets.
     pub struct TxnOffsetCommitResponse: 0..=6, flexible 3..; {

@@ -14,7 +14,7 @@ messages! {
         share_session_epoch: i32 = 0..;
         max_wait_ms: i32 = 0..;
         min_bytes: i32 = 0..;
-        max_bytes: i32 = 0.., default 0x7fffffff;
+        max_bytes: i32 = 0.., default i32::MAX;
         max_records: i32 = 1..;
         batch_size: i32 = 1..;
         share_acquire_mode: i8 = 2.., [ignorable];

@@ -119,7 +119,7 @@ messages! {
         assignment_epoch: i32 = 0..;
         topology: Option<StreamsGroupDescribeTopology> = 0..;
         members: Vec<StreamsGroupDescribeMember> = 0..;
-        authorized_operations: i32 = 0.., default -2147483648;
+        authorized_operations: i32 = 0.., default i32::MIN;
         topology_description: Option<StreamsGroupDescribeTopologyDescription> = 1..;
         topology_description_status: i8 = 1..;
         assignor_name: Option<String> = 1.., [ignorable];

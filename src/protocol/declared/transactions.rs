@@ -60,7 +60,7 @@ messages! {
     /// InitProducerId. Version 6 is of two-phase commit.
     pub struct InitProducerIdRequest: 0..=6, flexible 2..; {
         /// The transactional id, if the producer has one.
-        transactional_id: Option<String> = 0..;
+        transactional_id: Option<String> = 0.., default Some(String::new());
         /// How long its transactions may stay open.
         transaction_timeout_ms: i32 = 0..;
         /// The id to go on with, -1 for a new one.

@@ -24,16 +24,19 @@ struct AnyMessage {
     /// The newest version of the message library; `None` for a declared message.
     library_newest: Option<i16>,
     decode: fn(Bytes, i16) -> Result<Decoded, DecodeError>,
+    /// Its default, encoded.
+    default: fn(i16) -> Result<Bytes, messages::EncodeError>,
     /// Decodes it and drops it.
     accepts: fn(Bytes, i16) -> Result<(), DecodeError>,
 }
 
 impl AnyMessage {
-    fn of<T: WireMessage + Debug>() -> Self {
+    fn of<T: WireMessage + Debug + Default>() -> Self {
         Self {
             shape: T::shape(),
             library_newest: T::LIBRARY_NEWEST,
             decode: decode::<T>,
+            default: |version| encode(&T::default(), version),
             accepts: |body, version| T::decode_body(body, version).map(drop),
         }
     }
@@ -49,9 +52,13 @@ struct Decoded {
 
 fn decode<T: WireMessage + Debug>(body: Bytes, version: i16) -> Result<Decoded, DecodeError> {
     let message = T::decode_body(body, version)?;
+    Ok(Decoded { debug: format!("{message:?}"), encoded: encode(&message, version) })
+}
+
+fn encode<T: WireMessage>(message: &T, version: i16) -> Result<Bytes, messages::EncodeError> {
     let mut out = BytesMut::new();
-    let encoded = message.encode_body(&mut out, version).map(|()| out.freeze());
-    Ok(Decoded { debug: format!("{message:?}"), encoded })
+    message.encode_body(&mut out, version)?;
+    Ok(out.freeze())
 }
 
 /// Every request and response.
@@ -141,6 +148,22 @@ fn has_throttle_time(shape: &Shape) -> bool {
     shape.fields.iter().any(is_it)
 }
 
+/// Defaults of structs within arrays: what a field means that an older node does not send.
+#[test]
+fn a_field_that_a_version_lacks_has_kafkas_default() {
+    use messages::{fetch_request, fetch_response};
+    let partition = fetch_request::FetchPartition::default();
+    assert_eq!(partition.high_watermark, i64::MAX, "the follower does not report it");
+    assert_eq!((partition.current_leader_epoch, partition.last_fetched_epoch), (-1, -1));
+    let partition = fetch_response::PartitionData::default();
+    assert_eq!((partition.diverging_epoch.epoch, partition.diverging_epoch.end_offset), (-1, -1));
+    assert_eq!((partition.snapshot_id.epoch, partition.snapshot_id.end_offset), (-1, -1));
+    assert_eq!(partition.current_leader.leader_id.0, -1);
+    assert_eq!(partition.preferred_read_replica.0, -1);
+    let isr = messages::alter_partition_request::BrokerState::default();
+    assert_eq!(isr.broker_epoch, -1);
+}
+
 /// The version that the library does not know has the layout of its newest one.
 #[test]
 fn a_version_that_the_library_lacks_has_the_layout_of_the_one_before() {
@@ -193,6 +216,18 @@ fn a_body_that_ends_early_is_refused_wherever_it_ends() {
             let decoded = (message.decode)(body.slice(..len), version);
             assert!(decoded.is_err(), "{} v{version} {len}", message.shape.name);
         }
+    }
+}
+
+/// Kafka ignores them.
+#[test]
+fn bytes_after_a_message_are_ignored() {
+    for (message, version) in every_version() {
+        let mut body = Sample::of(message.shape, version, 11).body;
+        let alone = (message.decode)(body.clone().into(), version).unwrap();
+        body.extend([1, 0xff, 7]);
+        let followed = (message.decode)(body.into(), version).unwrap();
+        assert_eq!(followed.debug, alone.debug, "{} v{version}", message.shape.name);
     }
 }
 
