@@ -370,15 +370,18 @@ impl Follower {
     }
 
     /// OffsetForLeaderEpoch was answered; `None` stands for "the leader cannot tell". `asked` is the
-    /// epoch that was asked about.
+    /// epoch that was asked about: an answer about another one than the log's latest is dropped,
+    /// since a truncation has taken place since.
     pub fn on_epoch_end(
         &mut self,
         now: Mono,
         leader_epoch: LeaderEpoch,
+        asked: LeaderEpoch,
         answer: Result<Option<EpochEnd>, ErrorCode>,
         log: LogFacts<'_>,
     ) -> Effects {
-        if !self.expects(now, leader_epoch, State::Truncating) {
+        if !self.expects(now, leader_epoch, State::Truncating) || log.epochs.latest() != Some(asked)
+        {
             return Effects::default();
         }
         self.retry_at = None;

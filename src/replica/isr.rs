@@ -137,6 +137,13 @@ impl Isr {
         }
     }
 
+    pub(super) fn pending_mut(&mut self) -> Option<&mut Proposal> {
+        match self {
+            Self::Committed(_) => None,
+            Self::PendingExpand { sent, .. } | Self::PendingShrink { sent, .. } => Some(sent),
+        }
+    }
+
     /// Whether the last committed ISR contains `id`.
     pub fn contains(&self, id: BrokerId) -> bool {
         self.committed().contains(&id)

@@ -86,7 +86,7 @@ pub enum AlterPartitionOutcome {
     Settled(Option<Offset>),
     /// The change stays pending until the metadata log brings a new partition epoch.
     AwaitMetadata,
-    /// Send the same proposal again, after a back-off.
+    /// Send this copy of the proposal, after a back-off.
     Retry(Box<Proposal>),
 }
 
@@ -394,21 +394,32 @@ impl Leader {
         self.advance()
     }
 
+    /// The pending proposal to send again, after its request failed or was not answered. It has a new
+    /// id: answers to the copies before are outdated.
+    pub fn resend(&mut self) -> Option<Box<Proposal>> {
+        self.proposals += 1;
+        let id = ProposalId { leader_epoch: self.epoch, number: self.proposals };
+        let sent = self.isr.pending_mut()?;
+        sent.id = id;
+        Some(Box::new(sent.clone()))
+    }
+
     /// The controller answered the proposal `id`, or the request failed with a code of its own.
     ///
     /// INELIGIBLE_REPLICA and OPERATION_NOT_ATTEMPTED state that the partition epoch was current and
-    /// the change was not made, so it can be dropped; this relies on the requests of one broker
-    /// being processed in the order in which they were sent. Other refusals leave open what was made
-    /// of an earlier copy of the request: both ISRs keep counting until the metadata log brings a new
-    /// partition epoch (Kafka 4.4 `Partition.handleAlterPartitionError`).
+    /// the change was not made, so it can be dropped. That holds for earlier copies of the request
+    /// as well, since the requests of a broker are processed in the order in which they were sent;
+    /// only the last copy's answer counts, since a later one could still be granted. Other refusals
+    /// leave open what was made of an earlier copy: both ISRs keep counting until the metadata log
+    /// brings a new partition epoch (Kafka 4.4 `Partition.handleAlterPartitionError`).
     pub fn on_alter_partition(
         &mut self,
         id: ProposalId,
         answer: Result<AlteredPartition, ErrorCode>,
     ) -> AlterPartitionOutcome {
-        let Some(sent) = self.isr.pending().filter(|sent| sent.id == id) else {
+        if self.isr.pending().is_none_or(|sent| sent.id != id) {
             return AlterPartitionOutcome::Outdated;
-        };
+        }
         match answer {
             Ok(altered) => {
                 if altered.leader_epoch != self.epoch
@@ -436,7 +447,10 @@ impl Leader {
                 | ErrorCode::InvalidRequest
                 | ErrorCode::NewLeaderElected,
             ) => AlterPartitionOutcome::AwaitMetadata,
-            Err(_) => AlterPartitionOutcome::Retry(Box::new(sent.clone())),
+            Err(_) => match self.resend() {
+                Some(proposal) => AlterPartitionOutcome::Retry(proposal),
+                None => AlterPartitionOutcome::Outdated,
+            },
         }
     }
 

@@ -63,7 +63,8 @@ impl Controller {
             partition_epoch: 0,
             leader_recovery_state: 0,
         };
-        let broker = |epoch| Some(BrokerStatus { epoch, is_fenced: false, is_shutting_down: false });
+        let broker =
+            |epoch| Some(BrokerStatus { epoch, is_fenced: false, is_shutting_down: false });
         Self {
             images: vec![Image { registration, brokers: [broker(1), broker(2), broker(3)] }],
             min_isr,
@@ -122,7 +123,10 @@ impl Controller {
     }
 
     /// The answer to a request, in the order of Kafka's checks.
-    pub(super) fn alter(&mut self, request: &AlterPartition) -> Result<AlteredPartition, ErrorCode> {
+    pub(super) fn alter(
+        &mut self,
+        request: &AlterPartition,
+    ) -> Result<AlteredPartition, ErrorCode> {
         let now = self.now();
         let (sent, registered) = (&request.proposal, &now.registration);
         if now.broker(request.from).is_none_or(|broker| broker.epoch != request.broker_epoch) {

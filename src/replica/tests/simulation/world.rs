@@ -13,7 +13,12 @@ use crate::types::{BrokerId, ErrorCode, LeaderEpoch, Mono, Offset};
 /// A message under way.
 #[derive(Clone, Debug)]
 enum Message {
-    Ask { from: BrokerId, broker_epoch: BrokerEpoch, to: BrokerId, request: Request },
+    Ask {
+        from: BrokerId,
+        broker_epoch: BrokerEpoch,
+        to: BrokerId,
+        request: Request,
+    },
     Answer {
         from: BrokerId,
         to: BrokerId,
@@ -48,7 +53,10 @@ enum Records {
     Read(Vec<(Offset, Record)>),
     /// A range of the log's file that is read when the answer is sent, which may be after a
     /// truncation.
-    FileRange { from: Offset, upto: Offset },
+    FileRange {
+        from: Offset,
+        upto: Offset,
+    },
 }
 
 pub(super) struct World {
@@ -58,8 +66,8 @@ pub(super) struct World {
     pub(super) controller: Controller,
     pub(super) brokers: Vec<Broker>,
     network: Vec<Message>,
-    /// AlterPartition requests by broker: each arrives in the order in which it was sent, and may
-    /// arrive again.
+    /// AlterPartition requests by broker: they arrive in the order in which they were sent, repeated
+    /// ones too.
     alters: [VecDeque<AlterPartition>; 3],
     next_value: u64,
     /// Appends with acks=all that were answered since the last check.
@@ -207,7 +215,8 @@ impl World {
         let now = self.now;
         let (first, second) = self.with_host(at, |replica, (host, _)| {
             let replica = replica.as_mut().unwrap();
-            let first = replica.leader_mut().map(|leader| leader.on_brokers(now, |id| host.broker(id)));
+            let first =
+                replica.leader_mut().map(|leader| leader.on_brokers(now, |id| host.broker(id)));
             (first, replica.on_registration(now, &registration, host))
         });
         self.note(format!("broker {} reaches image {to}: {registration:?}", at + 1));
@@ -361,7 +370,8 @@ impl World {
     // Time.
 
     fn pass(&mut self) {
-        let millis = if self.rng.below(6) == 0 { 1 + self.rng.below(120) } else { self.rng.below(12) };
+        let millis =
+            if self.rng.below(6) == 0 { 1 + self.rng.below(120) } else { self.rng.below(12) };
         self.now = self.now + Duration::from_millis(millis);
         for at in 0..3 {
             self.tick(at);
@@ -388,13 +398,14 @@ impl World {
         }
         let now = self.now;
         if let Some(request) = self.brokers[at].asked.take()
-            && let Some(follower) = self.brokers[at].replica.as_mut().and_then(Replica::follower_mut)
+            && let Some(follower) =
+                self.brokers[at].replica.as_mut().and_then(Replica::follower_mut)
         {
             let _ = follower.on_no_answer(now, epoch_of(&request));
         }
-        if let Some(sent) = self.brokers[at].leader().and_then(|leader| leader.isr().pending()) {
-            let sent = Box::new(sent.clone());
-            self.send_alter(at, sent);
+        let leader = self.brokers[at].replica.as_mut().and_then(Replica::leader_mut);
+        if let Some(proposal) = leader.and_then(Leader::resend) {
+            self.send_alter(at, proposal);
         }
     }
 
@@ -409,11 +420,6 @@ impl World {
             self.network.swap_remove(which);
         } else if self.network.len() < 30 {
             self.network.push(self.network[which].clone());
-        }
-        let at = self.rng.below(3) as usize;
-        if let Some(first) = self.alters[at].front().filter(|_| self.rng.below(3) == 0) {
-            let again = first.clone();
-            self.alters[at].push_front(again);
         }
     }
 
@@ -451,7 +457,9 @@ impl World {
 
     fn receive(&mut self, message: Message) {
         let to = match &message {
-            Message::Ask { to, .. } | Message::Answer { to, .. } | Message::Altered { to, .. } => *to,
+            Message::Ask { to, .. } | Message::Answer { to, .. } | Message::Altered { to, .. } => {
+                *to
+            }
         };
         let at = to as usize - 1;
         if self.brokers[at].replica.is_none() {
@@ -569,7 +577,10 @@ impl World {
         let leader_epoch = epoch_of(request);
         let facts = log.facts();
         let effects = match (request, &answer) {
-            (Request::Fetch(sent), Answer::Fetched { diverging, high_watermark, log_start, .. }) => {
+            (
+                Request::Fetch(sent),
+                Answer::Fetched { diverging, high_watermark, log_start, .. },
+            ) => {
                 let batches: Vec<_> = records
                     .iter()
                     .map(|(offset, record)| BatchFacts {
@@ -589,11 +600,11 @@ impl World {
             (Request::Fetch(sent), Answer::Failed(code)) => {
                 follower.on_fetched(now, sent, Err(*code), facts)
             }
-            (Request::EpochEnd { .. }, Answer::EpochEnd(end)) => {
-                follower.on_epoch_end(now, leader_epoch, Ok(*end), facts)
+            (Request::EpochEnd { epoch, .. }, Answer::EpochEnd(end)) => {
+                follower.on_epoch_end(now, leader_epoch, *epoch, Ok(*end), facts)
             }
-            (Request::EpochEnd { .. }, Answer::Failed(code)) => {
-                follower.on_epoch_end(now, leader_epoch, Err(*code), facts)
+            (Request::EpochEnd { epoch, .. }, Answer::Failed(code)) => {
+                follower.on_epoch_end(now, leader_epoch, *epoch, Err(*code), facts)
             }
             (Request::LogEnd { .. }, Answer::Offset(end)) => {
                 follower.on_log_end(now, leader_epoch, Ok(*end), facts)
