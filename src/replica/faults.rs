@@ -30,6 +30,10 @@ pub(super) enum Fault {
     PendingEndsAtSameEpoch,
     /// Any refusal of the controller ends the pending change (KAFKA-12686 in reverse).
     AnyRefusalReverts,
+    /// The answer to an earlier copy of a proposal counts.
+    AnswerToEarlierCopy,
+    /// A follower joins the ISR with records that the leader has deleted.
+    JoinBeforeLogStart,
     /// The leader keeps the ends that followers had in an earlier epoch.
     #[cfg_attr(not(test), expect(dead_code, reason = "its code is compiled for tests only"))]
     EndsSurviveEpoch,
@@ -44,7 +48,7 @@ pub(super) enum Fault {
 impl Fault {
     /// Every mistake.
     #[cfg(test)]
-    pub(super) const ALL: [Self; 16] = [
+    pub(super) const ALL: [Self; 18] = [
         Self::TruncateToHighWatermark,
         Self::NoEpochEntryOnElection,
         Self::JoinBelowEpochStart,
@@ -57,6 +61,8 @@ impl Fault {
         Self::JoiningCountsForMinIsr,
         Self::PendingEndsAtSameEpoch,
         Self::AnyRefusalReverts,
+        Self::AnswerToEarlierCopy,
+        Self::JoinBeforeLogStart,
         Self::EndsSurviveEpoch,
         Self::TruncateToUnknownEpoch,
         Self::AnswerOfEarlierEpoch,
@@ -65,6 +71,7 @@ impl Fault {
 
     /// Whether the running test planted this mistake.
     #[cfg(not(test))]
+    #[expect(clippy::unused_self, reason = "tests look whether it is this one")]
     #[inline]
     pub(super) const fn is_planted(self) -> bool {
         false

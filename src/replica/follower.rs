@@ -311,14 +311,17 @@ impl Follower {
             Err(code) => return self.on_error(now, code),
         };
         if let Some(leader) = answer.diverging {
-            if Fault::HighWatermarkFromDivergence.is_planted() {
+            if Fault::HighWatermarkFromDivergence.is_planted()
+                && log.high_watermark < answer.high_watermark.min(log.end)
+            {
+                self.lag = Some(0);
                 let high_watermark = Some(answer.high_watermark.min(log.end));
                 return Effects { high_watermark, ..Effects::default() };
             }
             let Truncation { to, .. } = truncation(log, Some(leader));
-            return self.truncate(to, log);
+            return truncate(to, log);
         }
-        let Some((cut, append, end)) = self.continuing(sent, answer.batches, log) else {
+        let Some((cut, append, end)) = continuing(sent, answer.batches, log) else {
             return self.delay(now);
         };
         self.lag = Some((answer.high_watermark - end).max(0));
@@ -336,37 +339,6 @@ impl Follower {
             log_start: (log_start > log.start).then_some(log_start),
             retry_at: None,
         }
-    }
-
-    /// How many of `batches` continue the log, and where it then ends. Batches of a later epoch than
-    /// the request's are left: the answer was read before the leader truncated to become a follower
-    /// of that epoch (KAFKA-18723). An empty log restarts at a first batch that begins below it: the
-    /// leader's log start lies within that batch. `None` when the records do not fit the log.
-    fn continuing(
-        &self,
-        sent: &FetchPosition,
-        batches: &[BatchFacts],
-        log: LogFacts<'_>,
-    ) -> Option<(Option<Cut>, usize, Offset)> {
-        let later = |batch: &BatchFacts| {
-            batch.leader_epoch > sent.leader_epoch && !Fault::BatchesOfLaterEpoch.is_planted()
-        };
-        let count = batches.iter().position(later).unwrap_or(batches.len());
-        let Some(first) = batches[..count].first() else { return Some((None, 0, log.end)) };
-        let is_empty = log.start == log.end;
-        let cut = match first.base_offset {
-            base if base >= log.end => None,
-            base if is_empty && first.last_offset >= log.end => Some(Cut::RestartAt(base)),
-            _ => return None,
-        };
-        let mut end = first.base_offset;
-        for batch in &batches[..count] {
-            if batch.base_offset < end || batch.last_offset < batch.base_offset {
-                return None;
-            }
-            end = batch.last_offset + 1;
-        }
-        Some((cut, count, end))
     }
 
     /// OffsetForLeaderEpoch was answered; `None` stands for "the leader cannot tell". `asked` is the
@@ -391,7 +363,7 @@ impl Follower {
                 if is_final {
                     self.state = State::Fetching;
                 }
-                self.truncate(to, log)
+                truncate(to, log)
             }
             Err(code) => self.on_error(now, code),
         }
@@ -413,7 +385,7 @@ impl Follower {
         match answer {
             Ok(leader_end) if leader_end < log.end => {
                 self.state = State::Fetching;
-                self.truncate(leader_end, log)
+                truncate(leader_end, log)
             }
             Ok(_) => {
                 self.state = State::BelowLogStart;
@@ -467,14 +439,6 @@ impl Follower {
         self.state = State::Failed(FollowerFailure::Storage);
     }
 
-    /// Truncates below the log start only by starting over.
-    fn truncate(&mut self, to: Offset, log: LogFacts<'_>) -> Effects {
-        if to < log.start {
-            return Effects::cut(Cut::RestartAt(to.max(0)));
-        }
-        Effects::cut(Cut::TruncateTo(to))
-    }
-
     fn on_error(&mut self, now: Mono, code: ErrorCode) -> Effects {
         match code {
             ErrorCode::OffsetOutOfRange => {
@@ -501,4 +465,42 @@ impl Follower {
         self.retry_at = Some(at);
         Effects { retry_at: Some(at), ..Effects::default() }
     }
+}
+
+/// How many of `batches` continue the log, and where it then ends. Batches of a later epoch than
+/// the request's are left: the answer was read before the leader truncated to become a follower
+/// of that epoch (KAFKA-18723). An empty log restarts at a first batch that begins below it: the
+/// leader's log start lies within that batch. `None` when the records do not fit the log.
+fn continuing(
+    sent: &FetchPosition,
+    batches: &[BatchFacts],
+    log: LogFacts<'_>,
+) -> Option<(Option<Cut>, usize, Offset)> {
+    let later = |batch: &BatchFacts| {
+        batch.leader_epoch > sent.leader_epoch && !Fault::BatchesOfLaterEpoch.is_planted()
+    };
+    let count = batches.iter().position(later).unwrap_or(batches.len());
+    let Some(first) = batches[..count].first() else { return Some((None, 0, log.end)) };
+    let is_empty = log.start == log.end;
+    let cut = match first.base_offset {
+        base if base >= log.end => None,
+        base if is_empty && first.last_offset >= log.end => Some(Cut::RestartAt(base)),
+        _ => return None,
+    };
+    let mut end = first.base_offset;
+    for batch in &batches[..count] {
+        if batch.base_offset < end || batch.last_offset < batch.base_offset {
+            return None;
+        }
+        end = batch.last_offset + 1;
+    }
+    Some((cut, count, end))
+}
+
+/// Truncates below the log start only by starting over.
+fn truncate(to: Offset, log: LogFacts<'_>) -> Effects {
+    if to < log.start {
+        return Effects::cut(Cut::RestartAt(to.max(0)));
+    }
+    Effects::cut(Cut::TruncateTo(to))
 }

@@ -1,5 +1,5 @@
 //! The leader of a partition: follower progress, the ISR, and the high watermark (Kafka 4.4
-//! `Partition`, `Replica`, `ReplicaState`).
+//! `Partition`).
 
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use super::isr::{
     BrokerEpoch, BrokerStatus, Isr, IsrMember, PartitionEpoch, Proposal, ProposalId,
     UNKNOWN_BROKER_EPOCH,
 };
+use super::remote_replica::{LastFetch, RemoteReplica};
 use crate::metadata::Partition as Registration;
 use crate::types::{BrokerId, ErrorCode, LeaderEpoch, Mono, Offset};
 
@@ -90,83 +91,6 @@ pub enum AlterPartitionOutcome {
     Retry(Box<Proposal>),
 }
 
-/// What the leader knows about one other replica.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Follower {
-    id: BrokerId,
-    /// Its broker; `None` when that is not registered.
-    broker: Option<BrokerStatus>,
-    /// What its last accepted fetch stated; `None` before the first one in this leader epoch.
-    fetched: Option<Fetched>,
-    /// The latest time at which it is known to have had everything that the leader had.
-    caught_up: Option<Mono>,
-    /// Whether `caught_up` is within `replica.lag.time.max.ms`, at the last event with a time.
-    is_recent: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Fetched {
-    /// The follower's log end.
-    end: Offset,
-    /// The follower's log start.
-    start: Offset,
-    at: Mono,
-    /// The leader's log end at that time.
-    leader_end: Offset,
-    /// Whether it has deleted what the leader has deleted.
-    follows_log_start: bool,
-    broker_epoch: BrokerEpoch,
-}
-
-impl Follower {
-    /// A replica that has not fetched in this epoch. Members of the ISR count as caught up now, so
-    /// that a new leader does not expel them at once.
-    fn new(now: Mono, id: BrokerId, broker: Option<BrokerStatus>, is_in_sync: bool) -> Self {
-        let caught_up = is_in_sync.then_some(now);
-        Self { id, broker, fetched: None, caught_up, is_recent: is_in_sync }
-    }
-
-    /// The log end, as far as it is known in this epoch.
-    fn end(&self) -> Option<Offset> {
-        self.fetched.map(|fetched| fetched.end)
-    }
-
-    /// Whether it may join the ISR, as far as its broker is concerned.
-    fn is_eligible(&self) -> bool {
-        match (self.broker, self.fetched) {
-            (Some(broker), Some(fetched)) => {
-                broker.may_join(fetched.broker_epoch) || Fault::StaleBrokerEpoch.is_planted()
-            }
-            _ => false,
-        }
-    }
-
-    /// Kafka 4.4 `Replica.updateFetchStateOrThrow`: a fetch at the leader's end is caught up now;
-    /// one at the end that the leader had at the fetch before was caught up then. So a follower of a
-    /// busy log is in sync though it never meets the end.
-    fn record(&mut self, now: Mono, fetch: &AcceptedFetch) {
-        let caught_up = if fetch.offset >= fetch.leader_end {
-            Some(now)
-        } else {
-            self.fetched.filter(|before| fetch.offset >= before.leader_end).map(|before| before.at)
-        };
-        self.caught_up = self.caught_up.max(caught_up);
-        let leader_end = self.fetched.map_or(0, |before| before.leader_end).max(fetch.leader_end);
-        self.fetched = Some(Fetched {
-            end: fetch.offset,
-            start: fetch.log_start,
-            at: now,
-            leader_end,
-            follows_log_start: fetch.log_start >= fetch.leader_start,
-            broker_epoch: fetch.broker_epoch,
-        });
-    }
-
-    fn refresh(&mut self, now: Mono, lag_time_max: Duration) {
-        self.is_recent = self.caught_up.is_some_and(|at| now.since(at) <= lag_time_max);
-    }
-}
-
 /// The leader of one partition, for one leader epoch.
 ///
 /// The same leader in a new epoch is a new value: ends that followers reported in an earlier epoch
@@ -181,7 +105,7 @@ pub struct Leader {
     partition_epoch: PartitionEpoch,
     isr: Isr,
     /// The other replicas of the assignment.
-    followers: Vec<Follower>,
+    followers: Vec<RemoteReplica>,
     local: LocalEnd,
     high_watermark: Offset,
     settings: LeaderSettings,
@@ -417,7 +341,11 @@ impl Leader {
         id: ProposalId,
         answer: Result<AlteredPartition, ErrorCode>,
     ) -> AlterPartitionOutcome {
-        if self.isr.pending().is_none_or(|sent| sent.id != id) {
+        let is_to = |sent: &Proposal| {
+            sent.id == id
+                || Fault::AnswerToEarlierCopy.is_planted() && id.leader_epoch == self.epoch
+        };
+        if !self.isr.pending().is_some_and(is_to) {
             return AlterPartitionOutcome::Outdated;
         }
         match answer {
@@ -489,8 +417,8 @@ impl Leader {
         let others = replicas.iter().copied().filter(|id| *id != self.this_broker);
         self.followers = others
             .map(|id| match before.iter().position(|follower| follower.id == id) {
-                Some(at) => Follower { broker: brokers(id), ..before.swap_remove(at) },
-                None => Follower::new(now, id, brokers(id), self.isr.contains(id)),
+                Some(at) => RemoteReplica { broker: brokers(id), ..before.swap_remove(at) },
+                None => RemoteReplica::new(now, id, brokers(id), self.isr.contains(id)),
             })
             .collect();
     }
@@ -511,7 +439,7 @@ impl Leader {
     /// at offsets that were deleted).
     fn maybe_expand(&mut self, at: usize) -> Option<Box<Proposal>> {
         let follower = &self.followers[at];
-        let Fetched { end, follows_log_start, .. } = follower.fetched?;
+        let LastFetch { end, follows_log_start, .. } = follower.fetched?;
         let id = follower.id;
         let reached_epoch_start =
             end >= self.epoch_start || Fault::JoinBelowEpochStart.is_planted();
@@ -521,13 +449,13 @@ impl Leader {
             && follower.is_eligible()
             && end >= self.high_watermark
             && reached_epoch_start
-            && follows_log_start
+            && (follows_log_start || Fault::JoinBeforeLogStart.is_planted())
             && is_stable;
         if !may_join {
             return None;
         }
         let committed = self.isr.committed().to_vec();
-        let sent = self.propose(committed.iter().copied().chain([id]));
+        let sent = Box::new(self.propose(committed.iter().copied().chain([id])));
         self.isr = Isr::PendingExpand { committed, joining: id, sent: sent.clone() };
         Some(sent)
     }
@@ -550,20 +478,20 @@ impl Leader {
         let remaining: Vec<_> =
             self.isr.committed().iter().copied().filter(|id| !is_late(id)).collect();
         let committed = self.isr.committed().to_vec();
-        let sent = self.propose(remaining.into_iter());
+        let sent = Box::new(self.propose(remaining.into_iter()));
         self.isr = Isr::PendingShrink { committed, sent: sent.clone() };
         Some(sent)
     }
 
-    fn propose(&mut self, brokers: impl Iterator<Item = BrokerId>) -> Box<Proposal> {
+    fn propose(&mut self, brokers: impl Iterator<Item = BrokerId>) -> Proposal {
         self.proposals += 1;
         let members = brokers.map(|broker| IsrMember { broker, epoch: self.epoch_of(broker) });
-        Box::new(Proposal {
+        Proposal {
             id: ProposalId { leader_epoch: self.epoch, number: self.proposals },
             leader_epoch: self.epoch,
             partition_epoch: self.partition_epoch,
             members: members.collect(),
-        })
+        }
     }
 
     /// The broker epoch to propose: the one that was checked, which is that of the last fetch.
@@ -583,9 +511,10 @@ impl Leader {
     /// the committed ISR has the minimum size (KIP-966; Kafka 4.4 `Partition.maybeIncrementLeaderHW`):
     /// a joining replica makes the condition stricter, but does not count towards the minimum.
     fn advance(&mut self) -> Option<Offset> {
-        let is_under_min = match Fault::JoiningCountsForMinIsr.is_planted() {
-            true => self.isr.maximal_len() < self.min_isr(),
-            false => self.is_under_min_isr(),
+        let is_under_min = if Fault::JoiningCountsForMinIsr.is_planted() {
+            self.isr.maximal_len() < self.min_isr()
+        } else {
+            self.is_under_min_isr()
         };
         if is_under_min && !Fault::HighWatermarkBelowMinIsr.is_planted() {
             return None;
@@ -604,7 +533,7 @@ impl Leader {
         Some(committed)
     }
 
-    fn waits_for(&self, follower: &Follower) -> bool {
+    fn waits_for(&self, follower: &RemoteReplica) -> bool {
         if Fault::CommittedInsteadOfMaximalIsr.is_planted() {
             return self.isr.contains(follower.id);
         }

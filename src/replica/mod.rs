@@ -2,8 +2,8 @@
 //! argument; what is to be done leaves as a value.
 //!
 //! Read `role.rs` first: which roles a replica has, and what a change of role must do. Then, for the
-//! leader, `isr.rs` (committed and maximal ISR), `leader.rs` (follower progress, high watermark,
-//! proposals to the controller), `follower_fetch.rs` (the checks of a follower's fetch), `acks.rs`
+//! leader, `isr.rs` (committed and maximal ISR), `remote_replica.rs` (what is known about a follower),
+//! `leader.rs` (high watermark, proposals to the controller), `follower_fetch.rs` (the checks of a follower's fetch), `acks.rs`
 //! (produce requests that wait) and `reads.rs` (offsets and replicas for consumers). For the follower,
 //! `divergence.rs` (where two logs part), `follower.rs` (one partition), and `fetcher.rs` with
 //! `fetch_session.rs` (the requests to one leader). `throttle.rs` serves both.
@@ -23,6 +23,7 @@ mod follower_fetch;
 mod isr;
 mod leader;
 mod reads;
+mod remote_replica;
 mod role;
 mod throttle;
 

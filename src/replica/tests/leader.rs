@@ -7,6 +7,8 @@ use super::{BROKER, Facts, LAG_TIME_MAX, registration, settings};
 use crate::types::{BrokerId, ErrorCode, LeaderEpoch, Mono, NO_LEADER_EPOCH, Offset};
 
 const SECOND: Duration = Duration::from_secs(1);
+/// No proposal.
+const NOBODY: [BrokerId; 0] = [];
 /// The log end at the election.
 const START: Offset = 10;
 
@@ -198,7 +200,7 @@ fn a_proposal_names_the_epoch_of_each_members_last_fetch() {
 fn below_the_minimum_isr_a_follower_joins_only_when_it_is_caught_up() {
     let mut story = Story::new(&[1, 2, 3], &[1], 2);
     story.append(100);
-    assert_eq!(proposed(&story.fetch(2, START)), [], "at the high watermark, far from the end");
+    assert_eq!(proposed(&story.fetch(2, START)), NOBODY, "at the high watermark, far from the end");
     story.append(200);
     assert_eq!(proposed(&story.fetch(2, 100)), [1, 2], "at the end as of its previous fetch");
     let mut story = Story::new(&[1, 2, 3], &[1], 1);
@@ -230,7 +232,7 @@ fn a_member_leaves_the_isr_after_its_lag_time() {
     story.fetch(2, 20);
     story.fetch(3, 15);
     assert_eq!(story.leader.next_deadline(), Some(at(130) + Duration::from_nanos(1)));
-    assert_eq!(proposed(&story.leader.on_time(at(130))), []);
+    assert_eq!(proposed(&story.leader.on_time(at(130))), NOBODY);
     let progress = story.leader.on_time(at(131));
     assert_eq!(proposed(&progress), [1, 2]);
     assert_eq!(progress.high_watermark, None, "the removal is not confirmed");
