@@ -1,10 +1,10 @@
 //! Mistakes that tests plant in the machines of this module, to prove that the simulation would
-//! find them. Production code contains none of them: [`Fault::is_planted`] is `false` there, and the
+//! find them. Production code contains none of them: [`PlantedFault::is_planted`] is `false` there, and the
 //! branches disappear.
 
 /// A mistake that a replication protocol has made before, with the report it comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Fault {
+pub(super) enum PlantedFault {
     /// A follower truncates to its high watermark when the leader changes (KIP-101).
     TruncateToHighWatermark,
     /// A new leader records its epoch with its first batch only (KAFKA-7415).
@@ -45,7 +45,7 @@ pub(super) enum Fault {
     BatchesOfLaterEpoch,
 }
 
-impl Fault {
+impl PlantedFault {
     /// Every mistake.
     #[cfg(test)]
     pub(super) const ALL: [Self; 18] = [
@@ -89,13 +89,13 @@ impl Fault {
 pub(super) mod planted {
     use std::cell::Cell;
 
-    use super::Fault;
+    use super::PlantedFault;
 
     thread_local! {
-        static PLANTED: Cell<Option<Fault>> = const { Cell::new(None) };
+        static PLANTED: Cell<Option<PlantedFault>> = const { Cell::new(None) };
     }
 
-    pub(in crate::replica) fn get() -> Option<Fault> {
+    pub(in crate::replica) fn get() -> Option<PlantedFault> {
         PLANTED.get()
     }
 
@@ -109,7 +109,7 @@ pub(super) mod planted {
     }
 
     /// Plants `fault` until the guard is dropped.
-    pub(in crate::replica) fn plant(fault: Fault) -> Guard {
+    pub(in crate::replica) fn plant(fault: PlantedFault) -> Guard {
         PLANTED.set(Some(fault));
         Guard
     }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::fetch_session::{FetchSession, SessionVerdict};
-use super::follower::FetchPosition;
+use super::follower::FollowerPosition;
 use crate::types::{ErrorCode, Mono, PartitionIndex, TopicPartition};
 
 /// The fetcher, of `fetchers` to one leader, that a partition is bound to (Kafka 4.4
@@ -26,7 +26,7 @@ pub fn fetcher_of(topic: &str, partition: PartitionIndex, fetchers: usize) -> us
 
 /// Limits of a fetcher's requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FetcherSettings {
+pub struct ReplicaFetcherSettings {
     /// `replica.fetch.wait.max.ms`.
     pub max_wait: Duration,
     /// `replica.fetch.min.bytes`.
@@ -48,29 +48,29 @@ pub struct FetchPlan {
     pub session_epoch: i32,
     /// The partitions that are new or have another position than the session knows, those that
     /// returned records last at the end.
-    pub send: Vec<(TopicPartition, FetchPosition)>,
+    pub send: Vec<(TopicPartition, FollowerPosition)>,
     /// The partitions that leave the session.
     pub forget: Vec<TopicPartition>,
     /// The limits.
-    pub settings: FetcherSettings,
+    pub settings: ReplicaFetcherSettings,
 }
 
 /// What a driver does with a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum ResponseVerdict {
-    /// Give each partition its answer, with the position of [`Fetcher::sent`].
+    /// Give each partition its answer, with the position of [`ReplicaFetcher::sent`].
     Process,
     /// Ignore its partitions, and plan the next request.
     Ignore,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Slot {
+struct FetchSlot {
     /// The position to fetch from; `None` while the partition waits or truncates.
-    wanted: Option<FetchPosition>,
+    wanted: Option<FollowerPosition>,
     /// What the session knows.
-    sent: Option<FetchPosition>,
+    sent: Option<FollowerPosition>,
     /// The order in full requests: partitions that returned records go last, so that each gets its
     /// share of a bounded response.
     place: u64,
@@ -83,10 +83,10 @@ struct Slot {
 
 /// One fetcher. At most one request is under way.
 #[derive(Debug)]
-pub struct Fetcher {
-    settings: FetcherSettings,
+pub struct ReplicaFetcher {
+    settings: ReplicaFetcherSettings,
     session: FetchSession,
-    slots: BTreeMap<TopicPartition, Slot>,
+    slots: BTreeMap<TopicPartition, FetchSlot>,
     order: BTreeMap<u64, TopicPartition>,
     next_place: u64,
     /// Partitions whose wanted position may not be what the session knows.
@@ -100,9 +100,9 @@ pub struct Fetcher {
     resume_at: Option<Mono>,
 }
 
-impl Fetcher {
+impl ReplicaFetcher {
     /// A fetcher without partitions.
-    pub fn new(settings: FetcherSettings) -> Self {
+    pub fn new(settings: ReplicaFetcherSettings) -> Self {
         Self {
             settings,
             session: FetchSession::new(),
@@ -130,7 +130,12 @@ impl Fetcher {
 
     /// Sets the position that a partition fetches from, and whether the partition lags behind its
     /// leader (such a one may be throttled). A new partition is added.
-    pub fn fetch_from(&mut self, partition: TopicPartition, at: FetchPosition, is_lagging: bool) {
+    pub fn fetch_from(
+        &mut self,
+        partition: TopicPartition,
+        at: FollowerPosition,
+        is_lagging: bool,
+    ) {
         self.update(partition, |slot| {
             slot.wanted = Some(at);
             slot.wake = None;
@@ -140,7 +145,7 @@ impl Fetcher {
     }
 
     /// The partition does not fetch before `until`, or before it is given a position where that is
-    /// `None`. [`Fetcher::due`] names it then.
+    /// `None`. [`ReplicaFetcher::due`] names it then.
     pub fn hold(&mut self, partition: TopicPartition, until: Option<Mono>) {
         self.update(partition, |slot| {
             slot.wanted = None;
@@ -154,11 +159,11 @@ impl Fetcher {
     pub fn remove(&mut self, partition: TopicPartition) {
         if self.slots.contains_key(&partition) {
             self.update(partition, |slot| {
-                *slot = Slot {
+                *slot = FetchSlot {
                     sent: slot.sent,
                     place: slot.place,
                     is_removed: true,
-                    ..Slot::default()
+                    ..FetchSlot::default()
                 };
             });
             self.drop_if_gone(partition);
@@ -199,7 +204,7 @@ impl Fetcher {
 
     /// The position that the session has for a partition: what an answer answers. `None` when no
     /// answer is expected.
-    pub fn sent(&self, partition: TopicPartition) -> Option<FetchPosition> {
+    pub fn sent(&self, partition: TopicPartition) -> Option<FollowerPosition> {
         self.slots.get(&partition).filter(|slot| !slot.is_removed).and_then(|slot| slot.sent)
     }
 
@@ -291,12 +296,12 @@ impl Fetcher {
         self.resume_at = Some(now + self.settings.backoff);
     }
 
-    fn update(&mut self, partition: TopicPartition, change: impl FnOnce(&mut Slot)) {
+    fn update(&mut self, partition: TopicPartition, change: impl FnOnce(&mut FetchSlot)) {
         let slot = self.slots.entry(partition).or_insert_with(|| {
             let place = self.next_place;
             self.next_place += 1;
             self.order.insert(place, partition);
-            Slot { place, ..Slot::default() }
+            FetchSlot { place, ..FetchSlot::default() }
         });
         if let Some(at) = slot.wake {
             self.wakes.remove(&(at, partition));

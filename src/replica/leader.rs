@@ -3,15 +3,18 @@
 
 use std::time::Duration;
 
-use super::faults::Fault;
-use super::follower_fetch::{AcceptedFetch, FetchRefusal};
+use super::divergence::{LogFacts, check_position};
+use super::faults::PlantedFault;
+use super::follower_fetch::{
+    AcceptedFetch, FetchCheck, FetchRefusal, FollowerFetch, check_leader_epoch,
+};
 use super::isr::{
     BrokerEpoch, BrokerStatus, Isr, IsrMember, PartitionEpoch, Proposal, ProposalId,
     UNKNOWN_BROKER_EPOCH,
 };
 use super::remote_replica::{LastFetch, RemoteReplica};
 use crate::metadata::Partition as Registration;
-use crate::types::{BrokerId, ErrorCode, LeaderEpoch, Mono, Offset};
+use crate::types::{BrokerId, ErrorCode, LeaderEpoch, Mono, NO_LEADER_EPOCH, Offset};
 
 /// The ISR is too small for acks=all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -59,7 +62,7 @@ impl LocalEnd {
 /// What an event came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[must_use]
-pub struct Progress {
+pub struct LeaderOutcome {
     /// The new high watermark, if it moved.
     pub high_watermark: Option<Offset>,
     /// A change of the ISR to send to the controller.
@@ -68,7 +71,7 @@ pub struct Progress {
 
 /// A partition in an AlterPartition response.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AlteredPartition {
+pub struct CommittedIsr {
     /// The leader epoch at the controller.
     pub leader_epoch: LeaderEpoch,
     /// The partition epoch after the change.
@@ -97,7 +100,7 @@ pub enum AlterPartitionOutcome {
 /// say nothing about this one. Invariants: the high watermark never goes back; it passes no member
 /// of the maximal ISR; at most one change of the ISR is pending.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Leader {
+pub struct PartitionLeader {
     epoch: LeaderEpoch,
     epoch_start: Offset,
     this_broker: BrokerId,
@@ -112,9 +115,9 @@ pub struct Leader {
     proposals: u64,
 }
 
-impl Leader {
+impl PartitionLeader {
     /// The leader of a new epoch. The epoch entry (`registration.leader_epoch`, `local.log_end`) must
-    /// already be in the epoch checkpoint (KAFKA-7415; [`super::Step::RecordEpochStart`]).
+    /// already be in the epoch checkpoint (KAFKA-7415; [`super::RoleStep::RecordEpochStart`]).
     ///
     /// `high_watermark` is the last one known here, at most `local.durable`; `brokers` looks up
     /// registered brokers.
@@ -126,7 +129,7 @@ impl Leader {
         local: LocalEnd,
         high_watermark: Offset,
         settings: LeaderSettings,
-    ) -> (Self, Progress) {
+    ) -> (Self, LeaderOutcome) {
         assert!(local.durable <= local.log_end, "records past the log end cannot be durable");
         assert!(high_watermark <= local.log_end, "the high watermark lies within the log");
         let mut leader = Self {
@@ -144,7 +147,7 @@ impl Leader {
         };
         leader.assign(now, &registration.replicas, brokers);
         let high_watermark = leader.advance();
-        (leader, Progress { high_watermark, proposal: None })
+        (leader, LeaderOutcome { high_watermark, proposal: None })
     }
 
     /// The leader epoch.
@@ -178,7 +181,7 @@ impl Leader {
         self.settings.min_insync_replicas.min(self.followers.len() + 1)
     }
 
-    /// Whether the committed ISR is smaller than [`Leader::min_isr`]: the high watermark stands still.
+    /// Whether the committed ISR is smaller than [`PartitionLeader::min_isr`]: the high watermark stands still.
     pub fn is_under_min_isr(&self) -> bool {
         self.isr.committed().len() < self.min_isr()
     }
@@ -230,11 +233,49 @@ impl Leader {
         self.advance()
     }
 
-    /// A follower's fetch was accepted by [`Leader::check_fetch`] and its read was planned.
+    /// Checks a follower's fetch (Kafka 4.4 `Partition.fetchRecords`). Topic ids are compared
+    /// before; the broker epoch is checked by [`PartitionLeader::on_fetch`], last, as Kafka does.
+    ///
+    /// Errors: the fetch is answered with a code and counts for nothing.
+    pub fn check_fetch(
+        &self,
+        fetch: &FollowerFetch,
+        log: LogFacts<'_>,
+    ) -> Result<FetchCheck, FetchRefusal> {
+        let replica = fetch.replica;
+        check_leader_epoch(self.epoch(), fetch.leader_epoch)?;
+        if !self.has_replica(replica) {
+            return Err(if fetch.leader_epoch == NO_LEADER_EPOCH {
+                FetchRefusal::NotReplicaWithoutEpoch { replica }
+            } else {
+                FetchRefusal::NotReplica { replica }
+            });
+        }
+        match check_position(log, fetch.offset, fetch.last_fetched_epoch)? {
+            Some(end) if !PlantedFault::RejectedFetchCounts.is_planted() => {
+                Ok(FetchCheck::Diverging(end))
+            }
+            _ => Ok(FetchCheck::Read(AcceptedFetch {
+                leader_epoch: self.epoch(),
+                replica,
+                broker_epoch: fetch.broker_epoch,
+                offset: fetch.offset,
+                log_start: fetch.log_start,
+                leader_end: log.end,
+                leader_start: log.start,
+            })),
+        }
+    }
+
+    /// A follower's fetch was accepted by [`PartitionLeader::check_fetch`] and its read was planned.
     ///
     /// Errors: the fetch is of an earlier incarnation of the broker, or was accepted in another
     /// leader epoch. It counts for nothing.
-    pub fn on_fetch(&mut self, now: Mono, fetch: AcceptedFetch) -> Result<Progress, FetchRefusal> {
+    pub fn on_fetch(
+        &mut self,
+        now: Mono,
+        fetch: AcceptedFetch,
+    ) -> Result<LeaderOutcome, FetchRefusal> {
         if fetch.leader_epoch != self.epoch {
             return Err(FetchRefusal::NotLeader);
         }
@@ -245,7 +286,7 @@ impl Leader {
         if let Some(broker) = follower.broker
             && fetch.broker_epoch != UNKNOWN_BROKER_EPOCH
             && fetch.broker_epoch < broker.epoch
-            && !Fault::StaleBrokerEpoch.is_planted()
+            && !PlantedFault::StaleBrokerEpoch.is_planted()
         {
             return Err(FetchRefusal::StaleBrokerEpoch {
                 replica: fetch.replica,
@@ -256,15 +297,15 @@ impl Leader {
         follower.record(now, &fetch);
         self.refresh(now);
         let proposal = self.maybe_expand(at);
-        Ok(Progress { high_watermark: self.advance(), proposal })
+        Ok(LeaderOutcome { high_watermark: self.advance(), proposal })
     }
 
     /// Time passed: members that have not caught up for `replica.lag.time.max.ms` are to leave the
     /// ISR (Kafka 4.4 `Partition.maybeShrinkIsr`). Call it at least every half of that time.
-    pub fn on_time(&mut self, now: Mono) -> Progress {
+    pub fn on_time(&mut self, now: Mono) -> LeaderOutcome {
         self.refresh(now);
         let proposal = self.maybe_shrink();
-        Progress { high_watermark: self.advance(), proposal }
+        LeaderOutcome { high_watermark: self.advance(), proposal }
     }
 
     /// The metadata log changed the registration within this leader epoch. An older partition epoch
@@ -280,20 +321,20 @@ impl Leader {
         now: Mono,
         registration: &Registration,
         brokers: impl Fn(BrokerId) -> Option<BrokerStatus>,
-    ) -> Progress {
+    ) -> LeaderOutcome {
         assert_eq!(registration.leader_epoch, self.epoch, "a new leader epoch needs a new leader");
         if registration.partition_epoch < self.partition_epoch {
-            return Progress::default();
+            return LeaderOutcome::default();
         }
         if registration.partition_epoch > self.partition_epoch
-            || Fault::PendingEndsAtSameEpoch.is_planted()
+            || PlantedFault::PendingEndsAtSameEpoch.is_planted()
         {
             self.partition_epoch = registration.partition_epoch;
             self.isr = Isr::Committed(registration.isr.clone());
         }
         self.assign(now, &registration.replicas, brokers);
         self.refresh(now);
-        Progress { high_watermark: self.advance(), proposal: None }
+        LeaderOutcome { high_watermark: self.advance(), proposal: None }
     }
 
     /// Registrations of brokers changed: one was fenced, unfenced, restarted, or is shutting down.
@@ -301,7 +342,7 @@ impl Leader {
         &mut self,
         now: Mono,
         brokers: impl Fn(BrokerId) -> Option<BrokerStatus>,
-    ) -> Progress {
+    ) -> LeaderOutcome {
         if let Some(own) = brokers(self.this_broker) {
             self.broker_epoch = own.epoch;
         }
@@ -309,7 +350,7 @@ impl Leader {
             follower.broker = brokers(follower.id);
         }
         self.refresh(now);
-        Progress { high_watermark: self.advance(), proposal: None }
+        LeaderOutcome { high_watermark: self.advance(), proposal: None }
     }
 
     /// Settings changed. Returns the new high watermark, if it moved.
@@ -339,11 +380,11 @@ impl Leader {
     pub fn on_alter_partition(
         &mut self,
         id: ProposalId,
-        answer: Result<AlteredPartition, ErrorCode>,
+        answer: Result<CommittedIsr, ErrorCode>,
     ) -> AlterPartitionOutcome {
         let is_to = |sent: &Proposal| {
             sent.id == id
-                || Fault::AnswerToEarlierCopy.is_planted() && id.leader_epoch == self.epoch
+                || PlantedFault::AnswerToEarlierCopy.is_planted() && id.leader_epoch == self.epoch
         };
         if !self.isr.pending().is_some_and(is_to) {
             return AlterPartitionOutcome::Outdated;
@@ -363,7 +404,7 @@ impl Leader {
                 self.isr.revert();
                 AlterPartitionOutcome::Settled(self.advance())
             }
-            Err(_) if Fault::AnyRefusalReverts.is_planted() => {
+            Err(_) if PlantedFault::AnyRefusalReverts.is_planted() => {
                 self.isr.revert();
                 AlterPartitionOutcome::Settled(self.advance())
             }
@@ -382,7 +423,7 @@ impl Leader {
         }
     }
 
-    /// The next time at which [`Leader::on_time`] may have an effect; `None` while every replica is
+    /// The next time at which [`PartitionLeader::on_time`] may have an effect; `None` while every replica is
     /// at the log end or out of sync.
     pub fn next_deadline(&self) -> Option<Mono> {
         let late = self.followers.iter().filter(|f| f.end() != Some(self.local.log_end));
@@ -442,14 +483,14 @@ impl Leader {
         let LastFetch { end, follows_log_start, .. } = follower.fetched?;
         let id = follower.id;
         let reached_epoch_start =
-            end >= self.epoch_start || Fault::JoinBelowEpochStart.is_planted();
+            end >= self.epoch_start || PlantedFault::JoinBelowEpochStart.is_planted();
         let is_stable = !self.is_under_min_isr() || follower.is_recent || end == self.local.log_end;
         let may_join = self.isr.pending().is_none()
             && !self.isr.contains(id)
             && follower.is_eligible()
             && end >= self.high_watermark
             && reached_epoch_start
-            && (follows_log_start || Fault::JoinBeforeLogStart.is_planted())
+            && (follows_log_start || PlantedFault::JoinBeforeLogStart.is_planted())
             && is_stable;
         if !may_join {
             return None;
@@ -500,7 +541,7 @@ impl Leader {
             return self.broker_epoch;
         }
         let follower = self.followers.iter().find(|follower| follower.id == broker);
-        if Fault::StaleBrokerEpoch.is_planted() {
+        if PlantedFault::StaleBrokerEpoch.is_planted() {
             return follower.and_then(|f| f.broker).map_or(UNKNOWN_BROKER_EPOCH, |b| b.epoch);
         }
         follower.and_then(|f| f.fetched).map_or(UNKNOWN_BROKER_EPOCH, |f| f.broker_epoch)
@@ -511,12 +552,12 @@ impl Leader {
     /// the committed ISR has the minimum size (KIP-966; Kafka 4.4 `Partition.maybeIncrementLeaderHW`):
     /// a joining replica makes the condition stricter, but does not count towards the minimum.
     fn advance(&mut self) -> Option<Offset> {
-        let is_under_min = if Fault::JoiningCountsForMinIsr.is_planted() {
+        let is_under_min = if PlantedFault::JoiningCountsForMinIsr.is_planted() {
             self.isr.maximal_len() < self.min_isr()
         } else {
             self.is_under_min_isr()
         };
-        if is_under_min && !Fault::HighWatermarkBelowMinIsr.is_planted() {
+        if is_under_min && !PlantedFault::HighWatermarkBelowMinIsr.is_planted() {
             return None;
         }
         let mut committed = self.local.durable;
@@ -534,10 +575,10 @@ impl Leader {
     }
 
     fn waits_for(&self, follower: &RemoteReplica) -> bool {
-        if Fault::CommittedInsteadOfMaximalIsr.is_planted() {
+        if PlantedFault::CommittedInsteadOfMaximalIsr.is_planted() {
             return self.isr.contains(follower.id);
         }
-        if Fault::ShrinkBeforeConfirmed.is_planted()
+        if PlantedFault::ShrinkBeforeConfirmed.is_planted()
             && let Isr::PendingShrink { sent, .. } = &self.isr
         {
             return sent.brokers().any(|id| id == follower.id);
@@ -547,8 +588,8 @@ impl Leader {
 }
 
 #[cfg(test)]
-impl Leader {
-    /// For [`Fault::EndsSurviveEpoch`].
+impl PartitionLeader {
+    /// For [`PlantedFault::EndsSurviveEpoch`].
     pub(super) fn with_ends_of(mut self, before: &Self) -> Self {
         for follower in &mut self.followers {
             follower.fetched = before

@@ -30,12 +30,12 @@ mod throttle;
 #[cfg(test)]
 mod tests;
 
-pub use acks::{AckFailure, AckResult, Acks};
+pub use acks::{AckFailure, AckResult, ParkedAcks};
 pub use divergence::{EpochEnd, LogFacts, OutOfRange, Truncation, check_position, truncation};
-pub use fetcher::{FetchPlan, Fetcher, FetcherSettings, ResponseVerdict, fetcher_of};
+pub use fetcher::{FetchPlan, ReplicaFetcher, ReplicaFetcherSettings, ResponseVerdict, fetcher_of};
 pub use follower::{
-    BatchFacts, Cut, DivergenceCheck, Effects, FetchAnswer, FetchPosition, Follower,
-    FollowerFailure, FollowerState, Next, Request,
+    BatchFacts, DivergenceCheck, Effects, FetchAnswer, FollowerAction, FollowerFailure,
+    FollowerPosition, FollowerRequest, FollowerState, LogCut, PartitionFollower,
 };
 pub use follower_fetch::{
     AcceptedFetch, EpochMismatch, FetchCheck, FetchRefusal, FollowerFetch, check_leader_epoch,
@@ -45,12 +45,12 @@ pub use isr::{
     UNKNOWN_BROKER_EPOCH,
 };
 pub use leader::{
-    AlterPartitionOutcome, AlteredPartition, Leader, LeaderSettings, LocalEnd, NotEnoughReplicas,
-    Progress,
+    AlterPartitionOutcome, CommittedIsr, LeaderOutcome, LeaderSettings, LocalEnd,
+    NotEnoughReplicas, PartitionLeader,
 };
 pub use reads::{OffsetNotAvailable, ReadReplica, select_by_rack};
 pub use role::{
-    Replica, ReplicaHost, ReplicaSettings, Role, RoleEvent, RoleKind, Step, StepKind, Transition,
-    transition,
+    Replica, ReplicaHost, ReplicaRole, ReplicaRoleEvent, ReplicaRoleKind, ReplicaSettings,
+    RoleStep, RoleStepKind, RoleTransition, transition,
 };
 pub use throttle::{ReplicationQuota, ThrottledReplicas, holds_back};

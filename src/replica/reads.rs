@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::leader::Leader;
+use super::leader::PartitionLeader;
 use crate::types::{BrokerId, ErrorCode, Mono, Offset};
 
 /// A consumer asked for an offset that this leader cannot know yet: its high watermark has not
@@ -58,7 +58,7 @@ pub fn select_by_rack<'a>(
         .map(|replica| replica.broker)
 }
 
-impl Leader {
+impl PartitionLeader {
     /// Whether the latest offset may be given to a consumer; replicas get the log end always
     /// (Kafka 4.4 `Partition.fetchOffsetForTimestamp`).
     pub fn check_latest_offset(&self) -> Result<(), OffsetNotAvailable> {
@@ -71,7 +71,7 @@ impl Leader {
 
     /// The answer to a consumer that searches by time: `found` is the first record at or after the
     /// time, `bound` the offset up to which the consumer may read. A record at or past the bound is
-    /// not shown; whether there is none below is known only once [`Leader::check_latest_offset`]
+    /// not shown; whether there is none below is known only once [`PartitionLeader::check_latest_offset`]
     /// passes. The earliest offset is not searched by time, and always known.
     pub fn visible_by_time(
         &self,

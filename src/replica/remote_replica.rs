@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::faults::Fault;
+use super::faults::PlantedFault;
 use super::follower_fetch::AcceptedFetch;
 use super::isr::{BrokerEpoch, BrokerStatus};
 use crate::types::{BrokerId, Mono, Offset};
@@ -58,7 +58,7 @@ impl RemoteReplica {
     pub(super) fn is_eligible(&self) -> bool {
         match (self.broker, self.fetched) {
             (Some(broker), Some(fetched)) => {
-                broker.may_join(fetched.broker_epoch) || Fault::StaleBrokerEpoch.is_planted()
+                broker.may_join(fetched.broker_epoch) || PlantedFault::StaleBrokerEpoch.is_planted()
             }
             _ => false,
         }

@@ -13,12 +13,12 @@ fn partition(partition: PartitionIndex) -> TopicPartition {
     TopicPartition { topic: TopicId::ZERO, partition }
 }
 
-fn position(offset: Offset) -> FetchPosition {
-    FetchPosition { leader_epoch: 1, offset, last_fetched_epoch: 1, log_start: 0 }
+fn position(offset: Offset) -> FollowerPosition {
+    FollowerPosition { leader_epoch: 1, offset, last_fetched_epoch: 1, log_start: 0 }
 }
 
-fn fetcher(partitions: PartitionIndex) -> Fetcher {
-    let mut fetcher = Fetcher::new(FetcherSettings {
+fn fetcher(partitions: PartitionIndex) -> ReplicaFetcher {
+    let mut fetcher = ReplicaFetcher::new(ReplicaFetcherSettings {
         max_wait: Duration::from_millis(500),
         min_bytes: 1,
         max_bytes: 10 << 20,
@@ -35,7 +35,7 @@ fn fetcher(partitions: PartitionIndex) -> Fetcher {
 type Short = (i32, i32, Vec<(PartitionIndex, Offset)>, Vec<PartitionIndex>);
 
 fn plan_with(
-    fetcher: &mut Fetcher,
+    fetcher: &mut ReplicaFetcher,
     now: Mono,
     is_held_back: impl Fn(TopicPartition) -> bool,
 ) -> Option<Short> {
@@ -45,11 +45,11 @@ fn plan_with(
     Some((plan.session_id, plan.session_epoch, send, forget))
 }
 
-fn plan(fetcher: &mut Fetcher) -> Option<Short> {
+fn plan(fetcher: &mut ReplicaFetcher) -> Option<Short> {
     plan_with(fetcher, NOW, |_| false)
 }
 
-fn answer(fetcher: &mut Fetcher, partitions: &[PartitionIndex]) -> ResponseVerdict {
+fn answer(fetcher: &mut ReplicaFetcher, partitions: &[PartitionIndex]) -> ResponseVerdict {
     let partitions: Vec<_> = partitions.iter().copied().map(partition).collect();
     fetcher.on_response(NOW, Ok(9), &partitions, NONE)
 }

@@ -8,7 +8,7 @@ const NOW: Mono = Mono(1_000_000_000);
 
 /// A follower of broker 1 in epoch 5, with records 0 to 10 of epochs 1, 2 and 4.
 struct Story {
-    follower: Follower,
+    follower: PartitionFollower,
     facts: Facts,
 }
 
@@ -18,16 +18,16 @@ impl Story {
     }
 
     fn with(facts: Facts, check: DivergenceCheck) -> Self {
-        Self { follower: Follower::new(Some(1), 5, check, BACKOFF, facts.log()), facts }
+        Self { follower: PartitionFollower::new(Some(1), 5, check, BACKOFF, facts.log()), facts }
     }
 
-    fn next(&self) -> Next {
+    fn next(&self) -> FollowerAction {
         self.follower.next(NOW, self.facts.log())
     }
 
-    fn position(&self) -> FetchPosition {
+    fn position(&self) -> FollowerPosition {
         match self.next() {
-            Next::Ask(Request::Fetch(position)) => position,
+            FollowerAction::Ask(FollowerRequest::Fetch(position)) => position,
             other => panic!("{other:?} instead of a fetch"),
         }
     }
@@ -54,11 +54,12 @@ fn effects() -> Effects {
 fn a_follower_fetches_from_its_end_with_its_latest_epoch() {
     let mut story = Story::new();
     let position =
-        FetchPosition { leader_epoch: 5, offset: 10, last_fetched_epoch: 4, log_start: 0 };
+        FollowerPosition { leader_epoch: 5, offset: 10, last_fetched_epoch: 4, log_start: 0 };
     assert_eq!(story.position(), position);
     assert_eq!(story.follower.state(NOW), FollowerState::Fetching);
-    story.follower = Follower::new(None, 6, DivergenceCheck::OnFetch, BACKOFF, story.facts.log());
-    assert_eq!(story.next(), Next::AwaitMetadata, "nobody leads");
+    story.follower =
+        PartitionFollower::new(None, 6, DivergenceCheck::OnFetch, BACKOFF, story.facts.log());
+    assert_eq!(story.next(), FollowerAction::AwaitMetadata, "nobody leads");
 }
 
 /// The follower appends what continues its log, of the epochs that its leader can have had
@@ -130,7 +131,7 @@ fn an_empty_log_restarts_at_a_batch_that_begins_below_it() {
     let mut story = Story::with(Facts::new(10, 10, 10, &[]), DivergenceCheck::OnFetch);
     assert_eq!(
         story.next(),
-        Next::Truncate(Effects { cut: Some(Cut::TruncateTo(10)), ..effects() }),
+        FollowerAction::Truncate(Effects { cut: Some(LogCut::TruncateTo(10)), ..effects() }),
         "without epochs only the high watermark is common"
     );
     story.follower.on_truncated();
@@ -138,7 +139,7 @@ fn an_empty_log_restarts_at_a_batch_that_begins_below_it() {
     let batches = [batch(8, 12, 3)];
     let answer = FetchAnswer { high_watermark: 12, log_start: 10, batches: &batches, ..nothing() };
     let expected = Effects {
-        cut: Some(Cut::RestartAt(8)),
+        cut: Some(LogCut::RestartAt(8)),
         append: 1,
         high_watermark: Some(12),
         log_start: None,
@@ -160,7 +161,7 @@ fn a_diverging_epoch_truncates_and_nothing_else() {
         let diverging = Some(EpochEnd { epoch, end });
         let batches = [batch(10, 11, 5)];
         let answer = FetchAnswer { diverging, high_watermark: 9, log_start: 2, batches: &batches };
-        let expected = Effects { cut: Some(Cut::TruncateTo(to)), ..effects() };
+        let expected = Effects { cut: Some(LogCut::TruncateTo(to)), ..effects() };
         assert_eq!(story.answer(Ok(answer)), expected, "{name}");
         assert_eq!(story.follower.lag(), None, "{name}");
     }
@@ -176,7 +177,7 @@ fn an_answer_to_another_position_or_epoch_is_dropped() {
     moved.facts.end = 8;
     let mut newer = Story::new();
     newer.follower =
-        Follower::new(Some(2), 6, DivergenceCheck::OnFetch, BACKOFF, newer.facts.log());
+        PartitionFollower::new(Some(2), 6, DivergenceCheck::OnFetch, BACKOFF, newer.facts.log());
     let mut delayed = Story::new();
     let _ = delayed.follower.on_no_answer(NOW, 5);
     let mut failed = Story::new();
@@ -210,12 +211,18 @@ fn each_error_delays_or_fails_the_partition_or_looks_for_the_range() {
         assert_eq!(effects, Effects { retry_at, ..Effects::default() }, "{code:?}");
         match state {
             FollowerState::Delayed => {
-                assert_eq!(story.next(), Next::WaitUntil(NOW + BACKOFF));
+                assert_eq!(story.next(), FollowerAction::WaitUntil(NOW + BACKOFF));
                 let later = story.follower.next(NOW + BACKOFF, story.facts.log());
-                assert!(matches!(later, Next::Ask(Request::Fetch(_))), "{code:?}");
+                assert!(
+                    matches!(later, FollowerAction::Ask(FollowerRequest::Fetch(_))),
+                    "{code:?}"
+                );
             }
-            FollowerState::Failed(_) => assert_eq!(story.next(), Next::AwaitMetadata),
-            _ => assert_eq!(story.next(), Next::Ask(Request::LogEnd { leader_epoch: 5 })),
+            FollowerState::Failed(_) => assert_eq!(story.next(), FollowerAction::AwaitMetadata),
+            _ => assert_eq!(
+                story.next(),
+                FollowerAction::Ask(FollowerRequest::LogEnd { leader_epoch: 5 })
+            ),
         }
     }
 }
@@ -226,8 +233,8 @@ fn out_of_range_follows_the_leaders_bounds() {
     let cut = |cut| Effects { cut: Some(cut), ..Effects::default() };
     let wait = Effects { retry_at: Some(NOW + BACKOFF), ..Effects::default() };
     for (name, leader_end, leader_start, expected) in [
-        ("the leader ends earlier", 7, None, cut(Cut::TruncateTo(7))),
-        ("the leader begins later", 90, Some(50), cut(Cut::RestartAt(50))),
+        ("the leader ends earlier", 7, None, cut(LogCut::TruncateTo(7))),
+        ("the leader begins later", 90, Some(50), cut(LogCut::RestartAt(50))),
         ("neither explains it", 90, Some(10), wait),
     ] {
         let mut story = Story::new();
@@ -236,17 +243,23 @@ fn out_of_range_follows_the_leaders_bounds() {
         let mut effects = story.follower.on_log_end(NOW, 5, Ok(leader_end), log.log());
         if let Some(start) = leader_start {
             assert_eq!(effects, Effects::default(), "{name}");
-            assert_eq!(story.next(), Next::Ask(Request::LogStart { leader_epoch: 5 }));
+            assert_eq!(
+                story.next(),
+                FollowerAction::Ask(FollowerRequest::LogStart { leader_epoch: 5 })
+            );
             effects = story.follower.on_log_start(NOW, 5, Ok(start), log.log());
         }
         assert_eq!(effects, expected, "{name}");
         let later = story.follower.next(NOW + BACKOFF, log.log());
-        assert!(matches!(later, Next::Ask(Request::Fetch(_))), "{name}: {later:?}");
+        assert!(
+            matches!(later, FollowerAction::Ask(FollowerRequest::Fetch(_))),
+            "{name}: {later:?}"
+        );
     }
     let mut story = Story::with(Facts::new(6, 8, 10, &[(1, 6)]), DivergenceCheck::OnFetch);
     let _ = story.answer(Err(ErrorCode::OffsetOutOfRange));
     let effects = story.follower.on_log_end(NOW, 5, Ok(3), story.facts.log());
-    assert_eq!(effects, cut(Cut::RestartAt(3)), "the leader ends below the own log start");
+    assert_eq!(effects, cut(LogCut::RestartAt(3)), "the leader ends below the own log start");
 }
 
 /// KIP-101 and KIP-279, before fetches carried epochs.
@@ -254,12 +267,12 @@ fn out_of_range_follows_the_leaders_bounds() {
 fn a_follower_may_ask_for_the_end_of_its_epoch_before_it_fetches() {
     let facts = Facts::new(0, 4, 10, &[(1, 0), (2, 3), (4, 7)]);
     let mut story = Story::with(facts, DivergenceCheck::BeforeFetch);
-    let ask = |epoch| Next::Ask(Request::EpochEnd { leader_epoch: 5, epoch });
+    let ask = |epoch| FollowerAction::Ask(FollowerRequest::EpochEnd { leader_epoch: 5, epoch });
     assert_eq!(story.next(), ask(4));
     let log = story.facts.clone();
     let step =
         story.follower.on_epoch_end(NOW, 5, 4, Ok(Some(EpochEnd { epoch: 3, end: 8 })), log.log());
-    assert_eq!(step.cut, Some(Cut::TruncateTo(7)), "epoch 3 is not here: step back");
+    assert_eq!(step.cut, Some(LogCut::TruncateTo(7)), "epoch 3 is not here: step back");
     story.facts = Facts::new(0, 4, 7, &[(1, 0), (2, 3)]);
     assert_eq!(story.next(), ask(2), "and ask again");
     let log = story.facts.clone();
@@ -268,7 +281,7 @@ fn a_follower_may_ask_for_the_end_of_its_epoch_before_it_fetches() {
     assert_eq!(dropped, Effects::default(), "an answer about epoch 4 comes too late");
     let step =
         story.follower.on_epoch_end(NOW, 5, 2, Ok(Some(EpochEnd { epoch: 2, end: 5 })), log.log());
-    assert_eq!(step.cut, Some(Cut::TruncateTo(5)));
+    assert_eq!(step.cut, Some(LogCut::TruncateTo(5)));
     assert_eq!(story.position().last_fetched_epoch, NO_LEADER_EPOCH);
 }
 

@@ -18,7 +18,7 @@ fn at(seconds: u64) -> Mono {
 
 /// Broker 1 leads in epoch 3 from offset 10 on, with the high watermark at 5.
 struct Story {
-    leader: Leader,
+    leader: PartitionLeader,
     now: Mono,
     end: Offset,
 }
@@ -27,7 +27,7 @@ impl Story {
     fn new(replicas: &[BrokerId], isr: &[BrokerId], min_insync_replicas: usize) -> Self {
         let settings = LeaderSettings { min_insync_replicas, ..settings().leader };
         let registration = registration(replicas, isr);
-        let (leader, _) = Leader::new(
+        let (leader, _) = PartitionLeader::new(
             at(100),
             1,
             &registration,
@@ -44,7 +44,7 @@ impl Story {
         self.leader.on_local_progress(LocalEnd::appended(end))
     }
 
-    fn fetch_with(&mut self, fetch: FollowerFetch) -> Result<Progress, FetchRefusal> {
+    fn fetch_with(&mut self, fetch: FollowerFetch) -> Result<LeaderOutcome, FetchRefusal> {
         let log = Facts::new(0, 5, self.end, &[(1, 0), (3, START)]);
         match self.leader.check_fetch(&fetch, log.log())? {
             FetchCheck::Read(accepted) => self.leader.on_fetch(self.now, accepted),
@@ -52,14 +52,14 @@ impl Story {
         }
     }
 
-    fn fetch(&mut self, replica: BrokerId, offset: Offset) -> Progress {
+    fn fetch(&mut self, replica: BrokerId, offset: Offset) -> LeaderOutcome {
         self.fetch_with(fetch(replica, offset)).unwrap()
     }
 
     /// The pending proposal is granted.
     fn grant(&mut self) -> Option<Offset> {
         let sent = self.leader.isr().pending().unwrap().clone();
-        let altered = AlteredPartition {
+        let altered = CommittedIsr {
             leader_epoch: sent.leader_epoch,
             partition_epoch: sent.partition_epoch + 1,
             isr: sent.brokers().collect(),
@@ -87,7 +87,7 @@ fn fetch(replica: BrokerId, offset: Offset) -> FollowerFetch {
     }
 }
 
-fn proposed(progress: &Progress) -> Vec<BrokerId> {
+fn proposed(progress: &LeaderOutcome) -> Vec<BrokerId> {
     progress.proposal.iter().flat_map(|proposal| proposal.brokers()).collect()
 }
 
@@ -146,7 +146,7 @@ fn a_follower_joins_at_the_high_watermark_and_the_epoch_start() {
     {
         let mut story = Story::new(&[1, 2, 3], &[1, 2], 1);
         story.append(15);
-        story.fetch(2, high_watermark);
+        let _ = story.fetch(2, high_watermark);
         story.append(20);
         let expected = if joins { vec![1, 2, 3] } else { vec![] };
         assert_eq!(proposed(&story.fetch(3, offset)), expected, "{offset}, {high_watermark}");
@@ -229,14 +229,14 @@ fn a_member_leaves_the_isr_after_its_lag_time() {
     // Broker 2 is at the log end and idle; broker 3 is stuck behind it.
     let mut story = Story::new(&[1, 2, 3], &[1, 2, 3], 1);
     story.append(20);
-    story.fetch(2, 20);
-    story.fetch(3, 15);
+    let _ = story.fetch(2, 20);
+    let _ = story.fetch(3, 15);
     assert_eq!(story.leader.next_deadline(), Some(at(130) + Duration::from_nanos(1)));
     assert_eq!(proposed(&story.leader.on_time(at(130))), NOBODY);
     let progress = story.leader.on_time(at(131));
     assert_eq!(proposed(&progress), [1, 2]);
     assert_eq!(progress.high_watermark, None, "the removal is not confirmed");
-    assert_eq!(story.leader.on_time(at(200)), Progress::default(), "one change at a time");
+    assert_eq!(story.leader.on_time(at(200)), LeaderOutcome::default(), "one change at a time");
     assert_eq!(story.grant(), Some(20), "KAFKA-13091");
     assert_eq!(story.leader.under_replicated(), 1);
 }
@@ -249,8 +249,8 @@ fn a_fetch_at_the_previous_end_was_caught_up_at_that_time() {
         let end = 20 + round * 10;
         story.append(end);
         story.now = at(100 + round as u64 * 20);
-        story.fetch(2, end - 10);
-        assert_eq!(story.leader.on_time(story.now), Progress::default(), "round {round}");
+        let _ = story.fetch(2, end - 10);
+        assert_eq!(story.leader.on_time(story.now), LeaderOutcome::default(), "round {round}");
     }
     story.now = story.now + LAG_TIME_MAX + SECOND;
     story.append(500);
@@ -262,9 +262,9 @@ fn a_fetch_at_the_previous_end_was_caught_up_at_that_time() {
 fn the_high_watermark_waits_for_a_follower_that_may_join() {
     let mut story = Story::new(&[1, 2, 3], &[1, 2], 1);
     story.append(20);
-    story.fetch(3, 10);
+    let _ = story.fetch(3, 10);
     story.append(30);
-    story.fetch(3, 20);
+    let _ = story.fetch(3, 20);
     assert_eq!(story.leader.isr().joining(), Some(3));
     let _ = story.refuse(ErrorCode::IneligibleReplica);
     assert_eq!(story.fetch(2, 30).high_watermark, Some(20));
@@ -325,14 +325,14 @@ fn metadata_overtakes_a_pending_change() {
     let sent = story.fetch(3, START).proposal.unwrap();
     let _ = story.leader.on_registration(story.now, &change(6, &[1, 2, 3]), |_| Some(BROKER));
     assert_eq!(*story.leader.isr(), committed(&[1, 2, 3]));
-    let late = AlteredPartition { leader_epoch: 3, partition_epoch: 6, isr: vec![1, 2, 3] };
+    let late = CommittedIsr { leader_epoch: 3, partition_epoch: 6, isr: vec![1, 2, 3] };
     let outcome = story.leader.on_alter_partition(sent.id, Ok(late));
     assert_eq!(outcome, AlterPartitionOutcome::Outdated);
     // The answer comes first; the log then repeats it, and later brings an older change.
     let mut story = Story::new(&[1, 2, 3, 4], &[1, 2], 1);
-    story.fetch(3, START);
+    let _ = story.fetch(3, START);
     story.grant();
-    story.fetch(4, START);
+    let _ = story.fetch(4, START);
     assert_eq!(story.leader.isr().joining(), Some(4));
     for partition_epoch in [6, 5] {
         let same = crate::metadata::Partition {
@@ -344,7 +344,7 @@ fn metadata_overtakes_a_pending_change() {
     }
     // The controller changed nothing, since the ISR was as proposed already.
     let id = story.leader.isr().pending().unwrap().id;
-    let same = AlteredPartition { leader_epoch: 3, partition_epoch: 6, isr: vec![1, 2, 3, 4] };
+    let same = CommittedIsr { leader_epoch: 3, partition_epoch: 6, isr: vec![1, 2, 3, 4] };
     assert_eq!(story.leader.on_alter_partition(id, Ok(same)), AlterPartitionOutcome::Settled(None));
 }
 
@@ -353,7 +353,7 @@ fn metadata_overtakes_a_pending_change() {
 fn a_repeated_registration_keeps_progress_and_a_new_replica_starts_unknown() {
     let mut story = Story::new(&[1, 2], &[1, 2], 1);
     story.append(20);
-    story.fetch(2, 15);
+    let _ = story.fetch(2, 15);
     let same = registration(&[1, 2], &[1, 2]);
     let _ = story.leader.on_registration(story.now, &same, |_| Some(BROKER));
     assert_eq!(story.leader.high_watermark(), 15);
@@ -363,7 +363,7 @@ fn a_repeated_registration_keeps_progress_and_a_new_replica_starts_unknown() {
         crate::metadata::Partition { partition_epoch: 6, ..registration(&[1, 2, 3], &[1, 2]) };
     let _ = story.leader.on_registration(story.now, &grown, |_| Some(BROKER));
     assert_eq!(story.leader.low_watermark(4), None, "broker 3 has not fetched");
-    story.fetch(3, 12);
+    let _ = story.fetch(3, 12);
     assert_eq!(story.leader.low_watermark(4), Some(0));
 }
 
@@ -419,7 +419,7 @@ fn an_accepted_fetch_of_another_epoch_is_refused() {
     };
     let newer: LeaderEpoch = 4;
     let next = crate::metadata::Partition { leader_epoch: newer, ..registration(&[1, 2], &[1, 2]) };
-    let (mut leader, _) = Leader::new(
+    let (mut leader, _) = PartitionLeader::new(
         at(100),
         1,
         &next,
@@ -443,7 +443,7 @@ fn offsets_are_not_available_before_the_epoch_start_is_committed() {
     {
         assert_eq!(story.leader.visible_by_time(found, bound), expected, "{found:?}");
     }
-    story.fetch(2, START);
+    let _ = story.fetch(2, START);
     assert_eq!(story.leader.check_latest_offset(), Ok(()));
     assert_eq!(story.leader.visible_by_time(Some(10), 10), Ok(None));
 }
@@ -453,8 +453,8 @@ fn offsets_are_not_available_before_the_epoch_start_is_committed() {
 fn consumers_are_sent_to_a_live_replica_in_sync_that_has_the_offset() {
     let mut story = Story::new(&[1, 2, 3], &[1, 2], 1);
     story.append(20);
-    story.fetch(2, 15);
-    story.fetch(3, 9);
+    let _ = story.fetch(2, 15);
+    let _ = story.fetch(3, 9);
     let rack = |id| if id == 2 || id == 3 { Some("a") } else { Some("b") };
     let prefer = |story: &Story, offset| {
         story.leader.preferred_read_replica(story.now, "a", Some("b"), offset, rack)
@@ -473,7 +473,7 @@ fn an_append_does_not_allocate() {
     for replicas in [&[1][..], &[1, 2, 3]] {
         let mut story = Story::new(replicas, replicas, 1);
         for replica in &replicas[1..] {
-            story.fetch(*replica, START);
+            let _ = story.fetch(*replica, START);
         }
         let memory = allocation_counter::measure(|| {
             for end in 11..1_000 {

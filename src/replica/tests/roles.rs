@@ -4,17 +4,21 @@ use super::super::*;
 use super::{BROKER, Facts, registration};
 use crate::types::Mono;
 
-const ROLES: [RoleKind; 4] =
-    [RoleKind::Leader, RoleKind::Follower, RoleKind::Offline, RoleKind::Closed];
+const ROLES: [ReplicaRoleKind; 4] = [
+    ReplicaRoleKind::Leader,
+    ReplicaRoleKind::Follower,
+    ReplicaRoleKind::Offline,
+    ReplicaRoleKind::Closed,
+];
 
-const EVENTS: [RoleEvent; 7] = [
-    RoleEvent::Outdated,
-    RoleEvent::Elected,
-    RoleEvent::LeaderKept,
-    RoleEvent::FollowNew,
-    RoleEvent::FollowKept,
-    RoleEvent::LogFailed,
-    RoleEvent::Closed,
+const EVENTS: [ReplicaRoleEvent; 7] = [
+    ReplicaRoleEvent::Outdated,
+    ReplicaRoleEvent::Elected,
+    ReplicaRoleEvent::LeaderKept,
+    ReplicaRoleEvent::FollowNew,
+    ReplicaRoleEvent::FollowKept,
+    ReplicaRoleEvent::LogFailed,
+    ReplicaRoleEvent::Closed,
 ];
 
 const TABLE: &str = "\
@@ -55,13 +59,13 @@ Closed
     Closed   kept
 ";
 
-fn describe(from: RoleKind, event: RoleEvent) -> String {
+fn describe(from: ReplicaRoleKind, event: ReplicaRoleEvent) -> String {
     let Some(transition) = transition(from, event) else { return "never".to_owned() };
     if !transition.is_new {
         assert_eq!(transition.to, from);
         return "kept".to_owned();
     }
-    let steps = |steps: &[StepKind]| {
+    let steps = |steps: &[RoleStepKind]| {
         let names: Vec<_> = steps.iter().map(|step| format!("{step:?}")).collect();
         names.join(", ")
     };
@@ -107,9 +111,9 @@ impl ReplicaHost for Notes {
         super::settings()
     }
 
-    fn perform(&mut self, step: Step) -> Result<(), String> {
+    fn perform(&mut self, step: RoleStep) -> Result<(), String> {
         self.steps.push(format!("{step:?}"));
-        if self.log_fails && matches!(step, Step::RecordEpochStart(_)) {
+        if self.log_fails && matches!(step, RoleStep::RecordEpochStart(_)) {
             return Err("no space left".to_owned());
         }
         Ok(())
@@ -138,25 +142,30 @@ fn a_replica_changes_its_role_with_its_leader_epoch() {
         (
             "elected",
             at(1, 4, 10),
-            RoleKind::Leader,
+            ReplicaRoleKind::Leader,
             "StopFetching, RecordEpochStart(4), WakeReaders",
         ),
-        ("again", at(1, 4, 10), RoleKind::Leader, ""),
-        ("ISR change", at(1, 4, 11), RoleKind::Leader, ""),
-        ("older", at(2, 3, 9), RoleKind::Leader, ""),
-        ("another leader in the epoch", at(2, 4, 12), RoleKind::Leader, ""),
-        ("elected again", at(1, 5, 13), RoleKind::Leader, "RecordEpochStart(5), WakeReaders"),
+        ("again", at(1, 4, 10), ReplicaRoleKind::Leader, ""),
+        ("ISR change", at(1, 4, 11), ReplicaRoleKind::Leader, ""),
+        ("older", at(2, 3, 9), ReplicaRoleKind::Leader, ""),
+        ("another leader in the epoch", at(2, 4, 12), ReplicaRoleKind::Leader, ""),
+        (
+            "elected again",
+            at(1, 5, 13),
+            ReplicaRoleKind::Leader,
+            "RecordEpochStart(5), WakeReaders",
+        ),
         (
             "another leader",
             at(2, 6, 14),
-            RoleKind::Follower,
+            ReplicaRoleKind::Follower,
             "FailWaiting, ForgetVerifications, StartFetching, WakeReaders",
         ),
-        ("the same leader", at(2, 6, 15), RoleKind::Follower, ""),
+        ("the same leader", at(2, 6, 15), ReplicaRoleKind::Follower, ""),
         (
             "no leader",
             at(-1, 7, 16),
-            RoleKind::Follower,
+            ReplicaRoleKind::Follower,
             "StopFetching, StartFetching, WakeReaders",
         ),
     ] {
@@ -164,7 +173,7 @@ fn a_replica_changes_its_role_with_its_leader_epoch() {
     }
     host.log_fails = true;
     let (kind, steps) = take(&mut host, at(1, 8, 17));
-    assert_eq!(kind, RoleKind::Offline);
+    assert_eq!(kind, ReplicaRoleKind::Offline);
     assert_eq!(steps, "StopFetching, RecordEpochStart(8), StopFetching, WakeReaders");
-    assert_eq!(take(&mut host, at(1, 9, 18)), (RoleKind::Offline, String::new()));
+    assert_eq!(take(&mut host, at(1, 9, 18)), (ReplicaRoleKind::Offline, String::new()));
 }

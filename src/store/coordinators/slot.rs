@@ -20,7 +20,6 @@ use super::{LogUse, Shared, code_of};
 use crate::coordinator::{Answer, Decision, Moment, Outcome, Producer, Shard, Ticket};
 use crate::log::AppendError;
 use crate::record::{BatchBuilder, BatchView, HEADER_LEN};
-use crate::replica::AckFailure;
 use crate::store::error::StoreError;
 use crate::store::partition::{Accepted, Acknowledged, Partition};
 use crate::types::{ErrorCode, Mono, NO_LEADER_EPOCH, NO_SEQUENCE, Offset};
@@ -612,8 +611,8 @@ impl<S: Shard> Slot<S> {
             Some((upto, Some(wait))) => {
                 let (slot, wake) = (Arc::clone(self), Arc::clone(&active.wake));
                 self.shared.around.env.threads.spawn(Box::pin(async move {
-                    let result = wait.await.unwrap_or(Err(AckFailure::NotLeader));
-                    slot.on_committed(&wake, upto, &result.map_err(StoreError::from));
+                    let result = wait.await.unwrap_or(Err(StoreError::NotLeader));
+                    slot.on_committed(&wake, upto, &result);
                 }));
                 active.appended = upto;
             }

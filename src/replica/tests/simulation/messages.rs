@@ -12,20 +12,20 @@ pub(super) enum Message {
         from: BrokerId,
         broker_epoch: BrokerEpoch,
         to: BrokerId,
-        request: Request,
+        request: FollowerRequest,
     },
     Answer {
         from: BrokerId,
         to: BrokerId,
         broker_epoch: BrokerEpoch,
-        request: Request,
+        request: FollowerRequest,
         answer: Answer,
     },
     Altered {
         to: BrokerId,
         broker_epoch: BrokerEpoch,
         id: ProposalId,
-        result: Result<AlteredPartition, ErrorCode>,
+        result: Result<CommittedIsr, ErrorCode>,
     },
 }
 
@@ -85,17 +85,17 @@ impl World {
         let (from, broker_epoch) = (*from, *broker_epoch);
         let Some(follower) = self.brokers[at].follower() else { return };
         match follower.next(now, log.facts()) {
-            Next::Ask(request) => {
+            FollowerAction::Ask(request) => {
                 let Some(to) = follower.leader() else { return };
                 self.brokers[at].asked = Some(request);
                 self.network.push(Message::Ask { from, broker_epoch, to, request });
             }
-            Next::Truncate(effects) => {
+            FollowerAction::Truncate(effects) => {
                 self.apply_effects(at, effects, &[]);
                 let follower = self.brokers[at].replica.as_mut().and_then(Replica::follower_mut);
                 follower.unwrap().on_truncated();
             }
-            Next::WaitUntil(_) | Next::AwaitMetadata => {}
+            FollowerAction::WaitUntil(_) | FollowerAction::AwaitMetadata => {}
         }
     }
 
@@ -148,7 +148,7 @@ impl World {
                 };
                 match leader.on_alter_partition(id, result) {
                     AlterPartitionOutcome::Settled(high_watermark) => {
-                        self.on_progress(at, Progress { high_watermark, proposal: None });
+                        self.on_progress(at, LeaderOutcome { high_watermark, proposal: None });
                     }
                     AlterPartitionOutcome::Retry(proposal) => self.send_alter(at, proposal),
                     AlterPartitionOutcome::Outdated | AlterPartitionOutcome::AwaitMetadata => {}
@@ -163,7 +163,7 @@ impl World {
         at: usize,
         from: BrokerId,
         broker_epoch: BrokerEpoch,
-        request: &Request,
+        request: &FollowerRequest,
     ) -> Answer {
         let now = self.now;
         let Broker { log, replica, .. } = &mut self.brokers[at];
@@ -175,10 +175,12 @@ impl World {
             return Answer::Failed(ErrorCode::NotLeaderOrFollower);
         };
         let position = match request {
-            Request::Fetch(position) => position,
-            Request::EpochEnd { epoch, .. } => return Answer::EpochEnd(log.facts().end_of(*epoch)),
-            Request::LogEnd { .. } => return Answer::Offset(log.end()),
-            Request::LogStart { .. } => return Answer::Offset(log.start),
+            FollowerRequest::Fetch(position) => position,
+            FollowerRequest::EpochEnd { epoch, .. } => {
+                return Answer::EpochEnd(log.facts().end_of(*epoch));
+            }
+            FollowerRequest::LogEnd { .. } => return Answer::Offset(log.end()),
+            FollowerRequest::LogStart { .. } => return Answer::Offset(log.start),
         };
         let fetch = FollowerFetch {
             replica: from,
@@ -212,7 +214,13 @@ impl World {
         }
     }
 
-    fn take_answer(&mut self, at: usize, from: BrokerId, request: &Request, answer: Answer) {
+    fn take_answer(
+        &mut self,
+        at: usize,
+        from: BrokerId,
+        request: &FollowerRequest,
+        answer: Answer,
+    ) {
         let now = self.now;
         let records = match &answer {
             Answer::Fetched { records: Records::Read(records), .. } => records.clone(),
@@ -230,7 +238,7 @@ impl World {
         let facts = log.facts();
         let effects = match (request, &answer) {
             (
-                Request::Fetch(sent),
+                FollowerRequest::Fetch(sent),
                 Answer::Fetched { diverging, high_watermark, log_start, .. },
             ) => {
                 let batches: Vec<_> = records
@@ -249,25 +257,25 @@ impl World {
                 };
                 follower.on_fetched(now, sent, Ok(answer), facts)
             }
-            (Request::Fetch(sent), Answer::Failed(code)) => {
+            (FollowerRequest::Fetch(sent), Answer::Failed(code)) => {
                 follower.on_fetched(now, sent, Err(*code), facts)
             }
-            (Request::EpochEnd { epoch, .. }, Answer::EpochEnd(end)) => {
+            (FollowerRequest::EpochEnd { epoch, .. }, Answer::EpochEnd(end)) => {
                 follower.on_epoch_end(now, leader_epoch, *epoch, Ok(*end), facts)
             }
-            (Request::EpochEnd { epoch, .. }, Answer::Failed(code)) => {
+            (FollowerRequest::EpochEnd { epoch, .. }, Answer::Failed(code)) => {
                 follower.on_epoch_end(now, leader_epoch, *epoch, Err(*code), facts)
             }
-            (Request::LogEnd { .. }, Answer::Offset(end)) => {
+            (FollowerRequest::LogEnd { .. }, Answer::Offset(end)) => {
                 follower.on_log_end(now, leader_epoch, Ok(*end), facts)
             }
-            (Request::LogEnd { .. }, Answer::Failed(code)) => {
+            (FollowerRequest::LogEnd { .. }, Answer::Failed(code)) => {
                 follower.on_log_end(now, leader_epoch, Err(*code), facts)
             }
-            (Request::LogStart { .. }, Answer::Offset(start)) => {
+            (FollowerRequest::LogStart { .. }, Answer::Offset(start)) => {
                 follower.on_log_start(now, leader_epoch, Ok(*start), facts)
             }
-            (Request::LogStart { .. }, Answer::Failed(code)) => {
+            (FollowerRequest::LogStart { .. }, Answer::Failed(code)) => {
                 follower.on_log_start(now, leader_epoch, Err(*code), facts)
             }
             (request, answer) => unreachable!("{answer:?} does not answer {request:?}"),
@@ -281,8 +289,8 @@ impl World {
         }
         let log = &mut self.brokers[at].log;
         match effects.cut {
-            Some(Cut::TruncateTo(to)) => log.truncate(to),
-            Some(Cut::RestartAt(start)) => log.restart_at(start),
+            Some(LogCut::TruncateTo(to)) => log.truncate(to),
+            Some(LogCut::RestartAt(start)) => log.restart_at(start),
             None => {}
         }
         for (_, record) in &records[..effects.append] {
@@ -298,11 +306,11 @@ impl World {
     }
 }
 
-pub(super) fn epoch_of(request: &Request) -> LeaderEpoch {
+pub(super) fn epoch_of(request: &FollowerRequest) -> LeaderEpoch {
     match request {
-        Request::Fetch(position) => position.leader_epoch,
-        Request::EpochEnd { leader_epoch, .. }
-        | Request::LogEnd { leader_epoch }
-        | Request::LogStart { leader_epoch } => *leader_epoch,
+        FollowerRequest::Fetch(position) => position.leader_epoch,
+        FollowerRequest::EpochEnd { leader_epoch, .. }
+        | FollowerRequest::LogEnd { leader_epoch }
+        | FollowerRequest::LogStart { leader_epoch } => *leader_epoch,
     }
 }

@@ -8,7 +8,7 @@ mod controller;
 mod messages;
 mod world;
 
-use super::super::faults::{Fault, planted};
+use super::super::faults::{PlantedFault, planted};
 use super::super::*;
 use world::World;
 
@@ -114,26 +114,26 @@ fn replicas_stay_consistent_under_faults() {
 
 /// Where to look first: the first seed that found the mistake when this was written. A change of the
 /// simulation moves it; the search then begins at 0.
-fn first_seed(fault: Fault) -> u64 {
+fn first_seed(fault: PlantedFault) -> u64 {
     match fault {
-        Fault::TruncateToHighWatermark => 2,
-        Fault::NoEpochEntryOnElection => 24,
-        Fault::JoinBelowEpochStart => 220,
-        Fault::CommittedInsteadOfMaximalIsr => 14,
-        Fault::ShrinkBeforeConfirmed => 3,
-        Fault::StaleBrokerEpoch => 2249,
-        Fault::HighWatermarkFromDivergence => 7,
-        Fault::RejectedFetchCounts => 0,
-        Fault::HighWatermarkBelowMinIsr => 8,
-        Fault::JoiningCountsForMinIsr => 16,
-        Fault::PendingEndsAtSameEpoch => 14,
-        Fault::AnyRefusalReverts => 39,
-        Fault::AnswerToEarlierCopy => 930,
-        Fault::JoinBeforeLogStart => 1472,
-        Fault::EndsSurviveEpoch => 2524,
-        Fault::TruncateToUnknownEpoch => 3,
-        Fault::AnswerOfEarlierEpoch => 24,
-        Fault::BatchesOfLaterEpoch => 5070,
+        PlantedFault::TruncateToHighWatermark => 2,
+        PlantedFault::NoEpochEntryOnElection => 24,
+        PlantedFault::JoinBelowEpochStart => 220,
+        PlantedFault::CommittedInsteadOfMaximalIsr => 14,
+        PlantedFault::ShrinkBeforeConfirmed => 3,
+        PlantedFault::StaleBrokerEpoch => 2249,
+        PlantedFault::HighWatermarkFromDivergence => 7,
+        PlantedFault::RejectedFetchCounts => 0,
+        PlantedFault::HighWatermarkBelowMinIsr => 8,
+        PlantedFault::JoiningCountsForMinIsr => 16,
+        PlantedFault::PendingEndsAtSameEpoch => 14,
+        PlantedFault::AnyRefusalReverts => 39,
+        PlantedFault::AnswerToEarlierCopy => 930,
+        PlantedFault::JoinBeforeLogStart => 1472,
+        PlantedFault::EndsSurviveEpoch => 2524,
+        PlantedFault::TruncateToUnknownEpoch => 3,
+        PlantedFault::AnswerOfEarlierEpoch => 24,
+        PlantedFault::BatchesOfLaterEpoch => 5070,
     }
 }
 
@@ -142,7 +142,7 @@ fn first_seed(fault: Fault) -> u64 {
 fn planted_faults_are_found() {
     const SEEDS: u64 = 10_000;
     let mut missed = Vec::new();
-    for fault in Fault::ALL {
+    for fault in PlantedFault::ALL {
         let _planted = planted::plant(fault);
         let mut seeds = std::iter::once(first_seed(fault)).chain(0..SEEDS);
         match seeds.find_map(|seed| Some((seed, play(seed).err()?.0))) {

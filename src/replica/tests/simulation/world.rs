@@ -41,7 +41,7 @@ impl World {
             is_paused: false,
             image_at: 0,
             asked: None,
-            acks: Acks::default(),
+            acks: ParkedAcks::default(),
             was_clean: true,
         };
         let mut world = Self {
@@ -180,7 +180,7 @@ impl World {
         self.on_progress(at, second);
     }
 
-    pub(super) fn on_progress(&mut self, at: usize, progress: Progress) {
+    pub(super) fn on_progress(&mut self, at: usize, progress: LeaderOutcome) {
         let broker = &mut self.brokers[at];
         if let Some(leader) = broker.leader() {
             let (high_watermark, size) = (leader.high_watermark(), leader.check_after_append());
@@ -221,7 +221,7 @@ impl World {
         let leader = self.brokers[at].replica.as_mut().and_then(Replica::leader_mut).unwrap();
         let high_watermark = leader.on_local_progress(LocalEnd::appended(end));
         self.note(format!("broker {} appends {record:?} at {}", at + 1, end - 1));
-        self.on_progress(at, Progress { high_watermark, proposal: None });
+        self.on_progress(at, LeaderOutcome { high_watermark, proposal: None });
     }
 
     fn delete_records(&mut self, at: usize) {
@@ -253,7 +253,7 @@ impl World {
         broker.replica = None;
         broker.is_paused = false;
         broker.asked = None;
-        broker.acks = Acks::default();
+        broker.acks = ParkedAcks::default();
         broker.was_clean = is_clean;
         self.checker.on_stop(at, is_clean);
         self.note(format!("broker {} stops, clean {is_clean}, {lost} records lost", at + 1));
@@ -360,7 +360,7 @@ impl World {
             let _ = follower.on_no_answer(now, epoch_of(&request));
         }
         let leader = self.brokers[at].replica.as_mut().and_then(Replica::leader_mut);
-        if let Some(proposal) = leader.and_then(Leader::resend) {
+        if let Some(proposal) = leader.and_then(PartitionLeader::resend) {
             self.send_alter(at, proposal);
         }
     }
