@@ -45,8 +45,8 @@ struct Waiter<T> {
     ticket: T,
 }
 
-/// Appends of one partition that wait for an offset, in the order of that offset. `T` answers one of
-/// them: it is moved in by [`ParkedAcks::park`] and moved out once, with its result.
+/// Appends of one partition that wait for an offset, in the order of that offset. `T` answers one
+/// of them: it is moved in by [`ParkedAcks::park`] and moved out once, with its result.
 #[derive(Debug)]
 pub struct ParkedAcks<T> {
     waiting: VecDeque<Waiter<T>>,

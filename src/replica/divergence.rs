@@ -1,4 +1,5 @@
-//! Where two logs of one partition part, as their leader epochs show it (KIP-101, KIP-279, KIP-595).
+//! Where two logs of one partition part, as their leader epochs show it (KIP-101, KIP-279,
+//! KIP-595).
 //!
 //! Both sides are pure functions over the epochs of one log: the leader finds whether a reader's
 //! position is on its log, the follower finds how far it must truncate.

@@ -1,6 +1,6 @@
 //! Mistakes that tests plant in the machines of this module, to prove that the simulation would
-//! find them. Production code contains none of them: [`PlantedFault::is_planted`] is `false` there, and the
-//! branches disappear.
+//! find them. Production code contains none of them: [`PlantedFault::is_planted`] is `false` there,
+//! and the branches disappear.
 
 /// A mistake that a replication protocol has made before, with the report it comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,5 +1,6 @@
 //! A fetcher: the partitions that share the fetch requests of one follower to one leader, and the
-//! plan of the next request (Kafka 4.4 `AbstractFetcherManager`, `RemoteLeaderEndPoint.buildFetch`).
+//! plan of the next request (Kafka 4.4 `AbstractFetcherManager`,
+//! `RemoteLeaderEndPoint.buildFetch`).
 //!
 //! A plan costs as much as there are changes: a session of thousands of idle partitions is kept by
 //! empty requests.
@@ -180,7 +181,8 @@ impl ReplicaFetcher {
         }
     }
 
-    /// The partitions whose wait is over at `now`. Each is named once; give it a position, or hold it.
+    /// The partitions whose wait is over at `now`. Each is named once; give it a position, or hold
+    /// it.
     pub fn due(&mut self, now: Mono) -> Vec<TopicPartition> {
         let mut due = Vec::new();
         while let Some((at, partition)) = self.wakes.first().copied().filter(|(at, _)| *at <= now) {
@@ -208,9 +210,9 @@ impl ReplicaFetcher {
         self.slots.get(&partition).filter(|slot| !slot.is_removed).and_then(|slot| slot.sent)
     }
 
-    /// The next request; `None` while one is under way, during a back-off, and with nothing to fetch.
-    /// `is_held_back` states whether the quota holds a lagging partition back; such a partition leaves
-    /// the session until the quota allows it again.
+    /// The next request; `None` while one is under way, during a back-off, and with nothing to
+    /// fetch. `is_held_back` states whether the quota holds a lagging partition back; such a
+    /// partition leaves the session until the quota allows it again.
     pub fn plan(
         &mut self,
         now: Mono,
@@ -259,7 +261,8 @@ impl ReplicaFetcher {
     }
 
     /// A response arrived: its session id or top-level error, and the partitions in it. A full
-    /// request is answered with all of its partitions, an incremental one with some of the session's.
+    /// request is answered with all of its partitions, an incremental one with some of the
+    /// session's.
     ///
     /// A leader that throttles answers a full request without partitions: the request is repeated
     /// after `throttle`.

@@ -1,5 +1,5 @@
-//! A follower's replication of one partition: what it asks its leader next, and what an answer makes
-//! it do to its log (Kafka 4.4 `AbstractFetcherThread`, `ReplicaFetcherThread`).
+//! A follower's replication of one partition: what it asks its leader next, and what an answer
+//! makes it do to its log (Kafka 4.4 `AbstractFetcherThread`, `ReplicaFetcherThread`).
 //!
 //! The machine does not hold the log. It is given the log's bounds and epochs, and returns
 //! [`Effects`] that the driver applies in one step, on disk before the next request leaves.
@@ -348,9 +348,9 @@ impl PartitionFollower {
         }
     }
 
-    /// OffsetForLeaderEpoch was answered; `None` stands for "the leader cannot tell". `asked` is the
-    /// epoch that was asked about: an answer about another one than the log's latest is dropped,
-    /// since a truncation has taken place since.
+    /// OffsetForLeaderEpoch was answered; `None` stands for "the leader cannot tell". `asked` is
+    /// the epoch that was asked about: an answer about another one than the log's latest is
+    /// dropped, since a truncation has taken place since.
     pub fn on_epoch_end(
         &mut self,
         now: Mono,
@@ -462,8 +462,8 @@ impl PartitionFollower {
                 self.state = FollowerPhase::Failed(FollowerFailure::TieredStorage);
                 Effects::default()
             }
-            // The other broker does not know yet, or no longer, that it leads; its log failed; or it
-            // sends a code that this version does not know.
+            // The other broker does not know yet, or no longer, that it leads; its log failed; or
+            // it sends a code that this version does not know.
             _ => self.delay(now),
         }
     }

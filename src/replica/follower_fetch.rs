@@ -1,4 +1,5 @@
-//! The leader's side of a follower's fetch: what it checks, in Kafka's order, and what it may count.
+//! The leader's side of a follower's fetch: what it checks, in Kafka's order, and what it may
+//! count.
 
 use super::divergence::{EpochEnd, OutOfRange};
 use super::isr::BrokerEpoch;
@@ -118,9 +119,9 @@ impl FetchRefusal {
     }
 }
 
-/// A fetch that passed every check, to be given to [`super::PartitionLeader::on_fetch`] once its read is planned.
-/// There is no other way to make one, and it counts once: a fetch that waits for records is not
-/// counted again when it is answered (KAFKA-8400).
+/// A fetch that passed every check, to be given to [`super::PartitionLeader::on_fetch`] once its
+/// read is planned. There is no other way to make one, and it counts once: a fetch that waits for
+/// records is not counted again when it is answered (KAFKA-8400).
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
 pub struct AcceptedFetch {

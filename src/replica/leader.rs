@@ -86,7 +86,8 @@ pub struct CommittedIsr {
 pub enum AlterPartitionOutcome {
     /// The answer does not belong to the pending proposal.
     Outdated,
-    /// The change is committed, or dropped: nothing is pending. The new high watermark, if it moved.
+    /// The change is committed, or dropped: nothing is pending. The new high watermark, if it
+    /// moved.
     Settled(Option<Offset>),
     /// The change stays pending until the metadata log brings a new partition epoch.
     AwaitMetadata,
@@ -116,8 +117,8 @@ pub struct PartitionLeader {
 }
 
 impl PartitionLeader {
-    /// The leader of a new epoch. The epoch entry (`registration.leader_epoch`, `local.log_end`) must
-    /// already be in the epoch checkpoint (KAFKA-7415; [`super::RoleStep::RecordEpochStart`]).
+    /// The leader of a new epoch. The epoch entry (`registration.leader_epoch`, `local.log_end`)
+    /// must already be in the epoch checkpoint (KAFKA-7415; [`super::RoleStep::RecordEpochStart`]).
     ///
     /// `high_watermark` is the last one known here, at most `local.durable`; `brokers` looks up
     /// registered brokers.
@@ -181,7 +182,8 @@ impl PartitionLeader {
         self.settings.min_insync_replicas.min(self.followers.len() + 1)
     }
 
-    /// Whether the committed ISR is smaller than [`PartitionLeader::min_isr`]: the high watermark stands still.
+    /// Whether the committed ISR is smaller than [`PartitionLeader::min_isr`]: the high watermark
+    /// stands still.
     pub fn is_under_min_isr(&self) -> bool {
         self.isr.committed().len() < self.min_isr()
     }
@@ -225,8 +227,8 @@ impl PartitionLeader {
             .try_fold(local_start, |low, start| start.map(|start| low.min(start)))
     }
 
-    /// The own log grew, or more of it is flushed. Returns the new high watermark, if it moved. Does
-    /// not allocate, and costs nothing for a partition without followers.
+    /// The own log grew, or more of it is flushed. Returns the new high watermark, if it moved.
+    /// Does not allocate, and costs nothing for a partition without followers.
     pub fn on_local_progress(&mut self, local: LocalEnd) -> Option<Offset> {
         assert!(local.durable <= local.log_end, "records past the log end cannot be durable");
         self.local = local;
@@ -267,7 +269,8 @@ impl PartitionLeader {
         }
     }
 
-    /// A follower's fetch was accepted by [`PartitionLeader::check_fetch`] and its read was planned.
+    /// A follower's fetch was accepted by [`PartitionLeader::check_fetch`] and its read was
+    /// planned.
     ///
     /// Errors: the fetch is of an earlier incarnation of the broker, or was accepted in another
     /// leader epoch. It counts for nothing.
@@ -311,11 +314,11 @@ impl PartitionLeader {
     /// The metadata log changed the registration within this leader epoch. An older partition epoch
     /// than the known one is ignored: the controller's answer was faster than the log.
     ///
-    /// A change of the ISR that is pending ends when the partition epoch rises, since the controller
-    /// refuses proposals that are based on an older one. It does not end otherwise: an answer may
-    /// have brought this very partition epoch already, and the pending proposal may be based on it.
-    /// (Apache Kafka drops it there, and may then move the high watermark past a replica that the
-    /// controller is about to add.)
+    /// A change of the ISR that is pending ends when the partition epoch rises, since the
+    /// controller refuses proposals that are based on an older one. It does not end otherwise: an
+    /// answer may have brought this very partition epoch already, and the pending proposal may be
+    /// based on it. (Apache Kafka drops it there, and may then move the high watermark past a
+    /// replica that the controller is about to add.)
     pub fn on_registration(
         &mut self,
         now: Mono,
@@ -359,8 +362,8 @@ impl PartitionLeader {
         self.advance()
     }
 
-    /// The pending proposal to send again, after its request failed or was not answered. It has a new
-    /// id: answers to the copies before are outdated.
+    /// The pending proposal to send again, after its request failed or was not answered. It has a
+    /// new id: answers to the copies before are outdated.
     pub fn resend(&mut self) -> Option<Box<Proposal>> {
         self.proposals += 1;
         let id = ProposalId { leader_epoch: self.epoch, number: self.proposals };
@@ -371,12 +374,13 @@ impl PartitionLeader {
 
     /// The controller answered the proposal `id`, or the request failed with a code of its own.
     ///
-    /// INELIGIBLE_REPLICA and OPERATION_NOT_ATTEMPTED state that the partition epoch was current and
-    /// the change was not made, so it can be dropped. That holds for earlier copies of the request
-    /// as well, since the requests of a broker are processed in the order in which they were sent;
-    /// only the last copy's answer counts, since a later one could still be granted. Other refusals
-    /// leave open what was made of an earlier copy: both ISRs keep counting until the metadata log
-    /// brings a new partition epoch (Kafka 4.4 `Partition.handleAlterPartitionError`).
+    /// INELIGIBLE_REPLICA and OPERATION_NOT_ATTEMPTED state that the partition epoch was current
+    /// and the change was not made, so it can be dropped. That holds for earlier copies of the
+    /// request as well, since the requests of a broker are processed in the order in which they
+    /// were sent; only the last copy's answer counts, since a later one could still be granted.
+    /// Other refusals leave open what was made of an earlier copy: both ISRs keep counting until
+    /// the metadata log brings a new partition epoch (Kafka 4.4
+    /// `Partition.handleAlterPartitionError`).
     pub fn on_alter_partition(
         &mut self,
         id: ProposalId,
@@ -423,8 +427,8 @@ impl PartitionLeader {
         }
     }
 
-    /// The next time at which [`PartitionLeader::on_time`] may have an effect; `None` while every replica is
-    /// at the log end or out of sync.
+    /// The next time at which [`PartitionLeader::on_time`] may have an effect; `None` while every
+    /// replica is at the log end or out of sync.
     pub fn next_deadline(&self) -> Option<Mono> {
         let late = self.followers.iter().filter(|f| f.end() != Some(self.local.log_end));
         late.filter(|f| f.is_recent).filter_map(|f| f.caught_up).min().map(|at| {
@@ -470,14 +474,14 @@ impl PartitionLeader {
         }
     }
 
-    /// The replica may join when it has everything that was committed: up to the high watermark, and
-    /// up to the start of this epoch, since a predecessor may have committed more than this leader
-    /// has learned (KAFKA-7128). Below the minimum ISR the high watermark stands still and proves
-    /// nothing about lag, so the replica must also be caught up; otherwise it would join, be
+    /// The replica may join when it has everything that was committed: up to the high watermark,
+    /// and up to the start of this epoch, since a predecessor may have committed more than this
+    /// leader has learned (KAFKA-7128). Below the minimum ISR the high watermark stands still and
+    /// proves nothing about lag, so the replica must also be caught up; otherwise it would join, be
     /// removed for its lag, and join again (KAFKA-19996). What lies below the leader's log start
-    /// cannot be compared by epochs, so the replica must have deleted it, which its next fetch shows
-    /// (Apache Kafka lets it join before; it could then lead with records that were never committed,
-    /// at offsets that were deleted).
+    /// cannot be compared by epochs, so the replica must have deleted it, which its next fetch
+    /// shows (Apache Kafka lets it join before; it could then lead with records that were never
+    /// committed, at offsets that were deleted).
     fn maybe_expand(&mut self, at: usize) -> Option<Box<Proposal>> {
         let follower = &self.followers[at];
         let LastFetch { end, follows_log_start, .. } = follower.fetched?;
@@ -549,8 +553,9 @@ impl PartitionLeader {
 
     /// Moves the high watermark to the smallest end among the maximal ISR and the replicas that are
     /// about to join it, which could otherwise never reach it on a busy log. It moves only while
-    /// the committed ISR has the minimum size (KIP-966; Kafka 4.4 `Partition.maybeIncrementLeaderHW`):
-    /// a joining replica makes the condition stricter, but does not count towards the minimum.
+    /// the committed ISR has the minimum size (KIP-966; Kafka 4.4
+    /// `Partition.maybeIncrementLeaderHW`): a joining replica makes the condition stricter, but
+    /// does not count towards the minimum.
     fn advance(&mut self) -> Option<Offset> {
         let is_under_min = if PlantedFault::JoiningCountsForMinIsr.is_planted() {
             self.isr.maximal_len() < self.min_isr()

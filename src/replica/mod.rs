@@ -1,12 +1,12 @@
 //! Replication rules of one partition: pure, without a log, a clock or a channel. Time is an
 //! argument; what is to be done leaves as a value.
 //!
-//! Read `role.rs` first: which roles a replica has, and what a change of role must do. Then, for the
-//! leader, `isr.rs` (committed and maximal ISR), `remote_replica.rs` (what is known about a follower),
-//! `leader.rs` (high watermark, proposals to the controller), `follower_fetch.rs` (the checks of a follower's fetch), `acks.rs`
-//! (produce requests that wait) and `reads.rs` (offsets and replicas for consumers). For the follower,
-//! `divergence.rs` (where two logs part), `follower.rs` (one partition), and `fetcher.rs` with
-//! `fetch_session.rs` (the requests to one leader). `throttle.rs` serves both.
+//! Read `role.rs` first: which roles a replica has, and what a change of role must do. Then, for
+//! the leader, `isr.rs` (committed and maximal ISR), `remote_replica.rs` (what is known about a
+//! follower), `leader.rs` (high watermark, fetches, proposals to the controller), `acks.rs`
+//! (produce requests that wait) and `reads.rs` (offsets and replicas for consumers). For the
+//! follower, `divergence.rs` (where two logs part), `follower.rs` (one partition), and `fetcher.rs`
+//! with `fetch_session.rs` (the requests to one leader). `throttle.rs` serves both.
 //!
 //! `faults.rs` names the mistakes that `tests/simulation` plants and must find.
 //!
@@ -51,6 +51,6 @@ pub use leader::{
 pub use reads::{OffsetNotAvailable, ReadReplica, select_by_rack};
 pub use role::{
     Replica, ReplicaHost, ReplicaRole, ReplicaRoleEvent, ReplicaRoleKind, ReplicaSettings,
-    RoleStep, RoleStepKind, RoleTransition, transition,
+    RoleStep, RoleTransition, transition,
 };
 pub use throttle::{ReplicationQuota, ThrottledReplicas, holds_back};

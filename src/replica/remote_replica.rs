@@ -1,5 +1,5 @@
-//! What a leader knows about another replica, from that replica's fetches and from the metadata image
-//! (Kafka 4.4 `Replica`, `ReplicaState`).
+//! What a leader knows about another replica, from that replica's fetches and from the metadata
+//! image (Kafka 4.4 `Replica`, `ReplicaState`).
 
 use std::time::Duration;
 
@@ -65,8 +65,8 @@ impl RemoteReplica {
     }
 
     /// Kafka 4.4 `Replica.updateFetchStateOrThrow`: a fetch at the leader's end is caught up now;
-    /// one at the end that the leader had at the fetch before was caught up then. So a follower of a
-    /// busy log is in sync though it never meets the end.
+    /// one at the end that the leader had at the fetch before was caught up then. So a follower of
+    /// a busy log is in sync though it never meets the end.
     pub(super) fn record(&mut self, now: Mono, fetch: &AcceptedFetch) {
         let caught_up = if fetch.offset >= fetch.leader_end {
             Some(now)

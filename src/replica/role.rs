@@ -1,8 +1,8 @@
 //! The role of this broker in a partition, its legal transitions, and what each must do first.
 //!
-//! [`transition`] is the table. [`Replica`] walks it: it compares a registration of the metadata log
-//! with what it knows, has its host perform the steps that come first, enters the role, and has the
-//! host perform the steps that come after.
+//! [`transition`] is the table. [`Replica`] walks it: it compares a registration of the metadata
+//! log with what it knows, has its host perform the steps that come first, enters the role, and has
+//! the host perform the steps that come after.
 
 use std::time::Duration;
 
@@ -64,11 +64,12 @@ pub enum ReplicaRoleEvent {
 pub enum RoleStep {
     /// Remove the partition from its fetcher; answers under way are dropped.
     StopFetching,
-    /// Write (leader epoch, log end) to the epoch checkpoint, before the first append and before the
-    /// first answer to a follower: a follower may have records of an epoch that this log lacks, and
-    /// finds out only if the present epoch is later than any it asks about (KAFKA-7415).
-    RecordEpochStart(LeaderEpoch),
-    /// Acknowledge what the high watermark covers, and fail all other requests that need the leader.
+    /// Write (new leader epoch, log end) to the epoch checkpoint, before the first append and
+    /// before the first answer to a follower: a follower may have records of an epoch that this log
+    /// lacks, and finds out only if the present epoch is later than any it asks about (KAFKA-7415).
+    RecordEpochStart,
+    /// Acknowledge what the high watermark covers, and fail all other requests that need the
+    /// leader.
     FailWaiting,
     /// Forget which transactions were verified with their coordinator.
     ForgetVerifications,
@@ -86,55 +87,26 @@ pub struct RoleTransition {
     /// Whether the role begins anew; otherwise its state is kept.
     pub is_new: bool,
     /// What must be done before the role is entered.
-    pub before: &'static [RoleStepKind],
+    pub before: &'static [RoleStep],
     /// What must be done after the role is entered.
-    pub after: &'static [RoleStepKind],
+    pub after: &'static [RoleStep],
 }
 
-/// The steps of the table; [`RoleStep`] adds the epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RoleStepKind {
-    /// See [`RoleStep::StopFetching`].
-    StopFetching,
-    /// See [`RoleStep::RecordEpochStart`].
-    RecordEpochStart,
-    /// See [`RoleStep::FailWaiting`].
-    FailWaiting,
-    /// See [`RoleStep::ForgetVerifications`].
-    ForgetVerifications,
-    /// See [`RoleStep::StartFetching`].
-    StartFetching,
-    /// See [`RoleStep::WakeReaders`].
-    WakeReaders,
-}
-
-impl RoleStepKind {
-    fn in_epoch(self, epoch: LeaderEpoch) -> RoleStep {
-        match self {
-            Self::StopFetching => RoleStep::StopFetching,
-            Self::RecordEpochStart => RoleStep::RecordEpochStart(epoch),
-            Self::FailWaiting => RoleStep::FailWaiting,
-            Self::ForgetVerifications => RoleStep::ForgetVerifications,
-            Self::StartFetching => RoleStep::StartFetching,
-            Self::WakeReaders => RoleStep::WakeReaders,
-        }
-    }
-}
-
-/// The table of roles: what `event` does to a replica in role `from`. `None` for what the controller
-/// never asks: a change of leader within a leader epoch.
+/// The table of roles: what `event` does to a replica in role `from`. `None` for what the
+/// controller never asks: a change of leader within a leader epoch.
 pub fn transition(from: ReplicaRoleKind, event: ReplicaRoleEvent) -> Option<RoleTransition> {
     use ReplicaRoleEvent::{
         Closed, Elected, FollowKept, FollowNew, LeaderKept, LogFailed, Outdated,
     };
-    use RoleStepKind::{
+    use RoleStep::{
         FailWaiting, ForgetVerifications, RecordEpochStart, StartFetching, StopFetching,
         WakeReaders,
     };
     let stay = RoleTransition { to: from, is_new: false, before: &[], after: &[] };
     let enter = |to, before, after| RoleTransition { to, is_new: true, before, after };
     Some(match (from, event) {
-        // Closed is final. An offline log serves no role; the broker reads it again when it restarts.
+        // Closed is final. An offline log serves no role; the broker reads it again when it
+        // restarts.
         (ReplicaRoleKind::Closed, _) | (_, Outdated) => stay,
         (ReplicaRoleKind::Offline, Closed) => enter(ReplicaRoleKind::Closed, &[], &[]),
         (ReplicaRoleKind::Offline, _) => stay,
@@ -197,10 +169,10 @@ pub trait ReplicaHost {
     fn broker(&self, id: BrokerId) -> Option<BrokerStatus>;
     /// The settings of now.
     fn settings(&self) -> ReplicaSettings;
-    /// Performs a step of a transition.
+    /// Performs a step of a transition to `leader_epoch`.
     ///
     /// Errors: the log failed, with the reason; the replica goes offline instead.
-    fn perform(&mut self, step: RoleStep) -> Result<(), String>;
+    fn perform(&mut self, step: RoleStep, leader_epoch: LeaderEpoch) -> Result<(), String>;
 }
 
 /// This broker's replica of one partition.
@@ -363,26 +335,26 @@ impl Replica {
         };
         for step in transition.before {
             // The log may have failed again, which changes nothing.
-            let _ = host.perform(step.in_epoch(self.leader_epoch));
+            let _ = host.perform(*step, self.leader_epoch);
         }
         self.role = role;
         for step in transition.after {
-            let _ = host.perform(step.in_epoch(self.leader_epoch));
+            let _ = host.perform(*step, self.leader_epoch);
         }
     }
 
     fn perform(
         &mut self,
-        steps: &[RoleStepKind],
+        steps: &[RoleStep],
         host: &mut impl ReplicaHost,
     ) -> Result<(), LeaderOutcome> {
         for step in steps {
-            if *step == RoleStepKind::RecordEpochStart
+            if *step == RoleStep::RecordEpochStart
                 && PlantedFault::NoEpochEntryOnElection.is_planted()
             {
                 continue;
             }
-            if let Err(reason) = host.perform(step.in_epoch(self.leader_epoch)) {
+            if let Err(reason) = host.perform(*step, self.leader_epoch) {
                 self.on_log_failed(&reason, host);
                 return Err(LeaderOutcome::default());
             }

@@ -2,7 +2,7 @@
 
 use super::super::*;
 use super::{BROKER, Facts, registration};
-use crate::types::Mono;
+use crate::types::{LeaderEpoch, Mono};
 
 const ROLES: [ReplicaRoleKind; 4] = [
     ReplicaRoleKind::Leader,
@@ -65,7 +65,7 @@ fn describe(from: ReplicaRoleKind, event: ReplicaRoleEvent) -> String {
         assert_eq!(transition.to, from);
         return "kept".to_owned();
     }
-    let steps = |steps: &[RoleStepKind]| {
+    let steps = |steps: &[RoleStep]| {
         let names: Vec<_> = steps.iter().map(|step| format!("{step:?}")).collect();
         names.join(", ")
     };
@@ -111,9 +111,10 @@ impl ReplicaHost for Notes {
         super::settings()
     }
 
-    fn perform(&mut self, step: RoleStep) -> Result<(), String> {
-        self.steps.push(format!("{step:?}"));
-        if self.log_fails && matches!(step, RoleStep::RecordEpochStart(_)) {
+    fn perform(&mut self, step: RoleStep, epoch: LeaderEpoch) -> Result<(), String> {
+        let records = step == RoleStep::RecordEpochStart;
+        self.steps.push(if records { format!("{step:?} {epoch}") } else { format!("{step:?}") });
+        if self.log_fails && records {
             return Err("no space left".to_owned());
         }
         Ok(())
@@ -143,18 +144,13 @@ fn a_replica_changes_its_role_with_its_leader_epoch() {
             "elected",
             at(1, 4, 10),
             ReplicaRoleKind::Leader,
-            "StopFetching, RecordEpochStart(4), WakeReaders",
+            "StopFetching, RecordEpochStart 4, WakeReaders",
         ),
         ("again", at(1, 4, 10), ReplicaRoleKind::Leader, ""),
         ("ISR change", at(1, 4, 11), ReplicaRoleKind::Leader, ""),
         ("older", at(2, 3, 9), ReplicaRoleKind::Leader, ""),
         ("another leader in the epoch", at(2, 4, 12), ReplicaRoleKind::Leader, ""),
-        (
-            "elected again",
-            at(1, 5, 13),
-            ReplicaRoleKind::Leader,
-            "RecordEpochStart(5), WakeReaders",
-        ),
+        ("elected again", at(1, 5, 13), ReplicaRoleKind::Leader, "RecordEpochStart 5, WakeReaders"),
         (
             "another leader",
             at(2, 6, 14),
@@ -174,6 +170,6 @@ fn a_replica_changes_its_role_with_its_leader_epoch() {
     host.log_fails = true;
     let (kind, steps) = take(&mut host, at(1, 8, 17));
     assert_eq!(kind, ReplicaRoleKind::Offline);
-    assert_eq!(steps, "StopFetching, RecordEpochStart(8), StopFetching, WakeReaders");
+    assert_eq!(steps, "StopFetching, RecordEpochStart 8, StopFetching, WakeReaders");
     assert_eq!(take(&mut host, at(1, 9, 18)), (ReplicaRoleKind::Offline, String::new()));
 }

@@ -130,9 +130,9 @@ impl ReplicaHost for Host<'_> {
         self.settings
     }
 
-    fn perform(&mut self, step: RoleStep) -> Result<(), String> {
+    fn perform(&mut self, step: RoleStep, epoch: LeaderEpoch) -> Result<(), String> {
         match step {
-            RoleStep::RecordEpochStart(epoch) => {
+            RoleStep::RecordEpochStart => {
                 self.log.epochs.assign(epoch, self.log.end());
             }
             RoleStep::StopFetching => *self.asked = None,

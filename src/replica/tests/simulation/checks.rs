@@ -11,8 +11,8 @@ use crate::types::{BrokerId, LeaderEpoch, Offset};
 /// Watches the cluster from outside.
 pub(super) struct Checker {
     config: Config,
-    /// Every record that a leader ever reported as committed, but for those that an unclean election
-    /// or the loss of as many replicas as the minimum ISR has taken.
+    /// Every record that a leader ever reported as committed, but for those that an unclean
+    /// election or the loss of as many replicas as the minimum ISR has taken.
     committed: BTreeMap<Offset, Record>,
     /// Brokers that ended uncleanly, with loss of data, and have not been in sync since.
     damaged: BTreeSet<BrokerId>,

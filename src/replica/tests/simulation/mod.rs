@@ -111,8 +111,8 @@ fn replicas_stay_consistent_under_faults() {
     }
 }
 
-/// Where to look first: the first seed that found the mistake when this was written. A change of the
-/// simulation moves it; the search then begins at 0.
+/// Where to look first: the first seed that found the mistake when this was written. A change of
+/// the simulation moves it; the search then begins at 0.
 fn first_seed(fault: PlantedFault) -> u64 {
     match fault {
         PlantedFault::TruncateToHighWatermark => 2,

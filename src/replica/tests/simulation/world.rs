@@ -20,8 +20,8 @@ pub(super) struct World {
     pub(super) network: Vec<Message>,
     /// Messages that are delayed until much later.
     pub(super) kept_back: Vec<Message>,
-    /// AlterPartition requests by broker: they arrive in the order in which they were sent, repeated
-    /// ones too.
+    /// AlterPartition requests by broker: they arrive in the order in which they were sent,
+    /// repeated ones too.
     pub(super) alters: [VecDeque<AlterPartition>; 3],
     pub(super) next_value: u64,
     /// Appends with acks=all that were answered since the last check.
