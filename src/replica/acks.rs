@@ -45,22 +45,22 @@ struct Waiter<T> {
     ticket: T,
 }
 
-/// Appends of one partition that wait for an offset, in the order of that offset. `T` answers one of
-/// them: it is moved in by [`Acks::park`] and moved out once, with its result.
+/// Appends of one partition that wait for an offset, in the order of that offset. `T` answers one
+/// of them: it is moved in by [`ParkedAcks::park`] and moved out once, with its result.
 #[derive(Debug)]
-pub struct Acks<T> {
+pub struct ParkedAcks<T> {
     waiting: VecDeque<Waiter<T>>,
     parked: u64,
     answered: u64,
 }
 
-impl<T> Default for Acks<T> {
+impl<T> Default for ParkedAcks<T> {
     fn default() -> Self {
         Self { waiting: VecDeque::new(), parked: 0, answered: 0 }
     }
 }
 
-impl<T> Acks<T> {
+impl<T> ParkedAcks<T> {
     /// Parks a request until everything below `upto` is committed. Retries wait for the original's
     /// offset, which may be lower than that of requests that wait already.
     pub fn park(&mut self, upto: Offset, deadline: Option<Mono>, ticket: T) {
@@ -83,7 +83,7 @@ impl<T> Acks<T> {
     }
 
     /// Answers the requests whose records lie below `reached`: the high watermark. `size` is the
-    /// leader's check of the ISR after the append ([`super::Leader::check_after_append`]).
+    /// leader's check of the ISR after the append ([`super::PartitionLeader::check_after_append`]).
     pub fn release(
         &mut self,
         reached: Offset,
@@ -121,7 +121,7 @@ impl<T> Acks<T> {
     }
 
     /// Answers all requests with a failure: leadership is lost, or the log failed. Call
-    /// [`Acks::release`] with the last high watermark first.
+    /// [`ParkedAcks::release`] with the last high watermark first.
     pub fn fail(&mut self, failure: &AckFailure, mut answer: impl FnMut(T, AckResult)) {
         for waiter in self.waiting.drain(..) {
             self.answered += 1;
@@ -142,8 +142,8 @@ mod tests {
 
     const TOO_FEW: NotEnoughReplicas = NotEnoughReplicas { in_sync: 1, required: 2 };
 
-    fn parked(requests: &[(Offset, Option<u64>)]) -> Acks<usize> {
-        let mut acks = Acks::default();
+    fn parked(requests: &[(Offset, Option<u64>)]) -> ParkedAcks<usize> {
+        let mut acks = ParkedAcks::default();
         for (ticket, (upto, deadline)) in requests.iter().enumerate() {
             acks.park(*upto, deadline.map(Mono), ticket);
         }

@@ -1,9 +1,10 @@
-//! Where two logs of one partition part, as their leader epochs show it (KIP-101, KIP-279, KIP-595).
+//! Where two logs of one partition part, as their leader epochs show it (KIP-101, KIP-279,
+//! KIP-595).
 //!
 //! Both sides are pure functions over the epochs of one log: the leader finds whether a reader's
 //! position is on its log, the follower finds how far it must truncate.
 
-use super::faults::Fault;
+use super::faults::PlantedFault;
 use crate::log::epochs::{Epochs, UNDEFINED};
 use crate::types::{ErrorCode, LeaderEpoch, NO_LEADER_EPOCH, Offset};
 
@@ -103,7 +104,7 @@ pub fn truncation(log: LogFacts<'_>, leader: Option<EpochEnd>) -> Truncation {
     let Some(leader) = leader else {
         return Truncation { to: log.high_watermark.min(log.end), is_final: true };
     };
-    if leader.epoch == NO_LEADER_EPOCH || Fault::TruncateToUnknownEpoch.is_planted() {
+    if leader.epoch == NO_LEADER_EPOCH || PlantedFault::TruncateToUnknownEpoch.is_planted() {
         return Truncation { to: leader.end.min(log.end), is_final: true };
     }
     match log.end_of(leader.epoch) {

@@ -1,10 +1,10 @@
 //! Mistakes that tests plant in the machines of this module, to prove that the simulation would
-//! find them. Production code contains none of them: [`Fault::is_planted`] is `false` there, and the
-//! branches disappear.
+//! find them. Production code contains none of them: [`PlantedFault::is_planted`] is `false` there,
+//! and the branches disappear.
 
 /// A mistake that a replication protocol has made before, with the report it comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Fault {
+pub(super) enum PlantedFault {
     /// A follower truncates to its high watermark when the leader changes (KIP-101).
     TruncateToHighWatermark,
     /// A new leader records its epoch with its first batch only (KAFKA-7415).
@@ -30,6 +30,10 @@ pub(super) enum Fault {
     PendingEndsAtSameEpoch,
     /// Any refusal of the controller ends the pending change (KAFKA-12686 in reverse).
     AnyRefusalReverts,
+    /// The answer to an earlier copy of a proposal counts.
+    AnswerToEarlierCopy,
+    /// A follower joins the ISR with records that the leader has deleted.
+    JoinBeforeLogStart,
     /// The leader keeps the ends that followers had in an earlier epoch.
     #[cfg_attr(not(test), expect(dead_code, reason = "its code is compiled for tests only"))]
     EndsSurviveEpoch,
@@ -41,10 +45,10 @@ pub(super) enum Fault {
     BatchesOfLaterEpoch,
 }
 
-impl Fault {
+impl PlantedFault {
     /// Every mistake.
     #[cfg(test)]
-    pub(super) const ALL: [Self; 16] = [
+    pub(super) const ALL: [Self; 18] = [
         Self::TruncateToHighWatermark,
         Self::NoEpochEntryOnElection,
         Self::JoinBelowEpochStart,
@@ -57,6 +61,8 @@ impl Fault {
         Self::JoiningCountsForMinIsr,
         Self::PendingEndsAtSameEpoch,
         Self::AnyRefusalReverts,
+        Self::AnswerToEarlierCopy,
+        Self::JoinBeforeLogStart,
         Self::EndsSurviveEpoch,
         Self::TruncateToUnknownEpoch,
         Self::AnswerOfEarlierEpoch,
@@ -65,6 +71,7 @@ impl Fault {
 
     /// Whether the running test planted this mistake.
     #[cfg(not(test))]
+    #[expect(clippy::unused_self, reason = "tests look whether it is this one")]
     #[inline]
     pub(super) const fn is_planted(self) -> bool {
         false
@@ -82,13 +89,13 @@ impl Fault {
 pub(super) mod planted {
     use std::cell::Cell;
 
-    use super::Fault;
+    use super::PlantedFault;
 
     thread_local! {
-        static PLANTED: Cell<Option<Fault>> = const { Cell::new(None) };
+        static PLANTED: Cell<Option<PlantedFault>> = const { Cell::new(None) };
     }
 
-    pub(in crate::replica) fn get() -> Option<Fault> {
+    pub(in crate::replica) fn get() -> Option<PlantedFault> {
         PLANTED.get()
     }
 
@@ -102,7 +109,7 @@ pub(super) mod planted {
     }
 
     /// Plants `fault` until the guard is dropped.
-    pub(in crate::replica) fn plant(fault: Fault) -> Guard {
+    pub(in crate::replica) fn plant(fault: PlantedFault) -> Guard {
         PLANTED.set(Some(fault));
         Guard
     }

@@ -46,7 +46,8 @@ impl FetchSession {
         self.epoch == FIRST_EPOCH
     }
 
-    /// The next request closes the session and begins another: its outcome at the leader is unknown.
+    /// The next request closes the session and begins another: its outcome at the leader is
+    /// unknown.
     pub(super) fn restart(&mut self) {
         self.epoch = FIRST_EPOCH;
     }

@@ -1,5 +1,6 @@
 //! A fetcher: the partitions that share the fetch requests of one follower to one leader, and the
-//! plan of the next request (Kafka 4.4 `AbstractFetcherManager`, `RemoteLeaderEndPoint.buildFetch`).
+//! plan of the next request (Kafka 4.4 `AbstractFetcherManager`,
+//! `RemoteLeaderEndPoint.buildFetch`).
 //!
 //! A plan costs as much as there are changes: a session of thousands of idle partitions is kept by
 //! empty requests.
@@ -8,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::fetch_session::{FetchSession, SessionVerdict};
-use super::follower::FetchPosition;
+use super::follower::FollowerPosition;
 use crate::types::{ErrorCode, Mono, PartitionIndex, TopicPartition};
 
 /// The fetcher, of `fetchers` to one leader, that a partition is bound to (Kafka 4.4
@@ -26,7 +27,7 @@ pub fn fetcher_of(topic: &str, partition: PartitionIndex, fetchers: usize) -> us
 
 /// Limits of a fetcher's requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FetcherSettings {
+pub struct ReplicaFetcherSettings {
     /// `replica.fetch.wait.max.ms`.
     pub max_wait: Duration,
     /// `replica.fetch.min.bytes`.
@@ -48,29 +49,29 @@ pub struct FetchPlan {
     pub session_epoch: i32,
     /// The partitions that are new or have another position than the session knows, those that
     /// returned records last at the end.
-    pub send: Vec<(TopicPartition, FetchPosition)>,
+    pub send: Vec<(TopicPartition, FollowerPosition)>,
     /// The partitions that leave the session.
     pub forget: Vec<TopicPartition>,
     /// The limits.
-    pub settings: FetcherSettings,
+    pub settings: ReplicaFetcherSettings,
 }
 
 /// What a driver does with a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum ResponseVerdict {
-    /// Give each partition its answer, with the position of [`Fetcher::sent`].
+    /// Give each partition its answer, with the position of [`ReplicaFetcher::sent`].
     Process,
     /// Ignore its partitions, and plan the next request.
     Ignore,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Slot {
+struct FetchSlot {
     /// The position to fetch from; `None` while the partition waits or truncates.
-    wanted: Option<FetchPosition>,
+    wanted: Option<FollowerPosition>,
     /// What the session knows.
-    sent: Option<FetchPosition>,
+    sent: Option<FollowerPosition>,
     /// The order in full requests: partitions that returned records go last, so that each gets its
     /// share of a bounded response.
     place: u64,
@@ -83,10 +84,10 @@ struct Slot {
 
 /// One fetcher. At most one request is under way.
 #[derive(Debug)]
-pub struct Fetcher {
-    settings: FetcherSettings,
+pub struct ReplicaFetcher {
+    settings: ReplicaFetcherSettings,
     session: FetchSession,
-    slots: BTreeMap<TopicPartition, Slot>,
+    slots: BTreeMap<TopicPartition, FetchSlot>,
     order: BTreeMap<u64, TopicPartition>,
     next_place: u64,
     /// Partitions whose wanted position may not be what the session knows.
@@ -100,9 +101,9 @@ pub struct Fetcher {
     resume_at: Option<Mono>,
 }
 
-impl Fetcher {
+impl ReplicaFetcher {
     /// A fetcher without partitions.
-    pub fn new(settings: FetcherSettings) -> Self {
+    pub fn new(settings: ReplicaFetcherSettings) -> Self {
         Self {
             settings,
             session: FetchSession::new(),
@@ -130,7 +131,12 @@ impl Fetcher {
 
     /// Sets the position that a partition fetches from, and whether the partition lags behind its
     /// leader (such a one may be throttled). A new partition is added.
-    pub fn fetch_from(&mut self, partition: TopicPartition, at: FetchPosition, is_lagging: bool) {
+    pub fn fetch_from(
+        &mut self,
+        partition: TopicPartition,
+        at: FollowerPosition,
+        is_lagging: bool,
+    ) {
         self.update(partition, |slot| {
             slot.wanted = Some(at);
             slot.wake = None;
@@ -140,7 +146,7 @@ impl Fetcher {
     }
 
     /// The partition does not fetch before `until`, or before it is given a position where that is
-    /// `None`. [`Fetcher::due`] names it then.
+    /// `None`. [`ReplicaFetcher::due`] names it then.
     pub fn hold(&mut self, partition: TopicPartition, until: Option<Mono>) {
         self.update(partition, |slot| {
             slot.wanted = None;
@@ -154,11 +160,11 @@ impl Fetcher {
     pub fn remove(&mut self, partition: TopicPartition) {
         if self.slots.contains_key(&partition) {
             self.update(partition, |slot| {
-                *slot = Slot {
+                *slot = FetchSlot {
                     sent: slot.sent,
                     place: slot.place,
                     is_removed: true,
-                    ..Slot::default()
+                    ..FetchSlot::default()
                 };
             });
             self.drop_if_gone(partition);
@@ -175,7 +181,8 @@ impl Fetcher {
         }
     }
 
-    /// The partitions whose wait is over at `now`. Each is named once; give it a position, or hold it.
+    /// The partitions whose wait is over at `now`. Each is named once; give it a position, or hold
+    /// it.
     pub fn due(&mut self, now: Mono) -> Vec<TopicPartition> {
         let mut due = Vec::new();
         while let Some((at, partition)) = self.wakes.first().copied().filter(|(at, _)| *at <= now) {
@@ -199,13 +206,13 @@ impl Fetcher {
 
     /// The position that the session has for a partition: what an answer answers. `None` when no
     /// answer is expected.
-    pub fn sent(&self, partition: TopicPartition) -> Option<FetchPosition> {
+    pub fn sent(&self, partition: TopicPartition) -> Option<FollowerPosition> {
         self.slots.get(&partition).filter(|slot| !slot.is_removed).and_then(|slot| slot.sent)
     }
 
-    /// The next request; `None` while one is under way, during a back-off, and with nothing to fetch.
-    /// `is_held_back` states whether the quota holds a lagging partition back; such a partition leaves
-    /// the session until the quota allows it again.
+    /// The next request; `None` while one is under way, during a back-off, and with nothing to
+    /// fetch. `is_held_back` states whether the quota holds a lagging partition back; such a
+    /// partition leaves the session until the quota allows it again.
     pub fn plan(
         &mut self,
         now: Mono,
@@ -254,7 +261,8 @@ impl Fetcher {
     }
 
     /// A response arrived: its session id or top-level error, and the partitions in it. A full
-    /// request is answered with all of its partitions, an incremental one with some of the session's.
+    /// request is answered with all of its partitions, an incremental one with some of the
+    /// session's.
     ///
     /// A leader that throttles answers a full request without partitions: the request is repeated
     /// after `throttle`.
@@ -291,12 +299,12 @@ impl Fetcher {
         self.resume_at = Some(now + self.settings.backoff);
     }
 
-    fn update(&mut self, partition: TopicPartition, change: impl FnOnce(&mut Slot)) {
+    fn update(&mut self, partition: TopicPartition, change: impl FnOnce(&mut FetchSlot)) {
         let slot = self.slots.entry(partition).or_insert_with(|| {
             let place = self.next_place;
             self.next_place += 1;
             self.order.insert(place, partition);
-            Slot { place, ..Slot::default() }
+            FetchSlot { place, ..FetchSlot::default() }
         });
         if let Some(at) = slot.wake {
             self.wakes.remove(&(at, partition));

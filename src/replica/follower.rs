@@ -1,5 +1,5 @@
-//! A follower's replication of one partition: what it asks its leader next, and what an answer makes
-//! it do to its log (Kafka 4.4 `AbstractFetcherThread`, `ReplicaFetcherThread`).
+//! A follower's replication of one partition: what it asks its leader next, and what an answer
+//! makes it do to its log (Kafka 4.4 `AbstractFetcherThread`, `ReplicaFetcherThread`).
 //!
 //! The machine does not hold the log. It is given the log's bounds and epochs, and returns
 //! [`Effects`] that the driver applies in one step, on disk before the next request leaves.
@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::divergence::{EpochEnd, LogFacts, Truncation, truncation};
-use super::faults::Fault;
+use super::faults::PlantedFault;
 use crate::types::{BrokerId, ErrorCode, LeaderEpoch, Mono, NO_LEADER_EPOCH, Offset};
 
 /// How a follower finds where its log parts from the leader's.
@@ -22,7 +22,7 @@ pub enum DivergenceCheck {
 /// The position of a fetch. An answer is processed only while it is still the follower's
 /// (KAFKA-13207).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FetchPosition {
+pub struct FollowerPosition {
     /// The leader epoch that the follower is in.
     pub leader_epoch: LeaderEpoch,
     /// The log end.
@@ -35,9 +35,9 @@ pub struct FetchPosition {
 
 /// What a follower asks its leader next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Request {
+pub enum FollowerRequest {
     /// Records after this position.
-    Fetch(FetchPosition),
+    Fetch(FollowerPosition),
     /// Where `epoch` ended (OffsetForLeaderEpoch).
     EpochEnd {
         /// The leader epoch that the follower is in.
@@ -59,9 +59,9 @@ pub enum Request {
 
 /// What a follower does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
+pub enum FollowerAction {
     /// Ask the leader.
-    Ask(Request),
+    Ask(FollowerRequest),
     /// Truncate first: the log has no epochs that could be compared.
     Truncate(Effects),
     /// Nothing before this time.
@@ -108,7 +108,7 @@ pub struct FetchAnswer<'a> {
 
 /// How the end of a log is changed before anything is appended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cut {
+pub enum LogCut {
     /// Remove the records at and after this offset, and the epoch entries that begin there, even
     /// where no record is removed (KAFKA-10706).
     TruncateTo(Offset),
@@ -122,7 +122,7 @@ pub enum Cut {
 #[must_use]
 pub struct Effects {
     /// Remove records.
-    pub cut: Option<Cut>,
+    pub cut: Option<LogCut>,
     /// Append the first so many batches of the answer.
     pub append: usize,
     /// Raise the high watermark. Never above the log end that results from the effects before.
@@ -134,13 +134,13 @@ pub struct Effects {
 }
 
 impl Effects {
-    fn cut(cut: Cut) -> Self {
+    fn cut(cut: LogCut) -> Self {
         Self { cut: Some(cut), ..Self::default() }
     }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum FollowerPhase {
     /// Fetches from the log end.
     Fetching,
     /// Must find where the logs part before it fetches.
@@ -171,19 +171,19 @@ pub enum FollowerState {
 /// offsets; the high watermark never passes the log end and is raised only by an answer that found
 /// the logs equal.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Follower {
+pub struct PartitionFollower {
     leader: Option<BrokerId>,
     epoch: LeaderEpoch,
     check: DivergenceCheck,
     backoff: Duration,
-    state: State,
+    state: FollowerPhase,
     retry_at: Option<Mono>,
     /// How many offsets the log lags behind the leader's high watermark; `None` before the first
     /// answer in this epoch.
     lag: Option<Offset>,
 }
 
-impl Follower {
+impl PartitionFollower {
     /// A follower of `leader` in `epoch`; without a leader it waits for one. `backoff` is
     /// `replica.fetch.backoff.ms`.
     pub fn new(
@@ -196,11 +196,11 @@ impl Follower {
         let has_epochs = log.epochs.latest().is_some();
         let state = match check {
             DivergenceCheck::OnFetch
-                if has_epochs && !Fault::TruncateToHighWatermark.is_planted() =>
+                if has_epochs && !PlantedFault::TruncateToHighWatermark.is_planted() =>
             {
-                State::Fetching
+                FollowerPhase::Fetching
             }
-            DivergenceCheck::OnFetch | DivergenceCheck::BeforeFetch => State::Truncating,
+            DivergenceCheck::OnFetch | DivergenceCheck::BeforeFetch => FollowerPhase::Truncating,
         };
         Self { leader, epoch, check, backoff, state, retry_at: None, lag: None }
     }
@@ -229,46 +229,52 @@ impl Follower {
     /// The state at `now`.
     pub fn state(&self, now: Mono) -> FollowerState {
         match self.state {
-            State::Failed(failure) => FollowerState::Failed(failure),
+            FollowerPhase::Failed(failure) => FollowerState::Failed(failure),
             _ if self.retry_at.is_some_and(|at| at > now) => FollowerState::Delayed,
-            State::Fetching => FollowerState::Fetching,
-            State::Truncating | State::OutOfRange | State::BelowLogStart => {
-                FollowerState::Truncating
-            }
+            FollowerPhase::Fetching => FollowerState::Fetching,
+            FollowerPhase::Truncating
+            | FollowerPhase::OutOfRange
+            | FollowerPhase::BelowLogStart => FollowerState::Truncating,
         }
     }
 
     /// What to do at `now`.
-    pub fn next(&self, now: Mono, log: LogFacts<'_>) -> Next {
+    pub fn next(&self, now: Mono, log: LogFacts<'_>) -> FollowerAction {
         let leader_epoch = self.epoch;
-        if matches!(self.state, State::Failed(_)) || self.leader.is_none() {
-            return Next::AwaitMetadata;
+        if matches!(self.state, FollowerPhase::Failed(_)) || self.leader.is_none() {
+            return FollowerAction::AwaitMetadata;
         }
         if let Some(at) = self.retry_at.filter(|at| *at > now) {
-            return Next::WaitUntil(at);
+            return FollowerAction::WaitUntil(at);
         }
         match (self.state, log.epochs.latest()) {
-            (State::Truncating, Some(epoch)) if !Fault::TruncateToHighWatermark.is_planted() => {
-                Next::Ask(Request::EpochEnd { leader_epoch, epoch })
+            (FollowerPhase::Truncating, Some(epoch))
+                if !PlantedFault::TruncateToHighWatermark.is_planted() =>
+            {
+                FollowerAction::Ask(FollowerRequest::EpochEnd { leader_epoch, epoch })
             }
             // Without epochs only the high watermark is known to be common.
-            (State::Truncating, _) => Next::Truncate(Effects::cut(Cut::TruncateTo(
-                log.high_watermark.clamp(log.start, log.end),
-            ))),
-            (State::OutOfRange, _) => Next::Ask(Request::LogEnd { leader_epoch }),
-            (State::BelowLogStart, _) => Next::Ask(Request::LogStart { leader_epoch }),
-            (State::Fetching | State::Failed(_), _) => {
-                Next::Ask(Request::Fetch(self.position(log)))
+            (FollowerPhase::Truncating, _) => FollowerAction::Truncate(Effects::cut(
+                LogCut::TruncateTo(log.high_watermark.clamp(log.start, log.end)),
+            )),
+            (FollowerPhase::OutOfRange, _) => {
+                FollowerAction::Ask(FollowerRequest::LogEnd { leader_epoch })
+            }
+            (FollowerPhase::BelowLogStart, _) => {
+                FollowerAction::Ask(FollowerRequest::LogStart { leader_epoch })
+            }
+            (FollowerPhase::Fetching | FollowerPhase::Failed(_), _) => {
+                FollowerAction::Ask(FollowerRequest::Fetch(self.position(log)))
             }
         }
     }
 
-    fn position(&self, log: LogFacts<'_>) -> FetchPosition {
+    fn position(&self, log: LogFacts<'_>) -> FollowerPosition {
         let latest = match self.check {
             DivergenceCheck::OnFetch => log.epochs.latest(),
             DivergenceCheck::BeforeFetch => None,
         };
-        FetchPosition {
+        FollowerPosition {
             leader_epoch: self.epoch,
             offset: log.end,
             last_fetched_epoch: latest.unwrap_or(NO_LEADER_EPOCH),
@@ -276,18 +282,18 @@ impl Follower {
         }
     }
 
-    /// The truncation of [`Next::Truncate`] is done.
+    /// The truncation of [`FollowerAction::Truncate`] is done.
     pub fn on_truncated(&mut self) {
-        if self.state == State::Truncating {
-            self.state = State::Fetching;
+        if self.state == FollowerPhase::Truncating {
+            self.state = FollowerPhase::Fetching;
         }
     }
 
     /// Whether an answer to a request of `leader_epoch` still concerns this follower.
-    fn expects(&self, now: Mono, leader_epoch: LeaderEpoch, state: State) -> bool {
+    fn expects(&self, now: Mono, leader_epoch: LeaderEpoch, state: FollowerPhase) -> bool {
         self.state == state
             && self.retry_at.is_none_or(|at| at <= now)
-            && (leader_epoch == self.epoch || Fault::AnswerOfEarlierEpoch.is_planted())
+            && (leader_epoch == self.epoch || PlantedFault::AnswerOfEarlierEpoch.is_planted())
     }
 
     /// A fetch was answered. `sent` is the position that was asked for; an answer to another one
@@ -298,11 +304,12 @@ impl Follower {
     pub fn on_fetched(
         &mut self,
         now: Mono,
-        sent: &FetchPosition,
+        sent: &FollowerPosition,
         answer: Result<FetchAnswer<'_>, ErrorCode>,
         log: LogFacts<'_>,
     ) -> Effects {
-        if !self.expects(now, sent.leader_epoch, State::Fetching) || sent.offset != log.end {
+        if !self.expects(now, sent.leader_epoch, FollowerPhase::Fetching) || sent.offset != log.end
+        {
             return Effects::default();
         }
         self.retry_at = None;
@@ -311,21 +318,24 @@ impl Follower {
             Err(code) => return self.on_error(now, code),
         };
         if let Some(leader) = answer.diverging {
-            if Fault::HighWatermarkFromDivergence.is_planted() {
+            if PlantedFault::HighWatermarkFromDivergence.is_planted()
+                && log.high_watermark < answer.high_watermark.min(log.end)
+            {
+                self.lag = Some(0);
                 let high_watermark = Some(answer.high_watermark.min(log.end));
                 return Effects { high_watermark, ..Effects::default() };
             }
             let Truncation { to, .. } = truncation(log, Some(leader));
-            return self.truncate(to, log);
+            return truncate(to, log);
         }
-        let Some((cut, append, end)) = self.continuing(sent, answer.batches, log) else {
+        let Some((cut, append, end)) = continuing(sent, answer.batches, log) else {
             return self.delay(now);
         };
         self.lag = Some((answer.high_watermark - end).max(0));
         let high_watermark = answer.high_watermark.min(end);
         let known = match cut {
-            Some(Cut::RestartAt(start)) => start,
-            Some(Cut::TruncateTo(_)) | None => log.high_watermark,
+            Some(LogCut::RestartAt(start)) => start,
+            Some(LogCut::TruncateTo(_)) | None => log.high_watermark,
         };
         let committed = high_watermark.max(known);
         let log_start = answer.log_start.min(committed);
@@ -338,47 +348,20 @@ impl Follower {
         }
     }
 
-    /// How many of `batches` continue the log, and where it then ends. Batches of a later epoch than
-    /// the request's are left: the answer was read before the leader truncated to become a follower
-    /// of that epoch (KAFKA-18723). An empty log restarts at a first batch that begins below it: the
-    /// leader's log start lies within that batch. `None` when the records do not fit the log.
-    fn continuing(
-        &self,
-        sent: &FetchPosition,
-        batches: &[BatchFacts],
-        log: LogFacts<'_>,
-    ) -> Option<(Option<Cut>, usize, Offset)> {
-        let later = |batch: &BatchFacts| {
-            batch.leader_epoch > sent.leader_epoch && !Fault::BatchesOfLaterEpoch.is_planted()
-        };
-        let count = batches.iter().position(later).unwrap_or(batches.len());
-        let Some(first) = batches[..count].first() else { return Some((None, 0, log.end)) };
-        let is_empty = log.start == log.end;
-        let cut = match first.base_offset {
-            base if base >= log.end => None,
-            base if is_empty && first.last_offset >= log.end => Some(Cut::RestartAt(base)),
-            _ => return None,
-        };
-        let mut end = first.base_offset;
-        for batch in &batches[..count] {
-            if batch.base_offset < end || batch.last_offset < batch.base_offset {
-                return None;
-            }
-            end = batch.last_offset + 1;
-        }
-        Some((cut, count, end))
-    }
-
-    /// OffsetForLeaderEpoch was answered; `None` stands for "the leader cannot tell". `asked` is the
-    /// epoch that was asked about.
+    /// OffsetForLeaderEpoch was answered; `None` stands for "the leader cannot tell". `asked` is
+    /// the epoch that was asked about: an answer about another one than the log's latest is
+    /// dropped, since a truncation has taken place since.
     pub fn on_epoch_end(
         &mut self,
         now: Mono,
         leader_epoch: LeaderEpoch,
+        asked: LeaderEpoch,
         answer: Result<Option<EpochEnd>, ErrorCode>,
         log: LogFacts<'_>,
     ) -> Effects {
-        if !self.expects(now, leader_epoch, State::Truncating) {
+        if !self.expects(now, leader_epoch, FollowerPhase::Truncating)
+            || log.epochs.latest() != Some(asked)
+        {
             return Effects::default();
         }
         self.retry_at = None;
@@ -386,9 +369,9 @@ impl Follower {
             Ok(leader) => {
                 let Truncation { to, is_final } = truncation(log, leader);
                 if is_final {
-                    self.state = State::Fetching;
+                    self.state = FollowerPhase::Fetching;
                 }
-                self.truncate(to, log)
+                truncate(to, log)
             }
             Err(code) => self.on_error(now, code),
         }
@@ -403,17 +386,17 @@ impl Follower {
         answer: Result<Offset, ErrorCode>,
         log: LogFacts<'_>,
     ) -> Effects {
-        if !self.expects(now, leader_epoch, State::OutOfRange) {
+        if !self.expects(now, leader_epoch, FollowerPhase::OutOfRange) {
             return Effects::default();
         }
         self.retry_at = None;
         match answer {
             Ok(leader_end) if leader_end < log.end => {
-                self.state = State::Fetching;
-                self.truncate(leader_end, log)
+                self.state = FollowerPhase::Fetching;
+                truncate(leader_end, log)
             }
             Ok(_) => {
-                self.state = State::BelowLogStart;
+                self.state = FollowerPhase::BelowLogStart;
                 Effects::default()
             }
             Err(code) => self.on_error(now, code),
@@ -429,15 +412,15 @@ impl Follower {
         answer: Result<Offset, ErrorCode>,
         log: LogFacts<'_>,
     ) -> Effects {
-        if !self.expects(now, leader_epoch, State::BelowLogStart) {
+        if !self.expects(now, leader_epoch, FollowerPhase::BelowLogStart) {
             return Effects::default();
         }
         self.retry_at = None;
         match answer {
             Ok(leader_start) => {
-                self.state = State::Fetching;
+                self.state = FollowerPhase::Fetching;
                 if leader_start > log.end {
-                    Effects::cut(Cut::RestartAt(leader_start))
+                    Effects::cut(LogCut::RestartAt(leader_start))
                 } else {
                     self.delay(now)
                 }
@@ -448,7 +431,7 @@ impl Follower {
 
     /// The request could not be sent, or its answer did not arrive or could not be read.
     pub fn on_no_answer(&mut self, now: Mono, leader_epoch: LeaderEpoch) -> Effects {
-        if leader_epoch != self.epoch || matches!(self.state, State::Failed(_)) {
+        if leader_epoch != self.epoch || matches!(self.state, FollowerPhase::Failed(_)) {
             return Effects::default();
         }
         self.delay(now)
@@ -461,34 +444,26 @@ impl Follower {
 
     /// The own log could not be written or truncated.
     pub fn on_storage_failure(&mut self) {
-        self.state = State::Failed(FollowerFailure::Storage);
-    }
-
-    /// Truncates below the log start only by starting over.
-    fn truncate(&mut self, to: Offset, log: LogFacts<'_>) -> Effects {
-        if to < log.start {
-            return Effects::cut(Cut::RestartAt(to.max(0)));
-        }
-        Effects::cut(Cut::TruncateTo(to))
+        self.state = FollowerPhase::Failed(FollowerFailure::Storage);
     }
 
     fn on_error(&mut self, now: Mono, code: ErrorCode) -> Effects {
         match code {
             ErrorCode::OffsetOutOfRange => {
-                self.state = State::OutOfRange;
+                self.state = FollowerPhase::OutOfRange;
                 Effects::default()
             }
             // The answer is to a request of the present epoch, so the leader's is newer.
             ErrorCode::FencedLeaderEpoch => {
-                self.state = State::Failed(FollowerFailure::Fenced);
+                self.state = FollowerPhase::Failed(FollowerFailure::Fenced);
                 Effects::default()
             }
             ErrorCode::OffsetMovedToTieredStorage => {
-                self.state = State::Failed(FollowerFailure::TieredStorage);
+                self.state = FollowerPhase::Failed(FollowerFailure::TieredStorage);
                 Effects::default()
             }
-            // The other broker does not know yet, or no longer, that it leads; its log failed; or it
-            // sends a code that this version does not know.
+            // The other broker does not know yet, or no longer, that it leads; its log failed; or
+            // it sends a code that this version does not know.
             _ => self.delay(now),
         }
     }
@@ -498,4 +473,42 @@ impl Follower {
         self.retry_at = Some(at);
         Effects { retry_at: Some(at), ..Effects::default() }
     }
+}
+
+/// How many of `batches` continue the log, and where it then ends. Batches of a later epoch than
+/// the request's are left: the answer was read before the leader truncated to become a follower
+/// of that epoch (KAFKA-18723). An empty log restarts at a first batch that begins below it: the
+/// leader's log start lies within that batch. `None` when the records do not fit the log.
+fn continuing(
+    sent: &FollowerPosition,
+    batches: &[BatchFacts],
+    log: LogFacts<'_>,
+) -> Option<(Option<LogCut>, usize, Offset)> {
+    let later = |batch: &BatchFacts| {
+        batch.leader_epoch > sent.leader_epoch && !PlantedFault::BatchesOfLaterEpoch.is_planted()
+    };
+    let count = batches.iter().position(later).unwrap_or(batches.len());
+    let Some(first) = batches[..count].first() else { return Some((None, 0, log.end)) };
+    let is_empty = log.start == log.end;
+    let cut = match first.base_offset {
+        base if base >= log.end => None,
+        base if is_empty && first.last_offset >= log.end => Some(LogCut::RestartAt(base)),
+        _ => return None,
+    };
+    let mut end = first.base_offset;
+    for batch in &batches[..count] {
+        if batch.base_offset < end || batch.last_offset < batch.base_offset {
+            return None;
+        }
+        end = batch.last_offset + 1;
+    }
+    Some((cut, count, end))
+}
+
+/// Truncates below the log start only by starting over.
+fn truncate(to: Offset, log: LogFacts<'_>) -> Effects {
+    if to < log.start {
+        return Effects::cut(LogCut::RestartAt(to.max(0)));
+    }
+    Effects::cut(LogCut::TruncateTo(to))
 }

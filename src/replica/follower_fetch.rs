@@ -1,9 +1,8 @@
-//! The leader's side of a follower's fetch: what it checks, in Kafka's order, and what it may count.
+//! The leader's side of a follower's fetch: what it checks, in Kafka's order, and what it may
+//! count.
 
-use super::divergence::{EpochEnd, LogFacts, OutOfRange, check_position};
-use super::faults::Fault;
+use super::divergence::{EpochEnd, OutOfRange};
 use super::isr::BrokerEpoch;
-use super::leader::Leader;
 use crate::types::{BrokerId, ErrorCode, LeaderEpoch, NO_LEADER_EPOCH, Offset};
 
 /// A follower's fetch of one partition.
@@ -120,9 +119,9 @@ impl FetchRefusal {
     }
 }
 
-/// A fetch that passed every check, to be given to [`Leader::on_fetch`] once its read is planned.
-/// There is no other way to make one, and it counts once: a fetch that waits for records is not
-/// counted again when it is answered (KAFKA-8400).
+/// A fetch that passed every check, to be given to [`super::PartitionLeader::on_fetch`] once its
+/// read is planned. There is no other way to make one, and it counts once: a fetch that waits for
+/// records is not counted again when it is answered (KAFKA-8400).
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
 pub struct AcceptedFetch {
@@ -147,38 +146,4 @@ pub enum FetchCheck {
     /// The follower's log parts from this one: answer at once, without records. Nothing is counted
     /// (KAFKA-13141).
     Diverging(EpochEnd),
-}
-
-impl Leader {
-    /// Checks a follower's fetch (Kafka 4.4 `Partition.fetchRecords`). Topic ids are compared
-    /// before; the broker epoch is checked by [`Leader::on_fetch`], last, as Kafka does.
-    ///
-    /// Errors: the fetch is answered with a code and counts for nothing.
-    pub fn check_fetch(
-        &self,
-        fetch: &FollowerFetch,
-        log: LogFacts<'_>,
-    ) -> Result<FetchCheck, FetchRefusal> {
-        let replica = fetch.replica;
-        check_leader_epoch(self.epoch(), fetch.leader_epoch)?;
-        if !self.has_replica(replica) {
-            return Err(if fetch.leader_epoch == NO_LEADER_EPOCH {
-                FetchRefusal::NotReplicaWithoutEpoch { replica }
-            } else {
-                FetchRefusal::NotReplica { replica }
-            });
-        }
-        match check_position(log, fetch.offset, fetch.last_fetched_epoch)? {
-            Some(end) if !Fault::RejectedFetchCounts.is_planted() => Ok(FetchCheck::Diverging(end)),
-            _ => Ok(FetchCheck::Read(AcceptedFetch {
-                leader_epoch: self.epoch(),
-                replica,
-                broker_epoch: fetch.broker_epoch,
-                offset: fetch.offset,
-                log_start: fetch.log_start,
-                leader_end: log.end,
-                leader_start: log.start,
-            })),
-        }
-    }
 }

@@ -137,6 +137,13 @@ impl Isr {
         }
     }
 
+    pub(super) fn pending_mut(&mut self) -> Option<&mut Proposal> {
+        match self {
+            Self::Committed(_) => None,
+            Self::PendingExpand { sent, .. } | Self::PendingShrink { sent, .. } => Some(sent),
+        }
+    }
+
     /// Whether the last committed ISR contains `id`.
     pub fn contains(&self, id: BrokerId) -> bool {
         self.committed().contains(&id)
@@ -162,14 +169,14 @@ impl Isr {
 mod tests {
     use super::*;
 
-    fn proposal(brokers: &[BrokerId]) -> Box<Proposal> {
+    fn proposal(brokers: &[BrokerId]) -> Proposal {
         let members = brokers.iter().map(|broker| IsrMember { broker: *broker, epoch: 7 });
-        Box::new(Proposal {
+        Proposal {
             id: ProposalId { leader_epoch: 3, number: 1 },
             leader_epoch: 3,
             partition_epoch: 5,
             members: members.collect(),
-        })
+        }
     }
 
     /// KIP-497: "maximal" covers both outcomes of the pending change.
@@ -179,9 +186,10 @@ mod tests {
         let expand = Isr::PendingExpand {
             committed: committed.clone(),
             joining: 3,
-            sent: proposal(&[1, 2, 3]),
+            sent: Box::new(proposal(&[1, 2, 3])),
         };
-        let shrink = Isr::PendingShrink { committed: committed.clone(), sent: proposal(&[1]) };
+        let shrink =
+            Isr::PendingShrink { committed: committed.clone(), sent: Box::new(proposal(&[1])) };
         for (isr, maximal, members) in
             [(Isr::Committed(committed), 2, [1, 2]), (expand, 3, [2, 3]), (shrink, 2, [1, 2])]
         {

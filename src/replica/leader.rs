@@ -1,16 +1,20 @@
 //! The leader of a partition: follower progress, the ISR, and the high watermark (Kafka 4.4
-//! `Partition`, `Replica`, `ReplicaState`).
+//! `Partition`).
 
 use std::time::Duration;
 
-use super::faults::Fault;
-use super::follower_fetch::{AcceptedFetch, FetchRefusal};
+use super::divergence::{LogFacts, check_position};
+use super::faults::PlantedFault;
+use super::follower_fetch::{
+    AcceptedFetch, FetchCheck, FetchRefusal, FollowerFetch, check_leader_epoch,
+};
 use super::isr::{
     BrokerEpoch, BrokerStatus, Isr, IsrMember, PartitionEpoch, Proposal, ProposalId,
     UNKNOWN_BROKER_EPOCH,
 };
+use super::remote_replica::{LastFetch, RemoteReplica};
 use crate::metadata::Partition as Registration;
-use crate::types::{BrokerId, ErrorCode, LeaderEpoch, Mono, Offset};
+use crate::types::{BrokerId, ErrorCode, LeaderEpoch, Mono, NO_LEADER_EPOCH, Offset};
 
 /// The ISR is too small for acks=all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -58,7 +62,7 @@ impl LocalEnd {
 /// What an event came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[must_use]
-pub struct Progress {
+pub struct LeaderOutcome {
     /// The new high watermark, if it moved.
     pub high_watermark: Option<Offset>,
     /// A change of the ISR to send to the controller.
@@ -67,7 +71,7 @@ pub struct Progress {
 
 /// A partition in an AlterPartition response.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AlteredPartition {
+pub struct CommittedIsr {
     /// The leader epoch at the controller.
     pub leader_epoch: LeaderEpoch,
     /// The partition epoch after the change.
@@ -82,89 +86,13 @@ pub struct AlteredPartition {
 pub enum AlterPartitionOutcome {
     /// The answer does not belong to the pending proposal.
     Outdated,
-    /// The change is committed, or dropped: nothing is pending. The new high watermark, if it moved.
+    /// The change is committed, or dropped: nothing is pending. The new high watermark, if it
+    /// moved.
     Settled(Option<Offset>),
     /// The change stays pending until the metadata log brings a new partition epoch.
     AwaitMetadata,
-    /// Send the same proposal again, after a back-off.
+    /// Send this copy of the proposal, after a back-off.
     Retry(Box<Proposal>),
-}
-
-/// What the leader knows about one other replica.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Follower {
-    id: BrokerId,
-    /// Its broker; `None` when that is not registered.
-    broker: Option<BrokerStatus>,
-    /// What its last accepted fetch stated; `None` before the first one in this leader epoch.
-    fetched: Option<Fetched>,
-    /// The latest time at which it is known to have had everything that the leader had.
-    caught_up: Option<Mono>,
-    /// Whether `caught_up` is within `replica.lag.time.max.ms`, at the last event with a time.
-    is_recent: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Fetched {
-    /// The follower's log end.
-    end: Offset,
-    /// The follower's log start.
-    start: Offset,
-    at: Mono,
-    /// The leader's log end at that time.
-    leader_end: Offset,
-    /// Whether it has deleted what the leader has deleted.
-    follows_log_start: bool,
-    broker_epoch: BrokerEpoch,
-}
-
-impl Follower {
-    /// A replica that has not fetched in this epoch. Members of the ISR count as caught up now, so
-    /// that a new leader does not expel them at once.
-    fn new(now: Mono, id: BrokerId, broker: Option<BrokerStatus>, is_in_sync: bool) -> Self {
-        let caught_up = is_in_sync.then_some(now);
-        Self { id, broker, fetched: None, caught_up, is_recent: is_in_sync }
-    }
-
-    /// The log end, as far as it is known in this epoch.
-    fn end(&self) -> Option<Offset> {
-        self.fetched.map(|fetched| fetched.end)
-    }
-
-    /// Whether it may join the ISR, as far as its broker is concerned.
-    fn is_eligible(&self) -> bool {
-        match (self.broker, self.fetched) {
-            (Some(broker), Some(fetched)) => {
-                broker.may_join(fetched.broker_epoch) || Fault::StaleBrokerEpoch.is_planted()
-            }
-            _ => false,
-        }
-    }
-
-    /// Kafka 4.4 `Replica.updateFetchStateOrThrow`: a fetch at the leader's end is caught up now;
-    /// one at the end that the leader had at the fetch before was caught up then. So a follower of a
-    /// busy log is in sync though it never meets the end.
-    fn record(&mut self, now: Mono, fetch: &AcceptedFetch) {
-        let caught_up = if fetch.offset >= fetch.leader_end {
-            Some(now)
-        } else {
-            self.fetched.filter(|before| fetch.offset >= before.leader_end).map(|before| before.at)
-        };
-        self.caught_up = self.caught_up.max(caught_up);
-        let leader_end = self.fetched.map_or(0, |before| before.leader_end).max(fetch.leader_end);
-        self.fetched = Some(Fetched {
-            end: fetch.offset,
-            start: fetch.log_start,
-            at: now,
-            leader_end,
-            follows_log_start: fetch.log_start >= fetch.leader_start,
-            broker_epoch: fetch.broker_epoch,
-        });
-    }
-
-    fn refresh(&mut self, now: Mono, lag_time_max: Duration) {
-        self.is_recent = self.caught_up.is_some_and(|at| now.since(at) <= lag_time_max);
-    }
 }
 
 /// The leader of one partition, for one leader epoch.
@@ -173,7 +101,7 @@ impl Follower {
 /// say nothing about this one. Invariants: the high watermark never goes back; it passes no member
 /// of the maximal ISR; at most one change of the ISR is pending.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Leader {
+pub struct PartitionLeader {
     epoch: LeaderEpoch,
     epoch_start: Offset,
     this_broker: BrokerId,
@@ -181,16 +109,16 @@ pub struct Leader {
     partition_epoch: PartitionEpoch,
     isr: Isr,
     /// The other replicas of the assignment.
-    followers: Vec<Follower>,
+    followers: Vec<RemoteReplica>,
     local: LocalEnd,
     high_watermark: Offset,
     settings: LeaderSettings,
     proposals: u64,
 }
 
-impl Leader {
-    /// The leader of a new epoch. The epoch entry (`registration.leader_epoch`, `local.log_end`) must
-    /// already be in the epoch checkpoint (KAFKA-7415; [`super::Step::RecordEpochStart`]).
+impl PartitionLeader {
+    /// The leader of a new epoch. The epoch entry (`registration.leader_epoch`, `local.log_end`)
+    /// must already be in the epoch checkpoint (KAFKA-7415; [`super::RoleStep::RecordEpochStart`]).
     ///
     /// `high_watermark` is the last one known here, at most `local.durable`; `brokers` looks up
     /// registered brokers.
@@ -202,7 +130,7 @@ impl Leader {
         local: LocalEnd,
         high_watermark: Offset,
         settings: LeaderSettings,
-    ) -> (Self, Progress) {
+    ) -> (Self, LeaderOutcome) {
         assert!(local.durable <= local.log_end, "records past the log end cannot be durable");
         assert!(high_watermark <= local.log_end, "the high watermark lies within the log");
         let mut leader = Self {
@@ -220,7 +148,7 @@ impl Leader {
         };
         leader.assign(now, &registration.replicas, brokers);
         let high_watermark = leader.advance();
-        (leader, Progress { high_watermark, proposal: None })
+        (leader, LeaderOutcome { high_watermark, proposal: None })
     }
 
     /// The leader epoch.
@@ -254,7 +182,8 @@ impl Leader {
         self.settings.min_insync_replicas.min(self.followers.len() + 1)
     }
 
-    /// Whether the committed ISR is smaller than [`Leader::min_isr`]: the high watermark stands still.
+    /// Whether the committed ISR is smaller than [`PartitionLeader::min_isr`]: the high watermark
+    /// stands still.
     pub fn is_under_min_isr(&self) -> bool {
         self.isr.committed().len() < self.min_isr()
     }
@@ -298,19 +227,58 @@ impl Leader {
             .try_fold(local_start, |low, start| start.map(|start| low.min(start)))
     }
 
-    /// The own log grew, or more of it is flushed. Returns the new high watermark, if it moved. Does
-    /// not allocate, and costs nothing for a partition without followers.
+    /// The own log grew, or more of it is flushed. Returns the new high watermark, if it moved.
+    /// Does not allocate, and costs nothing for a partition without followers.
     pub fn on_local_progress(&mut self, local: LocalEnd) -> Option<Offset> {
         assert!(local.durable <= local.log_end, "records past the log end cannot be durable");
         self.local = local;
         self.advance()
     }
 
-    /// A follower's fetch was accepted by [`Leader::check_fetch`] and its read was planned.
+    /// Checks a follower's fetch (Kafka 4.4 `Partition.fetchRecords`). Topic ids are compared
+    /// before; the broker epoch is checked by [`PartitionLeader::on_fetch`], last, as Kafka does.
+    ///
+    /// Errors: the fetch is answered with a code and counts for nothing.
+    pub fn check_fetch(
+        &self,
+        fetch: &FollowerFetch,
+        log: LogFacts<'_>,
+    ) -> Result<FetchCheck, FetchRefusal> {
+        let replica = fetch.replica;
+        check_leader_epoch(self.epoch(), fetch.leader_epoch)?;
+        if !self.has_replica(replica) {
+            return Err(if fetch.leader_epoch == NO_LEADER_EPOCH {
+                FetchRefusal::NotReplicaWithoutEpoch { replica }
+            } else {
+                FetchRefusal::NotReplica { replica }
+            });
+        }
+        match check_position(log, fetch.offset, fetch.last_fetched_epoch)? {
+            Some(end) if !PlantedFault::RejectedFetchCounts.is_planted() => {
+                Ok(FetchCheck::Diverging(end))
+            }
+            _ => Ok(FetchCheck::Read(AcceptedFetch {
+                leader_epoch: self.epoch(),
+                replica,
+                broker_epoch: fetch.broker_epoch,
+                offset: fetch.offset,
+                log_start: fetch.log_start,
+                leader_end: log.end,
+                leader_start: log.start,
+            })),
+        }
+    }
+
+    /// A follower's fetch was accepted by [`PartitionLeader::check_fetch`] and its read was
+    /// planned.
     ///
     /// Errors: the fetch is of an earlier incarnation of the broker, or was accepted in another
     /// leader epoch. It counts for nothing.
-    pub fn on_fetch(&mut self, now: Mono, fetch: AcceptedFetch) -> Result<Progress, FetchRefusal> {
+    pub fn on_fetch(
+        &mut self,
+        now: Mono,
+        fetch: AcceptedFetch,
+    ) -> Result<LeaderOutcome, FetchRefusal> {
         if fetch.leader_epoch != self.epoch {
             return Err(FetchRefusal::NotLeader);
         }
@@ -321,7 +289,7 @@ impl Leader {
         if let Some(broker) = follower.broker
             && fetch.broker_epoch != UNKNOWN_BROKER_EPOCH
             && fetch.broker_epoch < broker.epoch
-            && !Fault::StaleBrokerEpoch.is_planted()
+            && !PlantedFault::StaleBrokerEpoch.is_planted()
         {
             return Err(FetchRefusal::StaleBrokerEpoch {
                 replica: fetch.replica,
@@ -332,44 +300,44 @@ impl Leader {
         follower.record(now, &fetch);
         self.refresh(now);
         let proposal = self.maybe_expand(at);
-        Ok(Progress { high_watermark: self.advance(), proposal })
+        Ok(LeaderOutcome { high_watermark: self.advance(), proposal })
     }
 
     /// Time passed: members that have not caught up for `replica.lag.time.max.ms` are to leave the
     /// ISR (Kafka 4.4 `Partition.maybeShrinkIsr`). Call it at least every half of that time.
-    pub fn on_time(&mut self, now: Mono) -> Progress {
+    pub fn on_time(&mut self, now: Mono) -> LeaderOutcome {
         self.refresh(now);
         let proposal = self.maybe_shrink();
-        Progress { high_watermark: self.advance(), proposal }
+        LeaderOutcome { high_watermark: self.advance(), proposal }
     }
 
     /// The metadata log changed the registration within this leader epoch. An older partition epoch
     /// than the known one is ignored: the controller's answer was faster than the log.
     ///
-    /// A change of the ISR that is pending ends when the partition epoch rises, since the controller
-    /// refuses proposals that are based on an older one. It does not end otherwise: an answer may
-    /// have brought this very partition epoch already, and the pending proposal may be based on it.
-    /// (Apache Kafka drops it there, and may then move the high watermark past a replica that the
-    /// controller is about to add.)
+    /// A change of the ISR that is pending ends when the partition epoch rises, since the
+    /// controller refuses proposals that are based on an older one. It does not end otherwise: an
+    /// answer may have brought this very partition epoch already, and the pending proposal may be
+    /// based on it. (Apache Kafka drops it there, and may then move the high watermark past a
+    /// replica that the controller is about to add.)
     pub fn on_registration(
         &mut self,
         now: Mono,
         registration: &Registration,
         brokers: impl Fn(BrokerId) -> Option<BrokerStatus>,
-    ) -> Progress {
+    ) -> LeaderOutcome {
         assert_eq!(registration.leader_epoch, self.epoch, "a new leader epoch needs a new leader");
         if registration.partition_epoch < self.partition_epoch {
-            return Progress::default();
+            return LeaderOutcome::default();
         }
         if registration.partition_epoch > self.partition_epoch
-            || Fault::PendingEndsAtSameEpoch.is_planted()
+            || PlantedFault::PendingEndsAtSameEpoch.is_planted()
         {
             self.partition_epoch = registration.partition_epoch;
             self.isr = Isr::Committed(registration.isr.clone());
         }
         self.assign(now, &registration.replicas, brokers);
         self.refresh(now);
-        Progress { high_watermark: self.advance(), proposal: None }
+        LeaderOutcome { high_watermark: self.advance(), proposal: None }
     }
 
     /// Registrations of brokers changed: one was fenced, unfenced, restarted, or is shutting down.
@@ -377,7 +345,7 @@ impl Leader {
         &mut self,
         now: Mono,
         brokers: impl Fn(BrokerId) -> Option<BrokerStatus>,
-    ) -> Progress {
+    ) -> LeaderOutcome {
         if let Some(own) = brokers(self.this_broker) {
             self.broker_epoch = own.epoch;
         }
@@ -385,7 +353,7 @@ impl Leader {
             follower.broker = brokers(follower.id);
         }
         self.refresh(now);
-        Progress { high_watermark: self.advance(), proposal: None }
+        LeaderOutcome { high_watermark: self.advance(), proposal: None }
     }
 
     /// Settings changed. Returns the new high watermark, if it moved.
@@ -394,21 +362,37 @@ impl Leader {
         self.advance()
     }
 
+    /// The pending proposal to send again, after its request failed or was not answered. It has a
+    /// new id: answers to the copies before are outdated.
+    pub fn resend(&mut self) -> Option<Box<Proposal>> {
+        self.proposals += 1;
+        let id = ProposalId { leader_epoch: self.epoch, number: self.proposals };
+        let sent = self.isr.pending_mut()?;
+        sent.id = id;
+        Some(Box::new(sent.clone()))
+    }
+
     /// The controller answered the proposal `id`, or the request failed with a code of its own.
     ///
-    /// INELIGIBLE_REPLICA and OPERATION_NOT_ATTEMPTED state that the partition epoch was current and
-    /// the change was not made, so it can be dropped; this relies on the requests of one broker
-    /// being processed in the order in which they were sent. Other refusals leave open what was made
-    /// of an earlier copy of the request: both ISRs keep counting until the metadata log brings a new
-    /// partition epoch (Kafka 4.4 `Partition.handleAlterPartitionError`).
+    /// INELIGIBLE_REPLICA and OPERATION_NOT_ATTEMPTED state that the partition epoch was current
+    /// and the change was not made, so it can be dropped. That holds for earlier copies of the
+    /// request as well, since the requests of a broker are processed in the order in which they
+    /// were sent; only the last copy's answer counts, since a later one could still be granted.
+    /// Other refusals leave open what was made of an earlier copy: both ISRs keep counting until
+    /// the metadata log brings a new partition epoch (Kafka 4.4
+    /// `Partition.handleAlterPartitionError`).
     pub fn on_alter_partition(
         &mut self,
         id: ProposalId,
-        answer: Result<AlteredPartition, ErrorCode>,
+        answer: Result<CommittedIsr, ErrorCode>,
     ) -> AlterPartitionOutcome {
-        let Some(sent) = self.isr.pending().filter(|sent| sent.id == id) else {
-            return AlterPartitionOutcome::Outdated;
+        let is_to = |sent: &Proposal| {
+            sent.id == id
+                || PlantedFault::AnswerToEarlierCopy.is_planted() && id.leader_epoch == self.epoch
         };
+        if !self.isr.pending().is_some_and(is_to) {
+            return AlterPartitionOutcome::Outdated;
+        }
         match answer {
             Ok(altered) => {
                 if altered.leader_epoch != self.epoch
@@ -424,7 +408,7 @@ impl Leader {
                 self.isr.revert();
                 AlterPartitionOutcome::Settled(self.advance())
             }
-            Err(_) if Fault::AnyRefusalReverts.is_planted() => {
+            Err(_) if PlantedFault::AnyRefusalReverts.is_planted() => {
                 self.isr.revert();
                 AlterPartitionOutcome::Settled(self.advance())
             }
@@ -436,12 +420,15 @@ impl Leader {
                 | ErrorCode::InvalidRequest
                 | ErrorCode::NewLeaderElected,
             ) => AlterPartitionOutcome::AwaitMetadata,
-            Err(_) => AlterPartitionOutcome::Retry(Box::new(sent.clone())),
+            Err(_) => match self.resend() {
+                Some(proposal) => AlterPartitionOutcome::Retry(proposal),
+                None => AlterPartitionOutcome::Outdated,
+            },
         }
     }
 
-    /// The next time at which [`Leader::on_time`] may have an effect; `None` while every replica is
-    /// at the log end or out of sync.
+    /// The next time at which [`PartitionLeader::on_time`] may have an effect; `None` while every
+    /// replica is at the log end or out of sync.
     pub fn next_deadline(&self) -> Option<Mono> {
         let late = self.followers.iter().filter(|f| f.end() != Some(self.local.log_end));
         late.filter(|f| f.is_recent).filter_map(|f| f.caught_up).min().map(|at| {
@@ -475,8 +462,8 @@ impl Leader {
         let others = replicas.iter().copied().filter(|id| *id != self.this_broker);
         self.followers = others
             .map(|id| match before.iter().position(|follower| follower.id == id) {
-                Some(at) => Follower { broker: brokers(id), ..before.swap_remove(at) },
-                None => Follower::new(now, id, brokers(id), self.isr.contains(id)),
+                Some(at) => RemoteReplica { broker: brokers(id), ..before.swap_remove(at) },
+                None => RemoteReplica::new(now, id, brokers(id), self.isr.contains(id)),
             })
             .collect();
     }
@@ -487,33 +474,33 @@ impl Leader {
         }
     }
 
-    /// The replica may join when it has everything that was committed: up to the high watermark, and
-    /// up to the start of this epoch, since a predecessor may have committed more than this leader
-    /// has learned (KAFKA-7128). Below the minimum ISR the high watermark stands still and proves
-    /// nothing about lag, so the replica must also be caught up; otherwise it would join, be
+    /// The replica may join when it has everything that was committed: up to the high watermark,
+    /// and up to the start of this epoch, since a predecessor may have committed more than this
+    /// leader has learned (KAFKA-7128). Below the minimum ISR the high watermark stands still and
+    /// proves nothing about lag, so the replica must also be caught up; otherwise it would join, be
     /// removed for its lag, and join again (KAFKA-19996). What lies below the leader's log start
-    /// cannot be compared by epochs, so the replica must have deleted it, which its next fetch shows
-    /// (Apache Kafka lets it join before; it could then lead with records that were never committed,
-    /// at offsets that were deleted).
+    /// cannot be compared by epochs, so the replica must have deleted it, which its next fetch
+    /// shows (Apache Kafka lets it join before; it could then lead with records that were never
+    /// committed, at offsets that were deleted).
     fn maybe_expand(&mut self, at: usize) -> Option<Box<Proposal>> {
         let follower = &self.followers[at];
-        let Fetched { end, follows_log_start, .. } = follower.fetched?;
+        let LastFetch { end, follows_log_start, .. } = follower.fetched?;
         let id = follower.id;
         let reached_epoch_start =
-            end >= self.epoch_start || Fault::JoinBelowEpochStart.is_planted();
+            end >= self.epoch_start || PlantedFault::JoinBelowEpochStart.is_planted();
         let is_stable = !self.is_under_min_isr() || follower.is_recent || end == self.local.log_end;
         let may_join = self.isr.pending().is_none()
             && !self.isr.contains(id)
             && follower.is_eligible()
             && end >= self.high_watermark
             && reached_epoch_start
-            && follows_log_start
+            && (follows_log_start || PlantedFault::JoinBeforeLogStart.is_planted())
             && is_stable;
         if !may_join {
             return None;
         }
         let committed = self.isr.committed().to_vec();
-        let sent = self.propose(committed.iter().copied().chain([id]));
+        let sent = Box::new(self.propose(committed.iter().copied().chain([id])));
         self.isr = Isr::PendingExpand { committed, joining: id, sent: sent.clone() };
         Some(sent)
     }
@@ -536,20 +523,20 @@ impl Leader {
         let remaining: Vec<_> =
             self.isr.committed().iter().copied().filter(|id| !is_late(id)).collect();
         let committed = self.isr.committed().to_vec();
-        let sent = self.propose(remaining.into_iter());
+        let sent = Box::new(self.propose(remaining.into_iter()));
         self.isr = Isr::PendingShrink { committed, sent: sent.clone() };
         Some(sent)
     }
 
-    fn propose(&mut self, brokers: impl Iterator<Item = BrokerId>) -> Box<Proposal> {
+    fn propose(&mut self, brokers: impl Iterator<Item = BrokerId>) -> Proposal {
         self.proposals += 1;
         let members = brokers.map(|broker| IsrMember { broker, epoch: self.epoch_of(broker) });
-        Box::new(Proposal {
+        Proposal {
             id: ProposalId { leader_epoch: self.epoch, number: self.proposals },
             leader_epoch: self.epoch,
             partition_epoch: self.partition_epoch,
             members: members.collect(),
-        })
+        }
     }
 
     /// The broker epoch to propose: the one that was checked, which is that of the last fetch.
@@ -558,7 +545,7 @@ impl Leader {
             return self.broker_epoch;
         }
         let follower = self.followers.iter().find(|follower| follower.id == broker);
-        if Fault::StaleBrokerEpoch.is_planted() {
+        if PlantedFault::StaleBrokerEpoch.is_planted() {
             return follower.and_then(|f| f.broker).map_or(UNKNOWN_BROKER_EPOCH, |b| b.epoch);
         }
         follower.and_then(|f| f.fetched).map_or(UNKNOWN_BROKER_EPOCH, |f| f.broker_epoch)
@@ -566,14 +553,16 @@ impl Leader {
 
     /// Moves the high watermark to the smallest end among the maximal ISR and the replicas that are
     /// about to join it, which could otherwise never reach it on a busy log. It moves only while
-    /// the committed ISR has the minimum size (KIP-966; Kafka 4.4 `Partition.maybeIncrementLeaderHW`):
-    /// a joining replica makes the condition stricter, but does not count towards the minimum.
+    /// the committed ISR has the minimum size (KIP-966; Kafka 4.4
+    /// `Partition.maybeIncrementLeaderHW`): a joining replica makes the condition stricter, but
+    /// does not count towards the minimum.
     fn advance(&mut self) -> Option<Offset> {
-        let is_under_min = match Fault::JoiningCountsForMinIsr.is_planted() {
-            true => self.isr.maximal_len() < self.min_isr(),
-            false => self.is_under_min_isr(),
+        let is_under_min = if PlantedFault::JoiningCountsForMinIsr.is_planted() {
+            self.isr.maximal_len() < self.min_isr()
+        } else {
+            self.is_under_min_isr()
         };
-        if is_under_min && !Fault::HighWatermarkBelowMinIsr.is_planted() {
+        if is_under_min && !PlantedFault::HighWatermarkBelowMinIsr.is_planted() {
             return None;
         }
         let mut committed = self.local.durable;
@@ -590,11 +579,11 @@ impl Leader {
         Some(committed)
     }
 
-    fn waits_for(&self, follower: &Follower) -> bool {
-        if Fault::CommittedInsteadOfMaximalIsr.is_planted() {
+    fn waits_for(&self, follower: &RemoteReplica) -> bool {
+        if PlantedFault::CommittedInsteadOfMaximalIsr.is_planted() {
             return self.isr.contains(follower.id);
         }
-        if Fault::ShrinkBeforeConfirmed.is_planted()
+        if PlantedFault::ShrinkBeforeConfirmed.is_planted()
             && let Isr::PendingShrink { sent, .. } = &self.isr
         {
             return sent.brokers().any(|id| id == follower.id);
@@ -604,8 +593,8 @@ impl Leader {
 }
 
 #[cfg(test)]
-impl Leader {
-    /// For [`Fault::EndsSurviveEpoch`].
+impl PartitionLeader {
+    /// For [`PlantedFault::EndsSurviveEpoch`].
     pub(super) fn with_ends_of(mut self, before: &Self) -> Self {
         for follower in &mut self.followers {
             follower.fetched = before

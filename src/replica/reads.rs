@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::leader::Leader;
+use super::leader::PartitionLeader;
 use crate::types::{BrokerId, ErrorCode, Mono, Offset};
 
 /// A consumer asked for an offset that this leader cannot know yet: its high watermark has not
@@ -39,8 +39,8 @@ pub struct ReadReplica<'a> {
 }
 
 /// Picks a replica in the consumer's rack (KIP-392; Kafka 4.4 `RackAwareReplicaSelector`): the
-/// leader if it is there, else the one with the most records, then the one that caught up last, then
-/// the highest id. `None` for the leader.
+/// leader if it is there, else the one with the most records, then the one that caught up last,
+/// then the highest id. `None` for the leader.
 pub fn select_by_rack<'a>(
     consumer_rack: &str,
     leader_rack: Option<&str>,
@@ -58,7 +58,7 @@ pub fn select_by_rack<'a>(
         .map(|replica| replica.broker)
 }
 
-impl Leader {
+impl PartitionLeader {
     /// Whether the latest offset may be given to a consumer; replicas get the log end always
     /// (Kafka 4.4 `Partition.fetchOffsetForTimestamp`).
     pub fn check_latest_offset(&self) -> Result<(), OffsetNotAvailable> {
@@ -71,8 +71,9 @@ impl Leader {
 
     /// The answer to a consumer that searches by time: `found` is the first record at or after the
     /// time, `bound` the offset up to which the consumer may read. A record at or past the bound is
-    /// not shown; whether there is none below is known only once [`Leader::check_latest_offset`]
-    /// passes. The earliest offset is not searched by time, and always known.
+    /// not shown; whether there is none below is known only once
+    /// [`PartitionLeader::check_latest_offset`] passes. The earliest offset is not searched by
+    /// time, and always known.
     pub fn visible_by_time(
         &self,
         found: Option<Offset>,

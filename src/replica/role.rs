@@ -1,48 +1,48 @@
 //! The role of this broker in a partition, its legal transitions, and what each must do first.
 //!
-//! [`transition`] is the table. [`Replica`] walks it: it compares a registration of the metadata log
-//! with what it knows, has its host perform the steps that come first, enters the role, and has the
-//! host perform the steps that come after.
+//! [`transition`] is the table. [`Replica`] walks it: it compares a registration of the metadata
+//! log with what it knows, has its host perform the steps that come first, enters the role, and has
+//! the host perform the steps that come after.
 
 use std::time::Duration;
 
 use super::divergence::LogFacts;
-use super::faults::Fault;
-use super::follower::{DivergenceCheck, Follower};
+use super::faults::PlantedFault;
+use super::follower::{DivergenceCheck, PartitionFollower};
 use super::isr::{BrokerStatus, PartitionEpoch};
-use super::leader::{Leader, LeaderSettings, LocalEnd, Progress};
+use super::leader::{LeaderOutcome, LeaderSettings, LocalEnd, PartitionLeader};
 use crate::metadata::Partition as Registration;
 use crate::types::{BrokerId, LeaderEpoch, Mono, NO_LEADER_EPOCH};
 
 /// The role of this broker in a partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Role {
+pub enum ReplicaRole {
     /// It takes appends and serves everyone.
-    Leader(Leader),
+    Leader(PartitionLeader),
     /// It copies the leader's log, and serves consumers up to its high watermark.
-    Follower(Follower),
+    Follower(PartitionFollower),
     /// Its log failed. It serves nothing until the broker restarts.
     Offline(String),
     /// The partition was deleted or moved away, or the broker shuts down.
     Closed,
 }
 
-/// The kind of a [`Role`].
+/// The kind of a [`ReplicaRole`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RoleKind {
-    /// See [`Role::Leader`].
+pub enum ReplicaRoleKind {
+    /// See [`ReplicaRole::Leader`].
     Leader,
-    /// See [`Role::Follower`].
+    /// See [`ReplicaRole::Follower`].
     Follower,
-    /// See [`Role::Offline`].
+    /// See [`ReplicaRole::Offline`].
     Offline,
-    /// See [`Role::Closed`].
+    /// See [`ReplicaRole::Closed`].
     Closed,
 }
 
 /// An event that concerns the role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RoleEvent {
+pub enum ReplicaRoleEvent {
     /// A registration is older than the known partition epoch.
     Outdated,
     /// This broker leads in a new leader epoch.
@@ -61,14 +61,15 @@ pub enum RoleEvent {
 
 /// What a driver does before or after a change of role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum RoleStep {
     /// Remove the partition from its fetcher; answers under way are dropped.
     StopFetching,
-    /// Write (leader epoch, log end) to the epoch checkpoint, before the first append and before the
-    /// first answer to a follower: a follower may have records of an epoch that this log lacks, and
-    /// finds out only if the present epoch is later than any it asks about (KAFKA-7415).
-    RecordEpochStart(LeaderEpoch),
-    /// Acknowledge what the high watermark covers, and fail all other requests that need the leader.
+    /// Write (new leader epoch, log end) to the epoch checkpoint, before the first append and
+    /// before the first answer to a follower: a follower may have records of an epoch that this log
+    /// lacks, and finds out only if the present epoch is later than any it asks about (KAFKA-7415).
+    RecordEpochStart,
+    /// Acknowledge what the high watermark covers, and fail all other requests that need the
+    /// leader.
     FailWaiting,
     /// Forget which transactions were verified with their coordinator.
     ForgetVerifications,
@@ -80,87 +81,70 @@ pub enum Step {
 
 /// A row of the table of roles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Transition {
+pub struct RoleTransition {
     /// The next role.
-    pub to: RoleKind,
+    pub to: ReplicaRoleKind,
     /// Whether the role begins anew; otherwise its state is kept.
     pub is_new: bool,
     /// What must be done before the role is entered.
-    pub before: &'static [StepKind],
+    pub before: &'static [RoleStep],
     /// What must be done after the role is entered.
-    pub after: &'static [StepKind],
+    pub after: &'static [RoleStep],
 }
 
-/// The steps of the table; [`Step`] adds the epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StepKind {
-    /// See [`Step::StopFetching`].
-    StopFetching,
-    /// See [`Step::RecordEpochStart`].
-    RecordEpochStart,
-    /// See [`Step::FailWaiting`].
-    FailWaiting,
-    /// See [`Step::ForgetVerifications`].
-    ForgetVerifications,
-    /// See [`Step::StartFetching`].
-    StartFetching,
-    /// See [`Step::WakeReaders`].
-    WakeReaders,
-}
-
-impl StepKind {
-    fn in_epoch(self, epoch: LeaderEpoch) -> Step {
-        match self {
-            Self::StopFetching => Step::StopFetching,
-            Self::RecordEpochStart => Step::RecordEpochStart(epoch),
-            Self::FailWaiting => Step::FailWaiting,
-            Self::ForgetVerifications => Step::ForgetVerifications,
-            Self::StartFetching => Step::StartFetching,
-            Self::WakeReaders => Step::WakeReaders,
-        }
-    }
-}
-
-/// The table of roles: what `event` does to a replica in role `from`. `None` for what the controller
-/// never asks: a change of leader within a leader epoch.
-pub fn transition(from: RoleKind, event: RoleEvent) -> Option<Transition> {
-    use RoleEvent::{Closed, Elected, FollowKept, FollowNew, LeaderKept, LogFailed, Outdated};
-    use StepKind::{
+/// The table of roles: what `event` does to a replica in role `from`. `None` for what the
+/// controller never asks: a change of leader within a leader epoch.
+pub fn transition(from: ReplicaRoleKind, event: ReplicaRoleEvent) -> Option<RoleTransition> {
+    use ReplicaRoleEvent::{
+        Closed, Elected, FollowKept, FollowNew, LeaderKept, LogFailed, Outdated,
+    };
+    use RoleStep::{
         FailWaiting, ForgetVerifications, RecordEpochStart, StartFetching, StopFetching,
         WakeReaders,
     };
-    let stay = Transition { to: from, is_new: false, before: &[], after: &[] };
-    let enter = |to, before, after| Transition { to, is_new: true, before, after };
+    let stay = RoleTransition { to: from, is_new: false, before: &[], after: &[] };
+    let enter = |to, before, after| RoleTransition { to, is_new: true, before, after };
     Some(match (from, event) {
-        // Closed is final. An offline log serves no role; the broker reads it again when it restarts.
-        (RoleKind::Closed, _) | (_, Outdated) => stay,
-        (RoleKind::Offline, Closed) => enter(RoleKind::Closed, &[], &[]),
-        (RoleKind::Offline, _) => stay,
+        // Closed is final. An offline log serves no role; the broker reads it again when it
+        // restarts.
+        (ReplicaRoleKind::Closed, _) | (_, Outdated) => stay,
+        (ReplicaRoleKind::Offline, Closed) => enter(ReplicaRoleKind::Closed, &[], &[]),
+        (ReplicaRoleKind::Offline, _) => stay,
 
         // Requests that wait keep waiting when the same broker leads on: its log is unchanged.
-        (RoleKind::Leader, Elected) => enter(RoleKind::Leader, &[RecordEpochStart], &[WakeReaders]),
-        (RoleKind::Leader, LeaderKept) => stay,
-        (RoleKind::Leader, FollowNew) => enter(
-            RoleKind::Follower,
+        (ReplicaRoleKind::Leader, Elected) => {
+            enter(ReplicaRoleKind::Leader, &[RecordEpochStart], &[WakeReaders])
+        }
+        (ReplicaRoleKind::Leader, LeaderKept) => stay,
+        (ReplicaRoleKind::Leader, FollowNew) => enter(
+            ReplicaRoleKind::Follower,
             &[FailWaiting, ForgetVerifications],
             &[StartFetching, WakeReaders],
         ),
-        (RoleKind::Leader, LogFailed) => enter(RoleKind::Offline, &[FailWaiting], &[WakeReaders]),
-        (RoleKind::Leader, Closed) => enter(RoleKind::Closed, &[FailWaiting], &[WakeReaders]),
+        (ReplicaRoleKind::Leader, LogFailed) => {
+            enter(ReplicaRoleKind::Offline, &[FailWaiting], &[WakeReaders])
+        }
+        (ReplicaRoleKind::Leader, Closed) => {
+            enter(ReplicaRoleKind::Closed, &[FailWaiting], &[WakeReaders])
+        }
 
-        (RoleKind::Follower, Elected) => {
-            enter(RoleKind::Leader, &[StopFetching, RecordEpochStart], &[WakeReaders])
+        (ReplicaRoleKind::Follower, Elected) => {
+            enter(ReplicaRoleKind::Leader, &[StopFetching, RecordEpochStart], &[WakeReaders])
         }
-        (RoleKind::Follower, FollowNew) => {
-            enter(RoleKind::Follower, &[StopFetching], &[StartFetching, WakeReaders])
+        (ReplicaRoleKind::Follower, FollowNew) => {
+            enter(ReplicaRoleKind::Follower, &[StopFetching], &[StartFetching, WakeReaders])
         }
-        (RoleKind::Follower, FollowKept) => stay,
-        (RoleKind::Follower, LogFailed) => {
-            enter(RoleKind::Offline, &[StopFetching], &[WakeReaders])
+        (ReplicaRoleKind::Follower, FollowKept) => stay,
+        (ReplicaRoleKind::Follower, LogFailed) => {
+            enter(ReplicaRoleKind::Offline, &[StopFetching], &[WakeReaders])
         }
-        (RoleKind::Follower, Closed) => enter(RoleKind::Closed, &[StopFetching], &[WakeReaders]),
+        (ReplicaRoleKind::Follower, Closed) => {
+            enter(ReplicaRoleKind::Closed, &[StopFetching], &[WakeReaders])
+        }
 
-        (RoleKind::Leader, FollowKept) | (RoleKind::Follower, LeaderKept) => return None,
+        (ReplicaRoleKind::Leader, FollowKept) | (ReplicaRoleKind::Follower, LeaderKept) => {
+            return None;
+        }
     })
 }
 
@@ -185,10 +169,10 @@ pub trait ReplicaHost {
     fn broker(&self, id: BrokerId) -> Option<BrokerStatus>;
     /// The settings of now.
     fn settings(&self) -> ReplicaSettings;
-    /// Performs a step of a transition.
+    /// Performs a step of a transition to `leader_epoch`.
     ///
     /// Errors: the log failed, with the reason; the replica goes offline instead.
-    fn perform(&mut self, step: Step) -> Result<(), String>;
+    fn perform(&mut self, step: RoleStep, leader_epoch: LeaderEpoch) -> Result<(), String>;
 }
 
 /// This broker's replica of one partition.
@@ -197,7 +181,7 @@ pub trait ReplicaHost {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replica {
     this_broker: BrokerId,
-    role: Role,
+    role: ReplicaRole,
     leader_epoch: LeaderEpoch,
     partition_epoch: PartitionEpoch,
 }
@@ -206,28 +190,33 @@ impl Replica {
     /// A replica whose registration has not been read yet: it follows nobody.
     pub fn new(this_broker: BrokerId, host: &impl ReplicaHost) -> Self {
         let ReplicaSettings { fetch_backoff, divergence_check, .. } = host.settings();
-        let role =
-            Follower::new(None, NO_LEADER_EPOCH, divergence_check, fetch_backoff, host.log());
+        let role = PartitionFollower::new(
+            None,
+            NO_LEADER_EPOCH,
+            divergence_check,
+            fetch_backoff,
+            host.log(),
+        );
         Self {
             this_broker,
-            role: Role::Follower(role),
+            role: ReplicaRole::Follower(role),
             leader_epoch: NO_LEADER_EPOCH,
             partition_epoch: -1,
         }
     }
 
     /// The role.
-    pub fn role(&self) -> &Role {
+    pub fn role(&self) -> &ReplicaRole {
         &self.role
     }
 
     /// The kind of the role.
-    pub fn kind(&self) -> RoleKind {
+    pub fn kind(&self) -> ReplicaRoleKind {
         match self.role {
-            Role::Leader(_) => RoleKind::Leader,
-            Role::Follower(_) => RoleKind::Follower,
-            Role::Offline(_) => RoleKind::Offline,
-            Role::Closed => RoleKind::Closed,
+            ReplicaRole::Leader(_) => ReplicaRoleKind::Leader,
+            ReplicaRole::Follower(_) => ReplicaRoleKind::Follower,
+            ReplicaRole::Offline(_) => ReplicaRoleKind::Offline,
+            ReplicaRole::Closed => ReplicaRoleKind::Closed,
         }
     }
 
@@ -237,50 +226,50 @@ impl Replica {
     }
 
     /// The leader's machine, while this broker leads.
-    pub fn leader(&self) -> Option<&Leader> {
+    pub fn leader(&self) -> Option<&PartitionLeader> {
         match &self.role {
-            Role::Leader(leader) => Some(leader),
-            Role::Follower(_) | Role::Offline(_) | Role::Closed => None,
+            ReplicaRole::Leader(leader) => Some(leader),
+            ReplicaRole::Follower(_) | ReplicaRole::Offline(_) | ReplicaRole::Closed => None,
         }
     }
 
     /// The leader's machine, while this broker leads.
-    pub fn leader_mut(&mut self) -> Option<&mut Leader> {
+    pub fn leader_mut(&mut self) -> Option<&mut PartitionLeader> {
         match &mut self.role {
-            Role::Leader(leader) => Some(leader),
-            Role::Follower(_) | Role::Offline(_) | Role::Closed => None,
+            ReplicaRole::Leader(leader) => Some(leader),
+            ReplicaRole::Follower(_) | ReplicaRole::Offline(_) | ReplicaRole::Closed => None,
         }
     }
 
     /// The follower's machine, while another broker leads.
-    pub fn follower(&self) -> Option<&Follower> {
+    pub fn follower(&self) -> Option<&PartitionFollower> {
         match &self.role {
-            Role::Follower(follower) => Some(follower),
-            Role::Leader(_) | Role::Offline(_) | Role::Closed => None,
+            ReplicaRole::Follower(follower) => Some(follower),
+            ReplicaRole::Leader(_) | ReplicaRole::Offline(_) | ReplicaRole::Closed => None,
         }
     }
 
     /// The follower's machine, while another broker leads.
-    pub fn follower_mut(&mut self) -> Option<&mut Follower> {
+    pub fn follower_mut(&mut self) -> Option<&mut PartitionFollower> {
         match &mut self.role {
-            Role::Follower(follower) => Some(follower),
-            Role::Leader(_) | Role::Offline(_) | Role::Closed => None,
+            ReplicaRole::Follower(follower) => Some(follower),
+            ReplicaRole::Leader(_) | ReplicaRole::Offline(_) | ReplicaRole::Closed => None,
         }
     }
 
     /// What a registration means for this replica.
-    pub fn event_of(&self, registration: &Registration) -> RoleEvent {
-        let known = self.leader().map_or(self.partition_epoch, Leader::partition_epoch);
+    pub fn event_of(&self, registration: &Registration) -> ReplicaRoleEvent {
+        let known = self.leader().map_or(self.partition_epoch, PartitionLeader::partition_epoch);
         let is_leader = registration.leader == self.this_broker;
         let is_new = registration.leader_epoch > self.leader_epoch;
         if registration.partition_epoch < known || registration.leader_epoch < self.leader_epoch {
-            return RoleEvent::Outdated;
+            return ReplicaRoleEvent::Outdated;
         }
         match (is_leader, is_new) {
-            (true, true) => RoleEvent::Elected,
-            (true, false) => RoleEvent::LeaderKept,
-            (false, true) => RoleEvent::FollowNew,
-            (false, false) => RoleEvent::FollowKept,
+            (true, true) => ReplicaRoleEvent::Elected,
+            (true, false) => ReplicaRoleEvent::LeaderKept,
+            (false, true) => ReplicaRoleEvent::FollowNew,
+            (false, false) => ReplicaRoleEvent::FollowKept,
         }
     }
 
@@ -290,7 +279,7 @@ impl Replica {
         now: Mono,
         registration: &Registration,
         host: &mut impl ReplicaHost,
-    ) -> Progress {
+    ) -> LeaderOutcome {
         let event = self.event_of(registration);
         let Some(transition) = transition(self.kind(), event) else {
             tracing::error!(
@@ -299,28 +288,30 @@ impl Replica {
                 leader = registration.leader,
                 "registration names another leader within a leader epoch; ignored until the next"
             );
-            return Progress::default();
+            return LeaderOutcome::default();
         };
-        if event == RoleEvent::Outdated {
-            return Progress::default();
+        if event == ReplicaRoleEvent::Outdated {
+            return LeaderOutcome::default();
         }
         self.partition_epoch = registration.partition_epoch;
         self.leader_epoch = registration.leader_epoch;
         if !transition.is_new {
             return match &mut self.role {
-                Role::Leader(leader) => {
+                ReplicaRole::Leader(leader) => {
                     leader.on_registration(now, registration, |id| host.broker(id))
                 }
-                Role::Follower(_) | Role::Offline(_) | Role::Closed => Progress::default(),
+                ReplicaRole::Follower(_) | ReplicaRole::Offline(_) | ReplicaRole::Closed => {
+                    LeaderOutcome::default()
+                }
             };
         }
         if let Err(progress) = self.perform(transition.before, host) {
             return progress;
         }
         let progress = match transition.to {
-            RoleKind::Leader => self.lead(now, registration, host),
-            RoleKind::Follower => self.follow(registration, host),
-            RoleKind::Offline | RoleKind::Closed => Progress::default(),
+            ReplicaRoleKind::Leader => self.lead(now, registration, host),
+            ReplicaRoleKind::Follower => self.follow(registration, host),
+            ReplicaRoleKind::Offline | ReplicaRoleKind::Closed => LeaderOutcome::default(),
         };
         match self.perform(transition.after, host) {
             Ok(()) => progress,
@@ -330,36 +321,42 @@ impl Replica {
 
     /// The log failed.
     pub fn on_log_failed(&mut self, reason: &str, host: &mut impl ReplicaHost) {
-        self.end(RoleEvent::LogFailed, Role::Offline(reason.to_owned()), host);
+        self.end(ReplicaRoleEvent::LogFailed, ReplicaRole::Offline(reason.to_owned()), host);
     }
 
     /// The partition is deleted or moved away, or the broker shuts down.
     pub fn close(&mut self, host: &mut impl ReplicaHost) {
-        self.end(RoleEvent::Closed, Role::Closed, host);
+        self.end(ReplicaRoleEvent::Closed, ReplicaRole::Closed, host);
     }
 
-    fn end(&mut self, event: RoleEvent, role: Role, host: &mut impl ReplicaHost) {
+    fn end(&mut self, event: ReplicaRoleEvent, role: ReplicaRole, host: &mut impl ReplicaHost) {
         let Some(transition) = transition(self.kind(), event).filter(|it| it.is_new) else {
             return;
         };
         for step in transition.before {
             // The log may have failed again, which changes nothing.
-            let _ = host.perform(step.in_epoch(self.leader_epoch));
+            let _ = host.perform(*step, self.leader_epoch);
         }
         self.role = role;
         for step in transition.after {
-            let _ = host.perform(step.in_epoch(self.leader_epoch));
+            let _ = host.perform(*step, self.leader_epoch);
         }
     }
 
-    fn perform(&mut self, steps: &[StepKind], host: &mut impl ReplicaHost) -> Result<(), Progress> {
+    fn perform(
+        &mut self,
+        steps: &[RoleStep],
+        host: &mut impl ReplicaHost,
+    ) -> Result<(), LeaderOutcome> {
         for step in steps {
-            if *step == StepKind::RecordEpochStart && Fault::NoEpochEntryOnElection.is_planted() {
+            if *step == RoleStep::RecordEpochStart
+                && PlantedFault::NoEpochEntryOnElection.is_planted()
+            {
                 continue;
             }
-            if let Err(reason) = host.perform(step.in_epoch(self.leader_epoch)) {
+            if let Err(reason) = host.perform(*step, self.leader_epoch) {
                 self.on_log_failed(&reason, host);
-                return Err(Progress::default());
+                return Err(LeaderOutcome::default());
             }
         }
         Ok(())
@@ -370,9 +367,9 @@ impl Replica {
         now: Mono,
         registration: &Registration,
         host: &impl ReplicaHost,
-    ) -> Progress {
+    ) -> LeaderOutcome {
         let high_watermark = host.log().high_watermark;
-        let (leader, progress) = Leader::new(
+        let (leader, progress) = PartitionLeader::new(
             now,
             self.this_broker,
             registration,
@@ -383,25 +380,25 @@ impl Replica {
         );
         #[cfg(test)]
         let leader = match &self.role {
-            Role::Leader(before) if Fault::EndsSurviveEpoch.is_planted() => {
+            ReplicaRole::Leader(before) if PlantedFault::EndsSurviveEpoch.is_planted() => {
                 leader.with_ends_of(before)
             }
             _ => leader,
         };
-        self.role = Role::Leader(leader);
+        self.role = ReplicaRole::Leader(leader);
         progress
     }
 
-    fn follow(&mut self, registration: &Registration, host: &impl ReplicaHost) -> Progress {
+    fn follow(&mut self, registration: &Registration, host: &impl ReplicaHost) -> LeaderOutcome {
         let ReplicaSettings { fetch_backoff, divergence_check, .. } = host.settings();
         let leader = Some(registration.leader).filter(|leader| *leader >= 0);
-        self.role = Role::Follower(Follower::new(
+        self.role = ReplicaRole::Follower(PartitionFollower::new(
             leader,
             registration.leader_epoch,
             divergence_check,
             fetch_backoff,
             host.log(),
         ));
-        Progress::default()
+        LeaderOutcome::default()
     }
 }

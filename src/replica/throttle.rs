@@ -84,8 +84,8 @@ impl ReplicationQuota {
         self.bytes_per_second = bytes_per_second;
     }
 
-    /// Counts bytes of a throttled replica, in or out of sync. What is counted may exceed the quota:
-    /// the next request is held back instead.
+    /// Counts bytes of a throttled replica, in or out of sync. What is counted may exceed the
+    /// quota: the next request is held back instead.
     pub fn record(&mut self, now: Mono, bytes: u64) {
         self.expire(now);
         match self.samples.back_mut().filter(|sample| now.since(sample.began) < self.window) {
@@ -125,8 +125,8 @@ impl ReplicationQuota {
     }
 }
 
-/// Whether a throttled replica is held back: replicas in sync never are, so that a throttle does not
-/// make the ISR shrink (Kafka 4.4 `ReplicaManager.shouldLeaderThrottle`,
+/// Whether a throttled replica is held back: replicas in sync never are, so that a throttle does
+/// not make the ISR shrink (Kafka 4.4 `ReplicaManager.shouldLeaderThrottle`,
 /// `RemoteLeaderEndPoint.shouldFollowerThrottle`).
 pub fn holds_back(is_in_sync: bool, is_throttled: bool, is_exceeded: bool) -> bool {
     !is_in_sync && is_throttled && is_exceeded

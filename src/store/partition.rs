@@ -25,7 +25,7 @@ use crate::log::{
 };
 use crate::metadata;
 use crate::record::{BatchHeader, Validated};
-use crate::replica::{self, AckFailure, AckResult, Leader, LeaderSettings, LocalEnd};
+use crate::replica::{self, AckFailure, AckResult, LeaderSettings, LocalEnd, PartitionLeader};
 use crate::types::{
     BrokerId, LeaderEpoch, Mono, NO_LEADER_EPOCH, NO_TIMESTAMP, Offset, ProducerEpoch, ProducerId,
     Timestamp, TopicPartition,
@@ -47,7 +47,9 @@ pub enum Acks {
 }
 
 /// Resolves when what was appended may be acknowledged, or never can be.
-pub type Acknowledged = oneshot::Receiver<AckResult>;
+pub type Acknowledged = oneshot::Receiver<Result<(), StoreError>>;
+
+type Waiting = replica::ParkedAcks<oneshot::Sender<Result<(), StoreError>>>;
 
 /// An append that was made.
 #[derive(Debug)]
@@ -93,11 +95,11 @@ pub enum ChangeOfPlace {
 struct Monitor {
     log: Log,
     /// There while this broker leads.
-    leader: Option<Leader>,
+    leader: Option<PartitionLeader>,
     /// Appends that wait for the high watermark.
-    commits: replica::Acks<oneshot::Sender<AckResult>>,
+    commits: Waiting,
     /// Appends that wait for a flush.
-    flushes: replica::Acks<oneshot::Sender<AckResult>>,
+    flushes: Waiting,
     /// Its directory stays what it is: the broker stops, or the partition is deleted.
     closed: bool,
 }
@@ -110,8 +112,8 @@ enum Until {
 }
 
 /// Answers a parked append; its producer may be gone.
-fn answer(reply: oneshot::Sender<AckResult>, result: AckResult) {
-    let _ = reply.send(result);
+fn answer(reply: oneshot::Sender<Result<(), StoreError>>, result: AckResult) {
+    let _ = reply.send(result.map_err(StoreError::from));
 }
 
 fn leader_settings(config: &LogConfig) -> LeaderSettings {
@@ -180,8 +182,8 @@ impl Partition {
             monitor: Mutex::new(Monitor {
                 log,
                 leader: None,
-                commits: replica::Acks::default(),
-                flushes: replica::Acks::default(),
+                commits: Waiting::default(),
+                flushes: Waiting::default(),
                 closed: false,
             }),
             watches: FetchWatches::default(),
@@ -270,7 +272,7 @@ impl Partition {
                     leader.on_registration(now, registration, brokers)
                 }
                 _ => {
-                    let (elected, progress) = Leader::new(
+                    let (elected, progress) = PartitionLeader::new(
                         now,
                         this_broker,
                         registration,

@@ -20,7 +20,6 @@ use super::{LogUse, Shared, code_of};
 use crate::coordinator::{Answer, Decision, Outcome, Producer, Shard, ShardContext, Ticket};
 use crate::log::AppendError;
 use crate::record::{BatchBuilder, BatchView, HEADER_LEN};
-use crate::replica::AckFailure;
 use crate::store::error::StoreError;
 use crate::store::partition::{Accepted, Acknowledged, Partition};
 use crate::types::{ErrorCode, Mono, NO_LEADER_EPOCH, NO_PRODUCER_EPOCH, NO_PRODUCER_ID, Offset};
@@ -677,8 +676,8 @@ impl<S: Shard> ShardRunner<S> {
             Some((upto, Some(wait))) => {
                 let (runner, wake) = (Arc::clone(self), Arc::clone(&active.wake));
                 self.shared.dependencies.env.threads.spawn(Box::pin(async move {
-                    let result = wait.await.unwrap_or(Err(AckFailure::NotLeader));
-                    runner.on_committed(&wake, upto, &result.map_err(StoreError::from));
+                    let result = wait.await.unwrap_or(Err(StoreError::NotLeader));
+                    runner.on_committed(&wake, upto, &result);
                 }));
                 active.appended = upto;
             }

@@ -108,9 +108,9 @@ pub(super) struct Host<'a> {
     pub(super) log: &'a mut SimLog,
     pub(super) image: &'a Image,
     pub(super) settings: ReplicaSettings,
-    pub(super) acks: &'a mut Acks<u64>,
+    pub(super) acks: &'a mut ParkedAcks<u64>,
     pub(super) answers: &'a mut Vec<(u64, AckResult)>,
-    pub(super) asked: &'a mut Option<Request>,
+    pub(super) asked: &'a mut Option<FollowerRequest>,
 }
 
 impl ReplicaHost for Host<'_> {
@@ -130,19 +130,19 @@ impl ReplicaHost for Host<'_> {
         self.settings
     }
 
-    fn perform(&mut self, step: Step) -> Result<(), String> {
+    fn perform(&mut self, step: RoleStep, epoch: LeaderEpoch) -> Result<(), String> {
         match step {
-            Step::RecordEpochStart(epoch) => {
+            RoleStep::RecordEpochStart => {
                 self.log.epochs.assign(epoch, self.log.end());
             }
-            Step::StopFetching => *self.asked = None,
-            Step::FailWaiting => {
+            RoleStep::StopFetching => *self.asked = None,
+            RoleStep::FailWaiting => {
                 let answers = &mut *self.answers;
                 let high_watermark = self.log.high_watermark;
                 self.acks.release(high_watermark, Ok(()), |value, it| answers.push((value, it)));
                 self.acks.fail(&AckFailure::NotLeader, |value, it| answers.push((value, it)));
             }
-            Step::ForgetVerifications | Step::StartFetching | Step::WakeReaders => {}
+            RoleStep::ForgetVerifications | RoleStep::StartFetching | RoleStep::WakeReaders => {}
         }
         Ok(())
     }
@@ -162,8 +162,8 @@ pub(super) struct Broker {
     /// The image that it has reached.
     pub(super) image_at: usize,
     /// The request of the follower that is under way.
-    pub(super) asked: Option<Request>,
-    pub(super) acks: Acks<u64>,
+    pub(super) asked: Option<FollowerRequest>,
+    pub(super) acks: ParkedAcks<u64>,
     /// Whether the last process shut down cleanly.
     pub(super) was_clean: bool,
 }
@@ -173,11 +173,11 @@ impl Broker {
         self.replica.is_some() && !self.is_paused
     }
 
-    pub(super) fn leader(&self) -> Option<&Leader> {
+    pub(super) fn leader(&self) -> Option<&PartitionLeader> {
         self.replica.as_ref().and_then(Replica::leader)
     }
 
-    pub(super) fn follower(&self) -> Option<&Follower> {
+    pub(super) fn follower(&self) -> Option<&PartitionFollower> {
         self.replica.as_ref().and_then(Replica::follower)
     }
 }

@@ -11,8 +11,8 @@ use crate::types::{BrokerId, LeaderEpoch, Offset};
 /// Watches the cluster from outside.
 pub(super) struct Checker {
     config: Config,
-    /// Every record that a leader ever reported as committed, but for those that an unclean election
-    /// or the loss of as many replicas as the minimum ISR has taken.
+    /// Every record that a leader ever reported as committed, but for those that an unclean
+    /// election or the loss of as many replicas as the minimum ISR has taken.
     committed: BTreeMap<Offset, Record>,
     /// Brokers that ended uncleanly, with loss of data, and have not been in sync since.
     damaged: BTreeSet<BrokerId>,
@@ -58,7 +58,7 @@ impl Checker {
         }
         self.acknowledged_are_committed(answers)?;
         self.electable_are_complete(controller, brokers)?;
-        self.maximal_isr_covers(controller, brokers)?;
+        maximal_isr_covers(controller, brokers)?;
         let registration = &controller.now().registration;
         self.damaged.retain(|id| {
             let is_running = brokers[*id as usize - 1].replica.is_some();
@@ -73,9 +73,7 @@ impl Checker {
             self.floor = controller.last_unclean;
             let leader = controller.now().registration.leader;
             if let Some(broker) = brokers.iter().find(|broker| broker.id == leader) {
-                self.committed.retain(|offset, record| {
-                    *offset < broker.log.start || broker.log.get(*offset) == Some(*record)
-                });
+                self.committed.retain(|offset, record| broker.log.get(*offset) == Some(*record));
             }
         }
     }
@@ -185,25 +183,6 @@ impl Checker {
         Ok(())
     }
 
-    /// ReplicationQuorumSuperset: the maximal ISR of the leader contains the controller's ISR.
-    fn maximal_isr_covers(
-        &self,
-        controller: &Controller,
-        brokers: &[Broker],
-    ) -> Result<(), String> {
-        let registration = &controller.now().registration;
-        for broker in brokers {
-            if let Some(leader) = broker.leader()
-                && leader.epoch() == registration.leader_epoch
-                && let Some(id) =
-                    registration.isr.iter().find(|id| !leader.isr().maximal_contains(**id))
-            {
-                return Err(format!("leader {} does not count ISR member {id}", broker.id));
-            }
-        }
-        Ok(())
-    }
-
     /// As many replicas as the minimum ISR were lost at once: the record may be gone, and all after
     /// it.
     fn may_forget(&mut self, offset: Offset) -> bool {
@@ -252,6 +231,21 @@ fn logs_match(brokers: &[Broker]) -> Result<(), String> {
                     ));
                 }
             }
+        }
+    }
+    Ok(())
+}
+
+/// ReplicationQuorumSuperset: the maximal ISR of the leader contains the controller's ISR.
+fn maximal_isr_covers(controller: &Controller, brokers: &[Broker]) -> Result<(), String> {
+    let registration = &controller.now().registration;
+    for broker in brokers {
+        if let Some(leader) = broker.leader()
+            && leader.epoch() == registration.leader_epoch
+            && let Some(id) =
+                registration.isr.iter().find(|id| !leader.isr().maximal_contains(**id))
+        {
+            return Err(format!("leader {} does not count ISR member {id}", broker.id));
         }
     }
     Ok(())

@@ -123,10 +123,7 @@ impl Controller {
     }
 
     /// The answer to a request, in the order of Kafka's checks.
-    pub(super) fn alter(
-        &mut self,
-        request: &AlterPartition,
-    ) -> Result<AlteredPartition, ErrorCode> {
+    pub(super) fn alter(&mut self, request: &AlterPartition) -> Result<CommittedIsr, ErrorCode> {
         let now = self.now();
         let (sent, registered) = (&request.proposal, &now.registration);
         if now.broker(request.from).is_none_or(|broker| broker.epoch != request.broker_epoch) {
@@ -162,7 +159,7 @@ impl Controller {
         self.change(Some(isr), None, None, false);
         let Registration { leader_epoch, partition_epoch, isr, .. } =
             self.now().registration.clone();
-        Ok(AlteredPartition { leader_epoch, partition_epoch, isr })
+        Ok(CommittedIsr { leader_epoch, partition_epoch, isr })
     }
 
     /// Builds the next registration: ISR, ELR, then the election. No change, no record.

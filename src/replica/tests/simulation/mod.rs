@@ -1,13 +1,14 @@
 //! Three replicas in a world of faults, from a seed. The machines are the production ones; disk,
-//! network, clock and controller are models. `BLUMFELD_REPLICA_SEEDS` raises the number of seeds;
-//! a failing seed is replayed by `BLUMFELD_REPLICA_SEED`, with its trace.
+//! network, clock and controller are models. `BLUMFELD_REPLICA_SEEDS` sets the number of seeds; a
+//! failing one prints its trace, and is replayed alone by `BLUMFELD_REPLICA_SEED`.
 
 mod broker;
 mod checks;
 mod controller;
+mod messages;
 mod world;
 
-use super::super::faults::{Fault, planted};
+use super::super::faults::{PlantedFault, planted};
 use super::super::*;
 use world::World;
 
@@ -65,6 +66,8 @@ struct Config {
     /// One in so many faults takes place.
     calm: u64,
     faults: &'static [Disturbance],
+    /// A broker takes over one in so many images that it could.
+    slow_metadata: u64,
 }
 
 impl Config {
@@ -73,13 +76,12 @@ impl Config {
         let mut one_in = |count| rng.below(count) == 0;
         let min_isr = if one_in(2) { 1 } else { 2 };
         let (allows_unclean, loses_power) = (one_in(5), one_in(2));
-        let divergence_check = match one_in(5) {
-            true => DivergenceCheck::BeforeFetch,
-            false => DivergenceCheck::OnFetch,
-        };
+        let divergence_check =
+            if one_in(5) { DivergenceCheck::BeforeFetch } else { DivergenceCheck::OnFetch };
         let calm = [1, 2, 4, 8][rng.below(4) as usize];
         let faults = FAULTS[rng.below(4) as usize];
-        Self { min_isr, allows_unclean, loses_power, divergence_check, calm, faults }
+        let slow_metadata = [1, 1, 3, 10][rng.below(4) as usize];
+        Self { min_isr, allows_unclean, loses_power, divergence_check, calm, faults, slow_metadata }
     }
 }
 
@@ -92,7 +94,6 @@ fn play(seed: u64) -> Result<(), (String, Vec<String>)> {
 }
 
 fn number(name: &str) -> Option<u64> {
-    #[expect(clippy::disallowed_methods, reason = "the number of seeds is the tester's choice")]
     std::env::var(name).ok()?.parse().ok()
 }
 
@@ -110,19 +111,43 @@ fn replicas_stay_consistent_under_faults() {
     }
 }
 
-/// Each planted mistake breaks an invariant within the seeds; which one, and how soon, is in the
-/// message of a failure.
+/// Where to look first: the first seed that found the mistake when this was written. A change of
+/// the simulation moves it; the search then begins at 0.
+fn first_seed(fault: PlantedFault) -> u64 {
+    match fault {
+        PlantedFault::TruncateToHighWatermark => 2,
+        PlantedFault::NoEpochEntryOnElection => 24,
+        PlantedFault::JoinBelowEpochStart => 220,
+        PlantedFault::CommittedInsteadOfMaximalIsr => 14,
+        PlantedFault::ShrinkBeforeConfirmed => 3,
+        PlantedFault::StaleBrokerEpoch => 2249,
+        PlantedFault::HighWatermarkFromDivergence => 7,
+        PlantedFault::RejectedFetchCounts => 0,
+        PlantedFault::HighWatermarkBelowMinIsr => 8,
+        PlantedFault::JoiningCountsForMinIsr => 16,
+        PlantedFault::PendingEndsAtSameEpoch => 14,
+        PlantedFault::AnyRefusalReverts => 39,
+        PlantedFault::AnswerToEarlierCopy => 930,
+        PlantedFault::JoinBeforeLogStart => 1472,
+        PlantedFault::EndsSurviveEpoch => 2524,
+        PlantedFault::TruncateToUnknownEpoch => 3,
+        PlantedFault::AnswerOfEarlierEpoch => 24,
+        PlantedFault::BatchesOfLaterEpoch => 5070,
+    }
+}
+
+/// Each planted mistake breaks an invariant. `--nocapture` shows which, and the seed.
 #[test]
 fn planted_faults_are_found() {
-    let seeds = number("BLUMFELD_REPLICA_SEEDS").unwrap_or(400);
+    const SEEDS: u64 = 10_000;
     let mut missed = Vec::new();
-    for fault in Fault::ALL {
+    for fault in PlantedFault::ALL {
         let _planted = planted::plant(fault);
-        let found = (0..seeds).find_map(|seed| Some((seed, play(seed).err()?.0)));
-        match found {
+        let mut seeds = std::iter::once(first_seed(fault)).chain(0..SEEDS);
+        match seeds.find_map(|seed| Some((seed, play(seed).err()?.0))) {
             Some((seed, broken)) => println!("{fault:?}: seed {seed}: {broken:.120}"),
             None => missed.push(fault),
         }
     }
-    assert_eq!(missed, [], "not found within {seeds} seeds");
+    assert!(missed.is_empty(), "not found within {SEEDS} seeds: {missed:?}");
 }

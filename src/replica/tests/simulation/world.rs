@@ -7,72 +7,26 @@ use super::super::super::*;
 use super::broker::{BACKOFF, Broker, Host, LAG_TIME_MAX, Record, SimLog};
 use super::checks::Checker;
 use super::controller::{AlterPartition, BROKERS, Controller};
+use super::messages::{Message, epoch_of};
 use super::{Config, Disturbance, Rng};
-use crate::types::{BrokerId, ErrorCode, LeaderEpoch, Mono, Offset};
-
-/// A message under way.
-#[derive(Clone, Debug)]
-enum Message {
-    Ask {
-        from: BrokerId,
-        broker_epoch: BrokerEpoch,
-        to: BrokerId,
-        request: Request,
-    },
-    Answer {
-        from: BrokerId,
-        to: BrokerId,
-        broker_epoch: BrokerEpoch,
-        request: Request,
-        answer: Answer,
-    },
-    Altered {
-        to: BrokerId,
-        broker_epoch: BrokerEpoch,
-        id: ProposalId,
-        result: Result<AlteredPartition, ErrorCode>,
-    },
-}
-
-#[derive(Clone, Debug)]
-enum Answer {
-    Fetched {
-        diverging: Option<EpochEnd>,
-        high_watermark: Offset,
-        log_start: Offset,
-        records: Records,
-    },
-    EpochEnd(Option<EpochEnd>),
-    Offset(Offset),
-    Failed(ErrorCode),
-}
-
-/// The records of an answer.
-#[derive(Clone, Debug)]
-enum Records {
-    Read(Vec<(Offset, Record)>),
-    /// A range of the log's file that is read when the answer is sent, which may be after a
-    /// truncation.
-    FileRange {
-        from: Offset,
-        upto: Offset,
-    },
-}
+use crate::types::{BrokerId, Mono, Offset};
 
 pub(super) struct World {
-    config: Config,
-    rng: Rng,
-    now: Mono,
+    pub(super) config: Config,
+    pub(super) rng: Rng,
+    pub(super) now: Mono,
     pub(super) controller: Controller,
     pub(super) brokers: Vec<Broker>,
-    network: Vec<Message>,
-    /// AlterPartition requests by broker: each arrives in the order in which it was sent, and may
-    /// arrive again.
-    alters: [VecDeque<AlterPartition>; 3],
-    next_value: u64,
+    pub(super) network: Vec<Message>,
+    /// Messages that are delayed until much later.
+    pub(super) kept_back: Vec<Message>,
+    /// AlterPartition requests by broker: they arrive in the order in which they were sent,
+    /// repeated ones too.
+    pub(super) alters: [VecDeque<AlterPartition>; 3],
+    pub(super) next_value: u64,
     /// Appends with acks=all that were answered since the last check.
     pub(super) answers: Vec<(u64, AckResult)>,
-    checker: Checker,
+    pub(super) checker: Checker,
     pub(super) trace: Vec<String>,
 }
 
@@ -87,7 +41,7 @@ impl World {
             is_paused: false,
             image_at: 0,
             asked: None,
-            acks: Acks::default(),
+            acks: ParkedAcks::default(),
             was_clean: true,
         };
         let mut world = Self {
@@ -97,6 +51,7 @@ impl World {
             controller,
             brokers: BROKERS.map(broker).into(),
             network: Vec::new(),
+            kept_back: Vec::new(),
             alters: Default::default(),
             next_value: 0,
             answers: Vec::new(),
@@ -124,7 +79,7 @@ impl World {
         self.checker.check(&self.controller, &self.brokers, &answers)
     }
 
-    fn note(&mut self, what: impl Into<String>) {
+    pub(super) fn note(&mut self, what: impl Into<String>) {
         self.trace.push(what.into());
     }
 
@@ -203,7 +158,8 @@ impl World {
 
     fn apply_next_image(&mut self, at: usize) {
         let (next, last) = (self.brokers[at].image_at + 1, self.controller.images.len() - 1);
-        if self.brokers[at].is_running() && next <= last {
+        let is_late = self.rng.below(self.config.slow_metadata) > 0;
+        if self.brokers[at].is_running() && next <= last && !is_late {
             let to = next + self.rng.below((last - next) as u64 + 1) as usize;
             self.apply_image(at, to);
         }
@@ -224,7 +180,7 @@ impl World {
         self.on_progress(at, second);
     }
 
-    fn on_progress(&mut self, at: usize, progress: Progress) {
+    pub(super) fn on_progress(&mut self, at: usize, progress: LeaderOutcome) {
         let broker = &mut self.brokers[at];
         if let Some(leader) = broker.leader() {
             let (high_watermark, size) = (leader.high_watermark(), leader.check_after_append());
@@ -237,7 +193,7 @@ impl World {
         }
     }
 
-    fn send_alter(&mut self, at: usize, proposal: Box<Proposal>) {
+    pub(super) fn send_alter(&mut self, at: usize, proposal: Box<Proposal>) {
         let Broker { id: from, broker_epoch, .. } = self.brokers[at];
         self.note(format!("broker {from} proposes {proposal:?}"));
         self.alters[at].push_back(AlterPartition { from, broker_epoch, proposal });
@@ -265,7 +221,7 @@ impl World {
         let leader = self.brokers[at].replica.as_mut().and_then(Replica::leader_mut).unwrap();
         let high_watermark = leader.on_local_progress(LocalEnd::appended(end));
         self.note(format!("broker {} appends {record:?} at {}", at + 1, end - 1));
-        self.on_progress(at, Progress { high_watermark, proposal: None });
+        self.on_progress(at, LeaderOutcome { high_watermark, proposal: None });
     }
 
     fn delete_records(&mut self, at: usize) {
@@ -297,7 +253,7 @@ impl World {
         broker.replica = None;
         broker.is_paused = false;
         broker.asked = None;
-        broker.acks = Acks::default();
+        broker.acks = ParkedAcks::default();
         broker.was_clean = is_clean;
         self.checker.on_stop(at, is_clean);
         self.note(format!("broker {} stops, clean {is_clean}, {lost} records lost", at + 1));
@@ -403,250 +359,9 @@ impl World {
         {
             let _ = follower.on_no_answer(now, epoch_of(&request));
         }
-        if let Some(sent) = self.brokers[at].leader().and_then(|leader| leader.isr().pending()) {
-            let sent = Box::new(sent.clone());
-            self.send_alter(at, sent);
-        }
-    }
-
-    // Messages.
-
-    fn disturb_network(&mut self) {
-        if self.network.is_empty() {
-            return;
-        }
-        let which = self.rng.below(self.network.len() as u64) as usize;
-        if self.rng.below(2) == 0 {
-            self.network.swap_remove(which);
-        } else if self.network.len() < 30 {
-            self.network.push(self.network[which].clone());
-        }
-        let at = self.rng.below(3) as usize;
-        if let Some(first) = self.alters[at].front().filter(|_| self.rng.below(3) == 0) {
-            let again = first.clone();
-            self.alters[at].push_front(again);
-        }
-    }
-
-    /// The follower asks for what it needs next, if no request is under way.
-    fn ask(&mut self, at: usize) {
-        if !self.brokers[at].is_running() || self.brokers[at].asked.is_some() {
-            return;
-        }
-        let now = self.now;
-        let Broker { id: from, broker_epoch, log, .. } = &self.brokers[at];
-        let (from, broker_epoch) = (*from, *broker_epoch);
-        let Some(follower) = self.brokers[at].follower() else { return };
-        match follower.next(now, log.facts()) {
-            Next::Ask(request) => {
-                let Some(to) = follower.leader() else { return };
-                self.brokers[at].asked = Some(request);
-                self.network.push(Message::Ask { from, broker_epoch, to, request });
-            }
-            Next::Truncate(effects) => {
-                self.apply_effects(at, effects, &[]);
-                let follower = self.brokers[at].replica.as_mut().and_then(Replica::follower_mut);
-                follower.unwrap().on_truncated();
-            }
-            Next::WaitUntil(_) | Next::AwaitMetadata => {}
-        }
-    }
-
-    fn deliver(&mut self) {
-        if !self.network.is_empty() {
-            let which = self.rng.below(self.network.len() as u64) as usize;
-            let message = self.network.swap_remove(which);
-            self.receive(message);
-        }
-    }
-
-    fn receive(&mut self, message: Message) {
-        let to = match &message {
-            Message::Ask { to, .. } | Message::Answer { to, .. } | Message::Altered { to, .. } => {
-                *to
-            }
-        };
-        let at = to as usize - 1;
-        if self.brokers[at].replica.is_none() {
-            return;
-        }
-        if self.brokers[at].is_paused {
-            self.network.push(message);
-            return;
-        }
-        match message {
-            Message::Ask { from, broker_epoch, request, .. } => {
-                let answer = self.answer(at, from, broker_epoch, &request);
-                self.note(format!("broker {to} answers {from} {request:?}: {answer:?}"));
-                self.network.push(Message::Answer {
-                    from: to,
-                    to: from,
-                    broker_epoch,
-                    request,
-                    answer,
-                });
-            }
-            Message::Answer { from, broker_epoch, request, answer, .. } => {
-                if broker_epoch == self.brokers[at].broker_epoch {
-                    self.take_answer(at, from, &request, answer);
-                }
-            }
-            Message::Altered { broker_epoch, id, result, .. } => {
-                let broker = &mut self.brokers[at];
-                if broker_epoch != broker.broker_epoch {
-                    return;
-                }
-                let Some(leader) = broker.replica.as_mut().and_then(Replica::leader_mut) else {
-                    return;
-                };
-                match leader.on_alter_partition(id, result) {
-                    AlterPartitionOutcome::Settled(high_watermark) => {
-                        self.on_progress(at, Progress { high_watermark, proposal: None });
-                    }
-                    AlterPartitionOutcome::Retry(proposal) => self.send_alter(at, proposal),
-                    AlterPartitionOutcome::Outdated | AlterPartitionOutcome::AwaitMetadata => {}
-                }
-            }
-        }
-    }
-
-    /// The other side of a follower's request.
-    fn answer(
-        &mut self,
-        at: usize,
-        from: BrokerId,
-        broker_epoch: BrokerEpoch,
-        request: &Request,
-    ) -> Answer {
-        let now = self.now;
-        let Broker { log, replica, .. } = &mut self.brokers[at];
-        let replica = replica.as_mut().unwrap();
-        if let Err(mismatch) = check_leader_epoch(replica.leader_epoch(), epoch_of(request)) {
-            return Answer::Failed(mismatch.code());
-        }
-        let Some(leader) = replica.leader_mut() else {
-            return Answer::Failed(ErrorCode::NotLeaderOrFollower);
-        };
-        let position = match request {
-            Request::Fetch(position) => position,
-            Request::EpochEnd { epoch, .. } => return Answer::EpochEnd(log.facts().end_of(*epoch)),
-            Request::LogEnd { .. } => return Answer::Offset(log.end()),
-            Request::LogStart { .. } => return Answer::Offset(log.start),
-        };
-        let fetch = FollowerFetch {
-            replica: from,
-            broker_epoch,
-            leader_epoch: position.leader_epoch,
-            last_fetched_epoch: position.last_fetched_epoch,
-            offset: position.offset,
-            log_start: position.log_start,
-        };
-        let (high_watermark, log_start) = (log.high_watermark, log.start);
-        let accepted = match leader.check_fetch(&fetch, log.facts()) {
-            Ok(FetchCheck::Read(accepted)) => accepted,
-            Ok(FetchCheck::Diverging(end)) => {
-                let (diverging, records) = (Some(end), Records::Read(Vec::new()));
-                return Answer::Fetched { diverging, high_watermark, log_start, records };
-            }
-            Err(refusal) => return Answer::Failed(refusal.code()),
-        };
-        let upto = log.end().min(position.offset + 1 + self.rng.below(4) as Offset);
-        let records = match self.rng.below(3) {
-            0 => Records::FileRange { from: position.offset, upto },
-            _ => Records::Read(log.read(position.offset, upto)),
-        };
-        let diverging = None;
-        match leader.on_fetch(now, accepted) {
-            Ok(progress) => {
-                self.on_progress(at, progress);
-                Answer::Fetched { diverging, high_watermark, log_start, records }
-            }
-            Err(refusal) => Answer::Failed(refusal.code()),
-        }
-    }
-
-    fn take_answer(&mut self, at: usize, from: BrokerId, request: &Request, answer: Answer) {
-        let now = self.now;
-        let records = match &answer {
-            Answer::Fetched { records: Records::Read(records), .. } => records.clone(),
-            Answer::Fetched { records: Records::FileRange { from: start, upto }, .. } => {
-                self.brokers[from as usize - 1].log.read(*start, *upto)
-            }
-            _ => Vec::new(),
-        };
-        let Broker { log, replica, asked, .. } = &mut self.brokers[at];
-        if asked.as_ref() == Some(request) {
-            *asked = None;
-        }
-        let Some(follower) = replica.as_mut().and_then(Replica::follower_mut) else { return };
-        let leader_epoch = epoch_of(request);
-        let facts = log.facts();
-        let effects = match (request, &answer) {
-            (
-                Request::Fetch(sent),
-                Answer::Fetched { diverging, high_watermark, log_start, .. },
-            ) => {
-                let batches: Vec<_> = records
-                    .iter()
-                    .map(|(offset, record)| BatchFacts {
-                        base_offset: *offset,
-                        last_offset: *offset,
-                        leader_epoch: record.epoch,
-                    })
-                    .collect();
-                let answer = FetchAnswer {
-                    diverging: *diverging,
-                    high_watermark: *high_watermark,
-                    log_start: *log_start,
-                    batches: &batches,
-                };
-                follower.on_fetched(now, sent, Ok(answer), facts)
-            }
-            (Request::Fetch(sent), Answer::Failed(code)) => {
-                follower.on_fetched(now, sent, Err(*code), facts)
-            }
-            (Request::EpochEnd { .. }, Answer::EpochEnd(end)) => {
-                follower.on_epoch_end(now, leader_epoch, Ok(*end), facts)
-            }
-            (Request::EpochEnd { .. }, Answer::Failed(code)) => {
-                follower.on_epoch_end(now, leader_epoch, Err(*code), facts)
-            }
-            (Request::LogEnd { .. }, Answer::Offset(end)) => {
-                follower.on_log_end(now, leader_epoch, Ok(*end), facts)
-            }
-            (Request::LogEnd { .. }, Answer::Failed(code)) => {
-                follower.on_log_end(now, leader_epoch, Err(*code), facts)
-            }
-            (Request::LogStart { .. }, Answer::Offset(start)) => {
-                follower.on_log_start(now, leader_epoch, Ok(*start), facts)
-            }
-            (Request::LogStart { .. }, Answer::Failed(code)) => {
-                follower.on_log_start(now, leader_epoch, Err(*code), facts)
-            }
-            (request, answer) => unreachable!("{answer:?} does not answer {request:?}"),
-        };
-        self.apply_effects(at, effects, &records);
-    }
-
-    fn apply_effects(&mut self, at: usize, effects: Effects, records: &[(Offset, Record)]) {
-        if effects != Effects::default() {
-            self.note(format!("broker {}: {effects:?}", at + 1));
-        }
-        let log = &mut self.brokers[at].log;
-        match effects.cut {
-            Some(Cut::TruncateTo(to)) => log.truncate(to),
-            Some(Cut::RestartAt(start)) => log.restart_at(start),
-            None => {}
-        }
-        for (_, record) in &records[..effects.append] {
-            log.append(*record);
-        }
-        if let Some(high_watermark) = effects.high_watermark {
-            assert!(high_watermark <= log.end(), "the high watermark lies within the log");
-            log.high_watermark = high_watermark;
-        }
-        if let Some(start) = effects.log_start {
-            log.set_start(start);
+        let leader = self.brokers[at].replica.as_mut().and_then(Replica::leader_mut);
+        if let Some(proposal) = leader.and_then(PartitionLeader::resend) {
+            self.send_alter(at, proposal);
         }
     }
 
@@ -718,14 +433,5 @@ impl World {
                     && broker.log.high_watermark == first.end()
                     && (start..first.end()).all(|at| broker.log.get(at) == first.get(at))
             })
-    }
-}
-
-fn epoch_of(request: &Request) -> LeaderEpoch {
-    match request {
-        Request::Fetch(position) => position.leader_epoch,
-        Request::EpochEnd { leader_epoch, .. }
-        | Request::LogEnd { leader_epoch }
-        | Request::LogStart { leader_epoch } => *leader_epoch,
     }
 }
