@@ -46,7 +46,8 @@ pub struct LogSummary {
 }
 
 impl LogSummary {
-    /// A log as it was opened: everything in it is durable.
+    /// A log as it was opened. The driver has synced it since: after a kill of the process it may
+    /// have read what is only in the page cache.
     pub fn new(
         start: Offset,
         end: Offset,

@@ -5,6 +5,10 @@
 //!
 //! Read `voters.rs` and `quorum.rs` (pure: who votes, who leads), `batch.rs` and `snapshot.rs`
 //! (bytes), then those that touch files: `quorum_state.rs`, `unopened.rs` and `log.rs`.
+//!
+//! `machine` is KRaft for any number of voters and observers, with `history.rs` (voters by offset)
+//! and `log_summary.rs` (the log as the quorum sees it). It is pure, and takes the place of
+//! `quorum.rs`, the quorum of one, when the driver moves over.
 
 pub mod batch;
 pub mod history;

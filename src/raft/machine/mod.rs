@@ -329,6 +329,8 @@ impl QuorumMachine {
         if !planted!(self, HighWatermarkBeyondLog) {
             assert!(self.high_watermark <= Some(self.log.end().offset), "committed beyond the log");
         }
+        let log = self.log.end();
+        assert!(log.epoch <= new.epoch, "the log of {log:?} is ahead of epoch {}", new.epoch);
         match &self.role {
             RoleState::Leader(_) | RoleState::Resigned(_) => {
                 assert!(new.leader == Some(self.me().id), "leads without its epoch: {new:?}");

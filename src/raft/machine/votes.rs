@@ -240,13 +240,11 @@ impl QuorumMachine {
         if pre_vote && planted!(self, PreVoteRaisesEpoch) {
             epoch += 1;
         }
-        let request = VoteRequest {
-            voter: Some(voter),
-            epoch,
-            candidate: self.me(),
-            log_end: self.log.end(),
-            pre_vote,
-        };
+        let (candidate, log_end) = (self.me(), self.log.end());
+        // A JVM voter answers INVALID_REQUEST otherwise, which ends a JVM candidate.
+        let is_legal = if pre_vote { log_end.epoch <= epoch } else { log_end.epoch < epoch };
+        assert!(is_legal, "candidate of epoch {epoch} with a log of {log_end:?}");
+        let request = VoteRequest { voter: Some(voter), epoch, candidate, log_end, pre_vote };
         let purpose = Purpose::Vote { epoch: self.election.epoch, pre_vote };
         self.send(to, purpose, RaftRequest::Vote(request));
         self.wake_at(self.now + self.config.request_timeout);

@@ -2,6 +2,7 @@
 //! simulation that planted faults keep honest.
 
 mod disk;
+mod driver;
 mod hostile;
 mod ledger;
 mod matrix;
