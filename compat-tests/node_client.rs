@@ -7,7 +7,7 @@ use blumfeld::client::{
     CallError, ClientSettings, ConnectError, NodeAddress, NodeClient, Plaintext, UnsentReason,
 };
 use blumfeld::codec::shape::Versions;
-use blumfeld::env::Env;
+use blumfeld::env::{Env, Limits};
 use blumfeld::protocol::key;
 use blumfeld::protocol::messages::{
     DescribeQuorumRequest, FetchRequest, FetchSnapshotRequest, MetadataRequest,
@@ -94,7 +94,7 @@ fn the_client_calls_apache_kafka_as_another_node() {
     let plan = Broker::plan("node-client-kafka").run_by(Make::Apache(Release::V4_4_0));
     let broker = plan.start();
     create_topic(&broker, "t", 1, &[]);
-    let env = Env::real().unwrap();
+    let env = Env::real(&Limits::raise()).unwrap();
     run(async {
         call_the_broker(&env, &broker).await;
         call_the_wrong_node(&env, &broker).await;
@@ -147,7 +147,7 @@ fn the_client_calls_apache_kafka_as_another_node() {
 fn the_client_calls_blumfeld_as_another_node() {
     let broker = Broker::plan("node-client-own").run_by(Make::Blumfeld).start();
     create_topic(&broker, "t", 1, &[]);
-    let env = Env::real().unwrap();
+    let env = Env::real(&Limits::raise()).unwrap();
     run(async {
         call_the_broker(&env, &broker).await;
         call_the_wrong_node(&env, &broker).await;
@@ -157,7 +157,7 @@ fn the_client_calls_blumfeld_as_another_node() {
 #[test]
 fn a_node_that_was_killed_is_reported_and_found_again_after_its_restart() {
     let broker = Broker::plan("node-client-kill").run_by(Make::Blumfeld).start();
-    let env = Env::real().unwrap();
+    let env = Env::real(&Limits::raise()).unwrap();
     let client = client(&env, 1, CLUSTER_ID, broker.home().port);
     run(async {
         client.send(MetadataRequest::default(), TIMEOUT).await.unwrap();

@@ -270,6 +270,7 @@ fn every_module_names_only_the_layers_below_it() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a file of the source, written for its author")]
 fn the_architecture_page_shows_the_table_of_layers() {
     let path = root().join("ARCHITECTURE.md");
     let page = fs::read_to_string(&path).unwrap();
@@ -682,6 +683,7 @@ fn ratchets() -> Vec<Ratchet> {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a file of the source, written for its author")]
 fn counts_only_improve() {
     let path = root().join("tests/ratchets.txt");
     let text = fs::read_to_string(&path).unwrap_or_default();

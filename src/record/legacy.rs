@@ -116,7 +116,12 @@ pub(super) fn computed_crc(message: &[u8]) -> u32 {
     crc.sum()
 }
 
-/// Splits a nullable field off the start of `bytes`, with an i32 as its length.
+/// Splits a nullable field off the start of `bytes`, with an i32 as its length. `None` where the
+/// bytes end before the field.
+#[expect(
+    clippy::option_option,
+    reason = "a field that is null is another thing than a missing one"
+)]
 fn take_field<'a>(bytes: &mut &'a [u8]) -> Option<Option<&'a [u8]>> {
     let (len, rest) = bytes.split_first_chunk()?;
     let Ok(len) = usize::try_from(i32::from_be_bytes(*len)) else {

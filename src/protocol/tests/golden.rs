@@ -14,6 +14,7 @@ fn bytes_of(hex: &str) -> Bytes {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a file of the source")]
 fn every_message_is_read_and_written_as_apache_kafka_writes_it() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/messages.tsv.gz");
     let file = std::fs::read(path).unwrap();
