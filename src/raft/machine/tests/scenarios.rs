@@ -47,7 +47,8 @@ fn a_replica_starts_in_the_role_that_its_quorum_state_leaves() {
     };
     check(5, None, None, Unattached, (5, None));
     check(5, None, Some(key(2)), Unattached, (5, None));
-    check(5, None, Some(key(1)), Candidate, (5, None));
+    check(5, None, Some(key(1)), Unattached, (5, None));
+    check(6, None, Some(key(1)), Candidate, (6, None));
     check(5, None, Some(other_directory), Unattached, (5, None));
     check(5, Some(1), None, Resigned, (5, Some(1)));
     check(5, Some(1), Some(key(1)), Resigned, (5, Some(1)));
