@@ -574,3 +574,28 @@ fn timeouts_of_zero_make_no_circle() {
         assert!(machine.deadline().is_some_and(|at| at > now), "at {millis} ms");
     }
 }
+
+#[test]
+fn an_unreachable_leader_is_followed_at_the_address_that_others_know() {
+    let mut moved = voter(2).endpoints;
+    "elsewhere".clone_into(&mut moved[0].host);
+    let told = |error| {
+        let view = LeaderView { endpoints: moved.clone(), ..view(6, Some(2)) };
+        let (log_start, high_watermark, content) = (0, None, FetchContent::Empty);
+        RaftResponse::Fetch(FetchResponse { error, view, log_start, high_watermark, content })
+    };
+    let mut follower = Replica::new_follower();
+    let (id, ..) = follower.sent()[0];
+    follower.step(RaftInput::Failed { id, failure: SendFailure::Unreachable });
+    assert_eq!(follower.sent()[0].1.host, "boot");
+    follower.answer(|_| true, told(ErrorCode::NotLeaderOrFollower));
+    assert_eq!(follower.sent()[0].1.host, "elsewhere");
+    // The leader itself is believed at any time, another peer only while the leader is silent.
+    let mut follower = Replica::new_follower();
+    follower.answer(|_| true, told(ErrorCode::NotLeaderOrFollower));
+    follower.pass(ms(21));
+    assert!(follower.sent().iter().all(|(_, to, _)| to.host != "elsewhere"));
+    let mut follower = Replica::new_follower();
+    follower.answer(|_| true, told(ErrorCode::None));
+    assert_eq!(follower.sent()[0].1.host, "elsewhere");
+}
