@@ -61,6 +61,18 @@ impl RaftConfig {
         }
     }
 
+    /// Kafka allows timeouts of 0, with which roles would change for ever without time passing.
+    pub(super) fn with_least_timeouts(self) -> Self {
+        let least = |timeout: Duration| timeout.max(Duration::from_millis(1));
+        Self {
+            election_timeout: least(self.election_timeout),
+            fetch_timeout: least(self.fetch_timeout),
+            request_timeout: least(self.request_timeout),
+            retry_backoff: least(self.retry_backoff),
+            ..self
+        }
+    }
+
     /// This replica.
     pub fn me(&self) -> ReplicaKey {
         self.local.key

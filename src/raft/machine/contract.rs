@@ -15,7 +15,7 @@ pub struct ReplyToken(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RequestId(pub u64);
 
-/// Whom a request is for.
+/// The receiver of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PeerId {
     /// A replica.
@@ -27,7 +27,7 @@ pub enum PeerId {
 /// Where a request goes. The driver resolves the name for every connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Destination {
-    /// Whom it is for.
+    /// The receiver.
     pub peer: PeerId,
     /// Host name or address.
     pub host: String,

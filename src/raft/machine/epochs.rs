@@ -111,6 +111,7 @@ impl QuorumMachine {
     /// helped, if there is nothing more to it; `None` if it is of this epoch and is to be acted on.
     pub(super) fn observe(&mut self, error: ErrorCode, view: LeaderView) -> Option<bool> {
         let LeaderView { epoch, leader, endpoints } = view;
+        self.correct_leader_address(error, epoch, leader, &endpoints);
         let endpoints = leader.map(|id| self.leader_endpoints(id, endpoints)).unwrap_or_default();
         if epoch < self.election.epoch || error == ErrorCode::UnknownLeaderEpoch {
             return Some(false);
@@ -143,6 +144,31 @@ impl QuorumMachine {
             return sent;
         }
         self.history.voters().get(leader).map(|voter| voter.endpoints.clone()).unwrap_or_default()
+    }
+
+    /// Takes another address of the leader that is followed: from the leader itself, or from any
+    /// peer while the leader cannot be reached at the address that is known. Recorded addresses are
+    /// out of date until a leader that has moved records its own.
+    fn correct_leader_address(
+        &mut self,
+        error: ErrorCode,
+        epoch: LeaderEpoch,
+        leader: Option<BrokerId>,
+        sent: &[VoterEndpoint],
+    ) {
+        let RoleState::Follower(follower) = &mut self.role else { return };
+        if epoch != self.election.epoch || leader != Some(follower.leader) {
+            return;
+        }
+        let (peer, channel) = (PeerId::Node(follower.leader), Channel::Replication);
+        let is_unreachable = self.peers.is_backing_off(self.now, peer, channel)
+            || self.peers.has_timed_out(self.now, peer, channel);
+        let address = self.config.address(sent);
+        let is_other = address.is_some() && address != self.config.address(&follower.endpoints);
+        if is_other && (error.is_none() || is_unreachable) {
+            follower.endpoints = sent.to_vec();
+            self.peers.forget(peer, channel);
+        }
     }
 
     /// Enters an epoch, or follows its leader, if that is news. Returns whether it was.

@@ -264,7 +264,11 @@ impl QuorumMachine {
         let RoleState::Follower(follower) = &mut self.role else { return false };
         if self.log.snapshot_size(id).is_some() {
             self.install(id);
-        } else if follower.download.is_none_or(|download| download.id != id) {
+        } else if follower.download.is_some_and(|download| download.id == id) {
+            // A bootstrap server leads to the leader, which knows no more than this.
+            self.fetch_succeeded();
+            return false;
+        } else {
             follower.download = Some(Download { id, position: 0 });
             self.effects.push(RaftEffect::BeginSnapshot(id));
         }

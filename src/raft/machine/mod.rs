@@ -146,6 +146,7 @@ impl QuorumMachine {
         history: QuorumHistory,
     ) -> Self {
         assert!(config.me().directory.is_some(), "the directory of a replica is known");
+        let config = config.with_least_timeouts();
         Self {
             peers: Peers::new(config.request_timeout, config.retry_backoff),
             jitter: Jitter::new(config.seed),

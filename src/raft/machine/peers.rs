@@ -118,9 +118,10 @@ impl Peers {
         self.backoffs.insert((peer, purpose.channel()), now + self.retry_backoff);
     }
 
-    /// Forgets a request that has timed out.
+    /// Forgets what is known of a peer: its request has timed out, or it has another address.
     pub(super) fn forget(&mut self, peer: PeerId, channel: Channel) {
         self.flights.remove(&(peer, channel));
+        self.backoffs.remove(&(peer, channel));
     }
 
     /// Forgets everything: a new role expects none of the answers to the old one.

@@ -45,9 +45,11 @@ impl QuorumMachine {
                 let follower = self.follower(id, endpoints);
                 self.set_role(RoleState::Follower(follower));
             }
-            None if voted.is_some_and(|vote| vote.id == me.id)
+            // With records of its own epoch the election is over: another node has won it.
+            None if voted.is_some()
                 && self.is_me(voted)
-                && self.is_voter() =>
+                && self.is_voter()
+                && log_epoch < self.election.epoch =>
             {
                 let candidate = self.candidate();
                 self.set_role(RoleState::Candidate(candidate));

@@ -175,10 +175,13 @@ impl World {
         let nodes = &self.nodes;
         let process = nodes[&id].process.as_ref().unwrap();
         if process.leads {
+            let lost = &self.lost_disks;
             let disk_of = |voter: ReplicaKey| {
                 let node = nodes.get(&voter.id)?;
-                let is_it = voter.directory.is_none_or(|directory| directory == node.directory);
-                is_it.then(|| node.disk.clone())
+                match voter.directory.filter(|directory| *directory != node.directory) {
+                    Some(directory) => lost.get(&directory).cloned(),
+                    None => Some(node.disk.clone()),
+                }
             };
             self.ledger.leader_committed(&process.machine, &process.log, end, &disk_of);
         }

@@ -2,14 +2,16 @@
 //! `KafkaRaftClientFetchTest`, `KafkaRaftClientSnapshotTest` and `LeaderStateTest`, and the rules in
 //! which this replica differs.
 
+use super::super::super::batch::ControlRecord;
+use super::super::super::history::QuorumHistory;
 use super::super::super::log_summary::{LogPosition, LogSummary};
 use super::super::super::quorum_state::ElectionState;
 use super::super::super::snapshot::SnapshotId;
 use super::super::super::voters::ReplicaKey;
 use super::super::*;
 use super::replica::*;
-use super::world::ms;
-use crate::types::{BrokerId, ErrorCode, Offset};
+use super::world::{LISTENER, ms};
+use crate::types::{BrokerId, ErrorCode, Mono, Offset};
 
 fn high_watermarks(effects: &[RaftEffect]) -> Vec<Offset> {
     let moved = |effect: &RaftEffect| match effect {
@@ -45,7 +47,8 @@ fn a_replica_starts_in_the_role_that_its_quorum_state_leaves() {
     };
     check(5, None, None, Unattached, (5, None));
     check(5, None, Some(key(2)), Unattached, (5, None));
-    check(5, None, Some(key(1)), Candidate, (5, None));
+    check(5, None, Some(key(1)), Unattached, (5, None));
+    check(6, None, Some(key(1)), Candidate, (6, None));
     check(5, None, Some(other_directory), Unattached, (5, None));
     check(5, Some(1), None, Resigned, (5, Some(1)));
     check(5, Some(1), Some(key(1)), Resigned, (5, Some(1)));
@@ -449,7 +452,7 @@ fn fetch_snapshot_has_kafkas_errors() {
 }
 
 #[test]
-fn an_unreachable_leader_is_looked_for_at_the_bootstrap_servers() {
+fn bootstrap_servers_are_asked_while_the_leader_is_unreachable() {
     let mut follower = Replica::new_follower();
     let mut hosts = Vec::new();
     for _ in 0..6 {
@@ -548,4 +551,51 @@ fn the_last_epoch_has_no_successor() {
     let log = LogSummary::default();
     let alone = Start { voters: vec![1], election, log, ..Start::default() }.replica();
     assert_ne!(alone.machine.role(), RoleKind::Leader);
+}
+
+#[test]
+fn timeouts_of_zero_make_no_circle() {
+    let zero = std::time::Duration::ZERO;
+    let config = RaftConfig {
+        election_timeout: zero,
+        fetch_timeout: zero,
+        request_timeout: zero,
+        retry_backoff: zero,
+        ..RaftConfig::new("cluster".to_owned(), voter(1), LISTENER.to_owned(), 7)
+    };
+    let mut history = QuorumHistory::default();
+    history.apply(&ControlRecord::KraftVersion(1), -1);
+    history.apply(&ControlRecord::Voters(voters(&[1, 2, 3])), -1);
+    let (election, log) = (ElectionState::default(), LogSummary::default());
+    let (mut machine, _) = QuorumMachine::start(Mono(0), config, election, log, history);
+    for millis in 0..100 {
+        let now = Mono(0) + ms(millis);
+        machine.step(now, RaftInput::Tick);
+        assert!(machine.deadline().is_some_and(|at| at > now), "at {millis} ms");
+    }
+}
+
+#[test]
+fn an_unreachable_leader_is_followed_at_the_address_that_others_know() {
+    let mut moved = voter(2).endpoints;
+    "elsewhere".clone_into(&mut moved[0].host);
+    let told = |error| {
+        let view = LeaderView { endpoints: moved.clone(), ..view(6, Some(2)) };
+        let (log_start, high_watermark, content) = (0, None, FetchContent::Empty);
+        RaftResponse::Fetch(FetchResponse { error, view, log_start, high_watermark, content })
+    };
+    let mut follower = Replica::new_follower();
+    let (id, ..) = follower.sent()[0];
+    follower.step(RaftInput::Failed { id, failure: SendFailure::Unreachable });
+    assert_eq!(follower.sent()[0].1.host, "boot");
+    follower.answer(|_| true, told(ErrorCode::NotLeaderOrFollower));
+    assert_eq!(follower.sent()[0].1.host, "elsewhere");
+    // The leader itself is believed at any time, another peer only while the leader is silent.
+    let mut follower = Replica::new_follower();
+    follower.answer(|_| true, told(ErrorCode::NotLeaderOrFollower));
+    follower.pass(ms(21));
+    assert!(follower.sent().iter().all(|(_, to, _)| to.host != "elsewhere"));
+    let mut follower = Replica::new_follower();
+    follower.answer(|_| true, told(ErrorCode::None));
+    assert_eq!(follower.sent()[0].1.host, "elsewhere");
 }

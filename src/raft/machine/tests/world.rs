@@ -131,6 +131,8 @@ pub(super) struct World {
     pub(super) rng: Jitter,
     pub(super) chaos: Chaos,
     pub(super) nodes: BTreeMap<BrokerId, SimNode>,
+    /// The disks that were replaced: what they had counts for what was committed then.
+    pub(super) lost_disks: BTreeMap<Uuid, SimDisk>,
     pub(super) ledger: Ledger,
     /// What `format` wrote, or the configured voters.
     pub(super) formatted: QuorumHistory,
@@ -165,6 +167,7 @@ impl World {
             rng,
             chaos: Chaos::none(),
             nodes: BTreeMap::new(),
+            lost_disks: BTreeMap::new(),
             ledger: Ledger::default(),
             formatted: QuorumHistory::default(),
             fault,
@@ -271,7 +274,7 @@ impl World {
         self.crash(id);
         let number = 1000 + self.rng.below(u64::from(u32::MAX));
         let node = self.nodes.get_mut(&id).unwrap();
-        node.disk = SimDisk::default();
+        self.lost_disks.insert(node.directory, std::mem::take(&mut node.disk));
         node.directory = directory(number);
         // What the lost replica has sent does not outlive it.
         self.events.retain(|_, event| match event {
