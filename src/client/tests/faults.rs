@@ -204,7 +204,8 @@ fn a_long_response_takes_no_more_memory_than_has_arrived_of_it() {
             let answers = async {
                 let mut session = peer.accept_ready().await;
                 session.request().await.unwrap();
-                session.send([&claimed.to_be_bytes()[..], &vec![0; 100_000]].concat().into()).await;
+                let part = vec![0; 100_000];
+                session.send([&claimed.to_be_bytes()[..], &part].concat().into()).await;
                 session
             };
             let (result, _session) = tokio::join!(call(&client, 1, SECOND), answers);
