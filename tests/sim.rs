@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
+#[path = "sim/acks.rs"]
+mod acks;
 #[path = "sim/answers.rs"]
 mod answers;
 #[path = "sim/cleaning.rs"]

@@ -297,7 +297,9 @@ impl PartitionFollower {
     }
 
     /// A fetch was answered. `sent` is the position that was asked for; an answer to another one
-    /// than the present is dropped.
+    /// than the present is dropped. Offset and epoch together tell the log apart: after a truncation
+    /// it may have grown to the same offset again with other records, which a late answer about
+    /// divergence would remove.
     ///
     /// An answer with a diverging epoch truncates and does nothing else: its high watermark speaks
     /// of the leader's records, not of those that are about to be removed (KAFKA-14704).
@@ -308,8 +310,10 @@ impl PartitionFollower {
         answer: Result<FetchAnswer<'_>, ErrorCode>,
         log: LogFacts<'_>,
     ) -> Effects {
-        if !self.expects(now, sent.leader_epoch, FollowerPhase::Fetching) || sent.offset != log.end
-        {
+        let present = self.position(log);
+        let is_present =
+            (sent.offset, sent.last_fetched_epoch) == (present.offset, present.last_fetched_epoch);
+        if !self.expects(now, sent.leader_epoch, FollowerPhase::Fetching) || !is_present {
             return Effects::default();
         }
         self.retry_at = None;

@@ -1,9 +1,11 @@
 //! The plans of a fetcher.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::super::*;
 use super::BACKOFF;
+use super::simulation::Rng;
 use crate::types::{ErrorCode, Mono, Offset, PartitionIndex, TopicId, TopicPartition};
 
 const NOW: Mono = Mono(1_000_000_000);
@@ -169,5 +171,101 @@ fn a_partition_is_bound_to_one_fetcher_as_in_kafka() {
         ("topic", 3, 0, 0),
     ] {
         assert_eq!(fetcher_of(topic, partition, fetchers), expected, "{topic} {partition}");
+    }
+}
+
+/// The leader's side of sessions: what it would answer for.
+#[derive(Default)]
+struct Sessions {
+    id: i32,
+    epoch: i32,
+    partitions: BTreeMap<TopicPartition, FollowerPosition>,
+}
+
+impl Sessions {
+    fn take(&mut self, plan: &FetchPlan) -> Result<i32, ErrorCode> {
+        if plan.session_epoch == 0 {
+            assert!(plan.forget.is_empty(), "a new session has nothing to forget");
+            *self = Self { id: self.id + 1, epoch: 0, partitions: BTreeMap::new() };
+        } else if plan.session_id != self.id {
+            return Err(ErrorCode::FetchSessionIdNotFound);
+        } else if plan.session_epoch != self.epoch {
+            return Err(ErrorCode::InvalidFetchSessionEpoch);
+        }
+        self.epoch += 1;
+        for partition in &plan.forget {
+            assert!(self.partitions.remove(partition).is_some(), "{partition:?} was never named");
+        }
+        for (partition, position) in &plan.send {
+            let before = self.partitions.insert(*partition, *position);
+            assert_ne!(before, Some(*position), "{partition:?} is named without a change");
+        }
+        Ok(self.id)
+    }
+}
+
+/// Whatever happens to partitions, requests and sessions: after each request the leader's session
+/// has exactly the partitions that are ready, at their positions.
+#[test]
+fn the_leaders_session_follows_the_ready_partitions() {
+    for seed in 0..300 {
+        let mut rng = Rng(seed);
+        let mut fetcher = fetcher(0);
+        let mut ready = BTreeMap::new();
+        let mut held = BTreeSet::new();
+        let mut sessions = Sessions::default();
+        let mut now = NOW;
+        let mut under_way = None;
+        for step in 0..200 {
+            let id = partition(rng.below(6) as PartitionIndex);
+            match rng.below(9) {
+                0..3 => {
+                    let is_lagging = rng.below(2) == 0;
+                    let at = position(rng.below(4) as Offset);
+                    fetcher.fetch_from(id, at, is_lagging);
+                    ready.insert(id, (at, is_lagging));
+                }
+                3 => {
+                    fetcher.hold(id, (rng.below(2) == 0).then_some(now + BACKOFF));
+                    ready.remove(&id);
+                }
+                4 => {
+                    fetcher.remove(id);
+                    ready.remove(&id);
+                }
+                5 => {
+                    held = (0..6).filter(|_| rng.below(3) == 0).map(partition).collect();
+                }
+                6 if rng.below(4) == 0 => {
+                    sessions = Sessions { id: sessions.id + 7, ..Sessions::default() }
+                }
+                _ => {}
+            }
+            now = now + BACKOFF / 2;
+            for due in fetcher.due(now) {
+                assert!(!ready.contains_key(&due), "seed {seed}, step {step}: {due:?} is ready");
+            }
+            match under_way.take() {
+                None => {
+                    let Some(plan) = fetcher.plan(now, |id| held.contains(&id)) else { continue };
+                    let answer = sessions.take(&plan);
+                    let expected: BTreeMap<_, _> = ready
+                        .iter()
+                        .filter(|(id, (_, is_lagging))| !(*is_lagging && held.contains(id)))
+                        .map(|(id, (at, _))| (*id, *at))
+                        .collect();
+                    if answer.is_ok() {
+                        assert_eq!(sessions.partitions, expected, "seed {seed}, step {step}");
+                    }
+                    let answered: Vec<_> = sessions.partitions.keys().copied().collect();
+                    under_way = Some((answer, answered));
+                }
+                Some(_) if rng.below(8) == 0 => fetcher.on_no_answer(now),
+                Some((answer, answered)) => {
+                    let verdict = fetcher.on_response(now, answer, &answered, NONE);
+                    assert_eq!(verdict == ResponseVerdict::Process, answer.is_ok(), "seed {seed}");
+                }
+            }
+        }
     }
 }

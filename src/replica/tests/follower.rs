@@ -175,6 +175,8 @@ fn an_answer_to_another_position_or_epoch_is_dropped() {
     let sent = Story::new().position();
     let mut moved = Story::new();
     moved.facts.end = 8;
+    let mut rewritten = Story::new();
+    rewritten.facts = Facts::new(0, 4, 10, &[(1, 0), (2, 3), (5, 7)]);
     let mut newer = Story::new();
     newer.follower =
         PartitionFollower::new(Some(2), 6, DivergenceCheck::OnFetch, BACKOFF, newer.facts.log());
@@ -182,9 +184,13 @@ fn an_answer_to_another_position_or_epoch_is_dropped() {
     let _ = delayed.follower.on_no_answer(NOW, 5);
     let mut failed = Story::new();
     failed.follower.on_storage_failure();
-    for (name, mut story) in
-        [("moved", moved), ("newer", newer), ("delayed", delayed), ("failed", failed)]
-    {
+    for (name, mut story) in [
+        ("moved", moved),
+        ("rewritten up to the same offset", rewritten),
+        ("newer", newer),
+        ("delayed", delayed),
+        ("failed", failed),
+    ] {
         let before = story.follower.clone();
         let effects = story.follower.on_fetched(NOW, &sent, answer(), story.facts.log());
         assert_eq!((effects, story.follower), (Effects::default(), before), "{name}");

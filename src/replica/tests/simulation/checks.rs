@@ -20,6 +20,8 @@ pub(super) struct Checker {
     floor: LeaderEpoch,
     /// The leader epoch and high watermark that each process had.
     last_leader: [Option<(BrokerEpoch, LeaderEpoch, Offset)>; 3],
+    /// Appends that were answered.
+    answered: BTreeSet<u64>,
 }
 
 impl Checker {
@@ -30,6 +32,7 @@ impl Checker {
             damaged: BTreeSet::new(),
             floor: -1,
             last_leader: [None; 3],
+            answered: BTreeSet::new(),
         }
     }
 
@@ -142,7 +145,10 @@ impl Checker {
         Ok(())
     }
 
-    fn acknowledged_are_committed(&self, answers: &[(u64, AckResult)]) -> Result<(), String> {
+    fn acknowledged_are_committed(&mut self, answers: &[(u64, AckResult)]) -> Result<(), String> {
+        if let Some((value, _)) = answers.iter().find(|(value, _)| !self.answered.insert(*value)) {
+            return Err(format!("append {value} is answered twice"));
+        }
         let unknown = |value: &u64| !self.committed.values().any(|record| record.value == *value);
         let acknowledged = answers.iter().filter(|(_, result)| result.is_ok());
         match acknowledged.map(|(value, _)| value).find(|value| unknown(value)) {

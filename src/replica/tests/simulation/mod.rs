@@ -14,7 +14,7 @@ use world::World;
 
 /// A seeded generator (SplitMix64).
 #[derive(Debug)]
-struct Rng(u64);
+pub(super) struct Rng(pub(super) u64);
 
 impl Rng {
     fn next(&mut self) -> u64 {
@@ -25,7 +25,7 @@ impl Rng {
         mixed ^ (mixed >> 31)
     }
 
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
     }
 }
@@ -116,13 +116,13 @@ fn replicas_stay_consistent_under_faults() {
 fn first_seed(fault: PlantedFault) -> u64 {
     match fault {
         PlantedFault::TruncateToHighWatermark => 2,
-        PlantedFault::NoEpochEntryOnElection => 24,
+        PlantedFault::NoEpochEntryOnElection => 425,
         PlantedFault::JoinBelowEpochStart => 220,
         PlantedFault::CommittedInsteadOfMaximalIsr => 14,
         PlantedFault::ShrinkBeforeConfirmed => 3,
         PlantedFault::StaleBrokerEpoch => 2249,
         PlantedFault::HighWatermarkFromDivergence => 7,
-        PlantedFault::RejectedFetchCounts => 0,
+        PlantedFault::RejectedFetchCounts => 7,
         PlantedFault::HighWatermarkBelowMinIsr => 8,
         PlantedFault::JoiningCountsForMinIsr => 16,
         PlantedFault::PendingEndsAtSameEpoch => 14,
@@ -131,7 +131,7 @@ fn first_seed(fault: PlantedFault) -> u64 {
         PlantedFault::JoinBeforeLogStart => 1472,
         PlantedFault::EndsSurviveEpoch => 2524,
         PlantedFault::TruncateToUnknownEpoch => 3,
-        PlantedFault::AnswerOfEarlierEpoch => 24,
+        PlantedFault::AnswerOfEarlierEpoch => 727,
         PlantedFault::BatchesOfLaterEpoch => 5070,
     }
 }
