@@ -86,6 +86,7 @@ pub(in crate::server) async fn handle(
         }
         let refused = Refusal::from(ErrorCode::TopicAuthorizationFailed);
         refusals.extend(forbidden.into_iter().map(|name| (name.clone(), refused.clone())));
+        // The controller's client returned after this node had published the new topics.
         image = context.broker.image.load_full();
     }
     let topics = names
