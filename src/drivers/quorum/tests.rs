@@ -167,8 +167,8 @@ fn a_batch_of_an_older_epoch_is_refused() {
 
 #[tokio::test]
 async fn a_stopped_driver_answers_no_request() {
-    let QuorumDouble { client, _requests } = QuorumDouble::new();
-    drop(_requests);
+    let QuorumDouble { client, _requests: requests } = QuorumDouble::new();
+    drop(requests);
     assert!(matches!(client.handle(QuorumRequest::Describe).await, Err(StoppedError)));
     client.snapshot(Arc::default(), Timestamp(0)).await;
     assert!(!client.is_snapshotting());
