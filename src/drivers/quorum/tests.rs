@@ -7,7 +7,7 @@ use crate::raft::ReplicaKey;
 /// A quorum without a log: the test says who leads, and what is committed.
 pub(in crate::drivers) struct QuorumDouble {
     pub(in crate::drivers) client: QuorumClient,
-    requests: mpsc::Receiver<Request>,
+    _requests: mpsc::Receiver<Request>,
 }
 
 impl QuorumDouble {
@@ -27,7 +27,7 @@ impl QuorumDouble {
         };
         let (sender, requests) = mpsc::channel(QUEUE_LEN);
         let client = QuorumClient { requests: sender, shared: Arc::new(shared) };
-        Self { client, requests }
+        Self { client, _requests: requests }
     }
 
     /// This node leads an epoch from now on; its first record is staged.
@@ -167,7 +167,7 @@ fn a_batch_of_an_older_epoch_is_refused() {
 
 #[tokio::test]
 async fn a_stopped_driver_answers_no_request() {
-    let QuorumDouble { client, requests } = QuorumDouble::new();
+    let QuorumDouble { client, _requests: requests } = QuorumDouble::new();
     drop(requests);
     assert!(matches!(client.handle(QuorumRequest::Describe).await, Err(StoppedError)));
     client.snapshot(Arc::default(), Timestamp(0)).await;

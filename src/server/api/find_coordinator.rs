@@ -102,6 +102,7 @@ async fn find(
     if context.broker.image.load().topics.by_name(name).is_none() {
         create(context, kind, name).await?;
     }
+    // The controller's client returned after this node had published the new topic.
     let image = context.broker.image.load_full();
     let topic: &Topic = image.topics.by_name(name).ok_or(ErrorCode::CoordinatorNotAvailable)?;
     let at = partition_for(key, i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX));

@@ -93,6 +93,7 @@ pub(in crate::server) async fn handle(
             create(context, &missing).await;
         }
         forbidden_names = forbidden.into_iter().cloned().collect();
+        // The controller's client returned after this node had published the new topics.
         image = context.broker.image.load_full();
     }
     let mut topics = Vec::with_capacity(names.len() + hidden.len());
