@@ -21,6 +21,8 @@ pub const LOGGERS: &[&str] = &[
     "blumfeld",
     "blumfeld.broker",
     "blumfeld.broker.configuration",
+    "blumfeld.broker.data_plane",
+    "blumfeld.broker.lifecycle",
     "blumfeld.cli",
     "blumfeld.cli.logging",
     "blumfeld.cli.serve",
