@@ -54,6 +54,7 @@ use crate::server::budget::{self, Budget};
 use crate::server::context::ListenerInfo;
 use crate::server::fetch_sessions::FetchSessions;
 use crate::server::listener::{self, Connections};
+use crate::server::request_metrics::RequestMetrics;
 use crate::server::services::Services;
 use crate::store::leftovers;
 use crate::store::log_dirs::LogDirError;
@@ -193,7 +194,9 @@ impl Broker {
         };
         env.threads.spawn(Box::pin(reporter.run(changed, Arc::clone(&failure.stopping))));
         coordination.producer_ids.set_broker_epoch(lifecycle.epoch);
-        data.start(&settings, &mover, &failure);
+        let requests = Arc::new(RequestMetrics::default());
+        let metrics = Registry::of([Arc::clone(&data.partitions) as _, Arc::clone(&requests) as _]);
+        data.start(&settings, &mover, &metrics, &failure);
         lifecycle.start(&settings, storage.log_dirs.clone(), Arc::clone(&failure.stopping));
         let services = Arc::new(Services {
             env: env.clone(),
@@ -216,7 +219,8 @@ impl Broker {
             connections: Connections::default(),
             fetch_sessions: Mutex::new(FetchSessions::new(settings.server.fetch_sessions_max)),
             stopping: Arc::clone(&failure.stopping),
-            metrics: Registry::of([Arc::clone(&data.partitions) as _]),
+            requests: Arc::clone(&requests),
+            metrics,
         });
         env.threads.spawn(Box::pin(budget::return_memory(Arc::clone(&services))));
         let addresses = serve(&env, &services, bound);

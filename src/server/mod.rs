@@ -5,7 +5,7 @@
 //!
 //! Read `apis.rs` (the table), `context.rs` (what a handler sees), `connection.rs` (the life of a
 //! request), `listener.rs`, `budget.rs`, `buffers.rs`, `quirks.rs` (what some clients need),
-//! `request_log.rs` (a line for each request), then any file of `api/`.
+//! `request_log.rs` (a line for each request), `request_metrics.rs` (counts and times by API), then any file of `api/`.
 
 pub mod api;
 pub mod apis;
@@ -19,5 +19,6 @@ pub mod listener;
 pub mod live_config;
 mod quirks;
 pub mod request_log;
+pub mod request_metrics;
 pub mod services;
 pub(crate) mod slice;
