@@ -52,11 +52,12 @@ use crate::metadata::ListenerEndpoint;
 use crate::metrics::{Collect, Registry};
 use crate::server::budget::{self, Budget};
 use crate::server::cluster_metrics::ClusterMetrics;
-use crate::server::connection_metrics::MemoryPool;
 use crate::server::context::ListenerInfo;
 use crate::server::fetch_sessions::FetchSessions;
 use crate::server::group_metrics::GroupMetrics;
 use crate::server::listener::{self, Connections};
+use crate::server::memory_metrics::MemoryPool;
+use crate::server::process_metrics::ProcessMetrics;
 use crate::server::replica_metrics::ReplicaManager;
 use crate::server::request_metrics::RequestMetrics;
 use crate::server::services::Services;
@@ -286,11 +287,12 @@ impl Broker {
 /// Registers the metrics of the server, and those that are computed from what it shares.
 fn register_server(services: &Arc<Services>) {
     let of = || Arc::downgrade(services);
-    let parts: [Arc<dyn Collect>; 5] = [
+    let parts: [Arc<dyn Collect>; 6] = [
         Arc::clone(&services.connections.metrics) as _,
         Arc::new(MemoryPool(of())),
         Arc::new(ReplicaManager(of())),
         Arc::new(GroupMetrics::new(of())),
+        Arc::new(ProcessMetrics::new(&services.env)),
         Arc::new(ClusterMetrics(of())),
     ];
     parts.into_iter().for_each(|part| services.metrics.register(part));

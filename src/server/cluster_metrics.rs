@@ -66,6 +66,12 @@ declare_metrics! {
         /// Incremental fetch sessions.
         fetch_sessions: Gauge, Count,
             "kafka.server:type=FetchSessionCache,name=NumIncrementalFetchSessions";
+        /// Partitions of the incremental fetch sessions.
+        fetch_partitions: Gauge, Count,
+            "kafka.server:type=FetchSessionCache,name=NumIncrementalFetchPartitionsCached";
+        /// Fetch sessions that were evicted to make room for others.
+        fetch_evictions: Counter, Count,
+            "kafka.server:type=FetchSessionCache,name=IncrementalFetchSessionEvictionsPerSec";
     }
 }
 
@@ -106,7 +112,11 @@ impl Collect for ClusterMetrics {
         let broker = BrokerMetrics::default();
         broker.applied.set(image.offset);
         broker.state.set(if services.stopping.is_set() { SHUTTING_DOWN } else { RUNNING });
-        broker.fetch_sessions.set(services.fetch_sessions.lock().len() as i64);
+        let sessions = services.fetch_sessions.lock();
+        broker.fetch_sessions.set(sessions.len() as i64);
+        broker.fetch_partitions.set(sessions.partitions() as i64);
+        broker.fetch_evictions.add(sessions.evictions());
+        drop(sessions);
         broker.collect_labelled(&[], collector);
     }
 }

@@ -1,12 +1,10 @@
-//! Metrics of connections by listener, and of the memory that their requests hold (Kafka 4.4
-//! `SocketServer`).
+//! Metrics of connections by listener (Kafka 4.4 `SocketServer`).
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::services::Services;
 use crate::metrics::{Collect, Collector, declare_metrics};
 
 declare_metrics! {
@@ -28,16 +26,6 @@ declare_metrics! {
     struct AllListenersMetrics {
         /// Idle connections that were closed after connections.max.idle.ms.
         expired: Counter, Count, "kafka.network:type=SocketServer,name=ExpiredConnectionsKilledCount";
-    }
-}
-
-declare_metrics! {
-    /// Memory for requests, computed when it is collected.
-    struct MemoryPoolMetrics {
-        /// Bytes that large and incomplete requests hold of queued.max.request.bytes.
-        used: Gauge, Bytes, "kafka.network:type=SocketServer,name=MemoryPoolUsed";
-        /// Bytes that are left of queued.max.request.bytes.
-        available: Gauge, Bytes, "kafka.network:type=SocketServer,name=MemoryPoolAvailable";
     }
 }
 
@@ -84,21 +72,6 @@ impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.0.open.add(-1);
         self.0.closed.increment();
-    }
-}
-
-/// Reports the memory that requests hold.
-pub struct MemoryPool(pub Weak<Services>);
-
-impl Collect for MemoryPool {
-    fn collect(&self, collector: &mut dyn Collector) {
-        let Some(services) = self.0.upgrade() else { return };
-        let metrics = MemoryPoolMetrics::default();
-        let used = services.budget.used();
-        let available = services.config.queued_max_request_bytes.saturating_sub(used);
-        metrics.used.set(i64::try_from(used).unwrap_or(i64::MAX));
-        metrics.available.set(i64::try_from(available).unwrap_or(i64::MAX));
-        metrics.collect_labelled(&[], collector);
     }
 }
 

@@ -5,7 +5,12 @@ use blumfeld::record::BatchBuilder;
 use blumfeld::types::{ErrorCode, Timestamp};
 use bytes::Bytes;
 use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
-use kafka_protocol::messages::{DeleteTopicsRequest, GroupId, HeartbeatRequest, TopicName};
+use kafka_protocol::messages::offset_commit_request::{
+    OffsetCommitRequestPartition, OffsetCommitRequestTopic,
+};
+use kafka_protocol::messages::{
+    DeleteTopicsRequest, GroupId, HeartbeatRequest, OffsetCommitRequest, TopicName,
+};
 use kafka_protocol::protocol::StrBytes;
 
 use crate::group_stories::{PROPERTIES, coordinator};
@@ -69,6 +74,15 @@ const SERIES: &[(&str, Option<f64>)] = &[
     ("kafka_server_brokertopicmetrics_messagesin_total{topic=\"orders\"}", Some(2.0)),
     ("kafka_server_brokertopicmetrics_bytesin_total", None),
     ("kafka_server_fetchsessioncache_numincrementalfetchsessions", Some(0.0)),
+    ("kafka_server_fetchsessioncache_incrementalfetchsessionevictions_total", Some(0.0)),
+    ("kafka_coordinator_group_groupmetadatamanager_numgroups", Some(1.0)),
+    ("kafka_coordinator_group_groupmetadatamanager_numgroupsempty", Some(1.0)),
+    ("kafka_coordinator_group_groupmetadatamanager_numgroupsstable", Some(0.0)),
+    ("kafka_coordinator_group_groupmetadatamanager_numgroupsdead", Some(0.0)),
+    ("kafka_coordinator_group_groupmetadatamanager_numgroupspreparingrebalance", Some(0.0)),
+    ("kafka_coordinator_group_groupmetadatamanager_numgroupscompletingrebalance", Some(0.0)),
+    ("kafka_server_group_coordinator_metrics_group_count{protocol=\"classic\"}", Some(1.0)),
+    ("kafka_server_group_coordinator_metrics_consumer_group_count{state=\"stable\"}", Some(0.0)),
     ("kafka_server_kafkaserver_brokerstate", Some(3.0)),
     ("kafka_server_raft_metrics_current_epoch", None),
     ("kafka_server_raft_metrics_current_leader", Some(1.0)),
@@ -91,6 +105,14 @@ const SERIES: &[(&str, Option<f64>)] = &[
     ),
 ];
 
+/// An offset to commit.
+fn committed() -> OffsetCommitRequestTopic {
+    let partition = OffsetCommitRequestPartition::default().with_committed_offset(1);
+    OffsetCommitRequestTopic::default()
+        .with_name(TopicName(StrBytes::from_static_str(TOPIC)))
+        .with_partitions(vec![partition])
+}
+
 #[test]
 fn a_broker_has_the_series_that_dashboards_query() {
     simulate("metrics", 1, |world| async move {
@@ -110,6 +132,12 @@ fn a_broker_has_the_series_that_dashboards_query() {
         let refused = session.produce(99, batch()).await.unwrap();
         assert_eq!(refused, Err(ErrorCode::UnknownTopicOrPartition));
         session.fetch_bytes(0, 0, 1024).await.unwrap().unwrap();
+        let commit = OffsetCommitRequest::default()
+            .with_group_id(GroupId(StrBytes::from_static_str("g")))
+            .with_generation_id_or_member_epoch(-1)
+            .with_topics(vec![committed()]);
+        let answer = session.call(8, &commit).await.unwrap();
+        assert_eq!(answer.topics[0].partitions[0].error_code, 0);
         let heartbeat = HeartbeatRequest::default()
             .with_group_id(GroupId(StrBytes::from_static_str("g")))
             .with_member_id(StrBytes::from_static_str("nobody"))
@@ -119,8 +147,9 @@ fn a_broker_has_the_series_that_dashboards_query() {
         let text = broker.metrics();
         for (series, expected) in SERIES {
             let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-            let value: f64 = line.unwrap_or_else(|| panic!("{series}: {text}")).parse().unwrap();
-            assert!(expected.is_none_or(|expected| expected == value), "{series}: {value}");
+            let value = line.unwrap_or_else(|| panic!("{series}: {text}"));
+            let is_as_expected = expected.is_none_or(|expected| expected.to_string() == value);
+            assert!(is_as_expected, "{series}: {value}");
         }
 
         assert!(text.contains("topic=\"orders\""));
