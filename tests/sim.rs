@@ -11,6 +11,8 @@ mod answers;
 mod cleaning;
 #[path = "sim/group_stories.rs"]
 mod group_stories;
+#[path = "sim/metrics.rs"]
+mod metrics;
 #[path = "sim/moves.rs"]
 mod moves;
 #[path = "sim/quirks.rs"]

@@ -13,6 +13,7 @@ use super::{BrokerError, Failure};
 use crate::env::Env;
 use crate::metadata::image::Changes;
 use crate::metadata::{ConfigResource, MetadataImage, Topic};
+use crate::metrics::Registry;
 use crate::store::cleaner::Cleaner;
 use crate::store::failures::{self, Watched};
 use crate::store::flusher::close_all;
@@ -111,7 +112,13 @@ impl DataPlane {
     }
 
     /// Starts the tasks that look after the logs.
-    pub(super) fn start(&self, settings: &BrokerSettings, mover: &Arc<Mover>, failure: &Failure) {
+    pub(super) fn start(
+        &self,
+        settings: &BrokerSettings,
+        mover: &Arc<Mover>,
+        metrics: &Registry,
+        failure: &Failure,
+    ) {
         let threads = &self.env.threads;
         threads.spawn(Box::pin(Arc::clone(&self.flusher).run(self.env.clone())));
         threads.spawn(Box::pin(Arc::clone(&self.cleaner).run()));
@@ -120,6 +127,7 @@ impl DataPlane {
             Arc::clone(&self.partitions),
             Arc::clone(&self.flusher),
             Arc::clone(&self.checkpoints),
+            metrics.clone(),
             settings.intervals,
         )));
         self.watch_dirs(settings, mover, failure);

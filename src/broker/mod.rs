@@ -49,11 +49,17 @@ use crate::drivers::{Publisher, ShutdownSignal};
 use crate::env::{Env, Listener};
 use crate::format::FormatError;
 use crate::metadata::ListenerEndpoint;
-use crate::metrics::Registry;
+use crate::metrics::{Collect, Registry};
 use crate::server::budget::{self, Budget};
+use crate::server::cluster_metrics::ClusterMetrics;
 use crate::server::context::ListenerInfo;
 use crate::server::fetch_sessions::FetchSessions;
+use crate::server::group_metrics::GroupMetrics;
 use crate::server::listener::{self, Connections};
+use crate::server::memory_metrics::MemoryPool;
+use crate::server::process_metrics::ProcessMetrics;
+use crate::server::replica_metrics::ReplicaManager;
+use crate::server::request_metrics::RequestMetrics;
 use crate::server::services::Services;
 use crate::store::leftovers;
 use crate::store::log_dirs::LogDirError;
@@ -193,7 +199,13 @@ impl Broker {
         };
         env.threads.spawn(Box::pin(reporter.run(changed, Arc::clone(&failure.stopping))));
         coordination.producer_ids.set_broker_epoch(lifecycle.epoch);
-        data.start(&settings, &mover, &failure);
+        let requests = Arc::new(RequestMetrics::default());
+        let metrics = Registry::of([
+            Arc::clone(&data.partitions) as Arc<dyn Collect>,
+            Arc::clone(&data.flusher) as _,
+            Arc::clone(&requests) as _,
+        ]);
+        data.start(&settings, &mover, &metrics, &failure);
         lifecycle.start(&settings, storage.log_dirs.clone(), Arc::clone(&failure.stopping));
         let services = Arc::new(Services {
             env: env.clone(),
@@ -216,8 +228,10 @@ impl Broker {
             connections: Connections::default(),
             fetch_sessions: Mutex::new(FetchSessions::new(settings.server.fetch_sessions_max)),
             stopping: Arc::clone(&failure.stopping),
-            metrics: Registry::of([Arc::clone(&data.partitions) as _]),
+            requests: Arc::clone(&requests),
+            metrics,
         });
+        register_server(&services);
         env.threads.spawn(Box::pin(budget::return_memory(Arc::clone(&services))));
         let addresses = serve(&env, &services, bound);
         Ok(Self {
@@ -268,6 +282,20 @@ impl Broker {
         tracing::debug!(metadata = %self.metadata_dir.display(), "stopped");
         Ok(())
     }
+}
+
+/// Registers the metrics of the server, and those that are computed from what it shares.
+fn register_server(services: &Arc<Services>) {
+    let of = || Arc::downgrade(services);
+    let parts: [Arc<dyn Collect>; 6] = [
+        Arc::clone(&services.connections.metrics) as _,
+        Arc::new(MemoryPool(of())),
+        Arc::new(ReplicaManager(of())),
+        Arc::new(GroupMetrics::new(of())),
+        Arc::new(ProcessMetrics::new(&services.env)),
+        Arc::new(ClusterMetrics(of())),
+    ];
+    parts.into_iter().for_each(|part| services.metrics.register(part));
 }
 
 type Bound = (settings::ListenerSettings, Box<dyn Listener>);

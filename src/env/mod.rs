@@ -25,7 +25,7 @@ pub use limits::Limits;
 pub use log_levels::{LogLevel, LogLevels};
 pub use net::{Accepted, Connection, Listener, Net, OutPart, ReadHalf, WriteHalf};
 pub use random::Random;
-pub use threads::{BlockingTask, Task, Threads};
+pub use threads::{BlockingTask, ProcessUsage, Task, Threads};
 
 /// The world outside, as this process sees it. Cheap to clone.
 #[derive(Clone)]

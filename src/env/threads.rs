@@ -3,11 +3,23 @@
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::task::Context;
+use std::time::Duration;
 
 /// A task: runs to completion, answers through channels it owns.
 pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// A blocking call.
 pub type BlockingTask = Box<dyn FnOnce() + Send>;
+
+/// What a process uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProcessUsage {
+    /// Processor time of all threads, in user and system mode.
+    pub cpu: Duration,
+    /// Resident memory.
+    pub resident_bytes: u64,
+    /// Open file descriptors.
+    pub open_files: u64,
+}
 
 /// Executors. In simulation there is one thread: `spawn` queues, and `blocking` runs at once or, by
 /// the seed, as a task a little later.
@@ -26,6 +38,11 @@ pub trait Threads: Send + Sync {
     fn full_turn(&self) -> Task;
     /// Returns memory that was freed to the system, as far as the allocator still holds it.
     fn return_memory(&self) {}
+    /// What the process that runs them uses; `None` where nothing is known of a process, as in
+    /// simulation.
+    fn process_usage(&self) -> Option<ProcessUsage> {
+        None
+    }
     /// How many blocking calls may usefully run at once; at least 1.
     fn blocking_parallelism(&self) -> usize;
 }

@@ -20,6 +20,9 @@ pub enum Unit {
     Bytes,
     /// Microseconds. Kafka's metrics of times are in milliseconds, and so are the printed values.
     Micros,
+    /// Milliseconds that are printed as seconds, as the metrics of every process are by Prometheus's
+    /// convention.
+    MillisAsSeconds,
 }
 
 impl Unit {
@@ -27,7 +30,7 @@ impl Unit {
     pub const fn scale(self) -> f64 {
         match self {
             Self::Count | Self::Bytes => 1.0,
-            Self::Micros => 0.001,
+            Self::Micros | Self::MillisAsSeconds => 0.001,
         }
     }
 }
@@ -36,7 +39,8 @@ impl Unit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Declaration {
     /// Kafka's name without the tags that vary, for example
-    /// `kafka.server:type=BrokerTopicMetrics,name=BytesInPerSec`.
+    /// `kafka.server:type=BrokerTopicMetrics,name=BytesInPerSec`. Without a colon it is the name in
+    /// Prometheus, of a metric that a JVM's process has by another exporter.
     pub mbean: &'static str,
     /// Type.
     pub kind: MetricKind,
@@ -51,7 +55,9 @@ impl Declaration {
     /// domain, type and name in lower case, joined by `_`, where `PerSec` becomes `_total` and
     /// `Percent` becomes `_percent`.
     pub fn prometheus_name(&self) -> String {
-        let (domain, rest) = self.mbean.split_once(':').unwrap_or(("", self.mbean));
+        let Some((domain, rest)) = self.mbean.split_once(':') else {
+            return self.mbean.to_owned();
+        };
         let mut name = domain.replace('.', "_");
         for tag in rest.split(',') {
             let value = tag.split_once('=').map_or(tag, |(_, value)| value);
@@ -155,6 +161,7 @@ mod tests {
                 "kafka.server:type=raft-metrics,name=high-watermark",
                 "kafka_server_raft_metrics_high_watermark",
             ),
+            ("process_open_fds", "process_open_fds"),
         ] {
             assert_eq!(name(mbean), prometheus);
         }

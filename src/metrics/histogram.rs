@@ -7,9 +7,13 @@
 //! Quantiles should describe the recent past, as Kafka's decaying reservoirs do. Two windows of
 //! buckets are kept: values go into the current one, quantiles are computed over both, and
 //! [`Histogram::rotate`] replaces the older one. The count and the sum cover the time since startup.
+//! The count is the number of values in the windows and in those that were replaced, so that a value
+//! costs two additions, and a zero one.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
 
 /// Buckets for each power of two.
 const SUB_BUCKETS: usize = 1 << SUB_BITS;
@@ -54,7 +58,9 @@ pub struct Histogram {
     windows: OnceLock<Box<[Buckets; WINDOWS]>>,
     current: AtomicUsize,
     sum: AtomicU64,
-    count: AtomicU64,
+    /// Number of values in windows that were replaced. Locked while a window is replaced or read, so
+    /// that no count is taken in between.
+    replaced: Mutex<u64>,
 }
 
 impl Histogram {
@@ -65,34 +71,32 @@ impl Histogram {
         });
         let current = self.current.load(Ordering::Relaxed) % WINDOWS;
         windows[current][bucket_of(value)].fetch_add(1, Ordering::Relaxed);
-        self.sum.fetch_add(value, Ordering::Relaxed);
-        self.count.fetch_add(1, Ordering::Relaxed);
+        if value > 0 {
+            self.sum.fetch_add(value, Ordering::Relaxed);
+        }
     }
 
-    /// Empties the older window and makes it the current one. A value that is recorded at the same
-    /// time may be lost to the quantiles, never to the count.
+    /// Empties the older window and makes it the current one.
     pub fn rotate(&self) {
         let Some(windows) = self.windows.get() else { return };
+        let mut replaced = self.replaced.lock();
         let next = (self.current.load(Ordering::Relaxed) + 1) % WINDOWS;
         for bucket in &windows[next] {
-            bucket.store(0, Ordering::Relaxed);
+            *replaced += bucket.swap(0, Ordering::Relaxed);
         }
         self.current.store(next, Ordering::Relaxed);
     }
 
     /// The distribution over both windows.
     pub fn snapshot(&self) -> HistogramSnapshot {
-        let mut snapshot = HistogramSnapshot {
-            count: self.count.load(Ordering::Relaxed),
-            sum: self.sum.load(Ordering::Relaxed),
-            buckets: Vec::new(),
-        };
-        if let Some(windows) = self.windows.get() {
-            snapshot.buckets = (0..BUCKETS)
+        let replaced = self.replaced.lock();
+        let buckets: Vec<u64> = self.windows.get().map_or_else(Vec::new, |windows| {
+            (0..BUCKETS)
                 .map(|i| windows.iter().map(|window| window[i].load(Ordering::Relaxed)).sum())
-                .collect();
-        }
-        snapshot
+                .collect()
+        });
+        let count = *replaced + buckets.iter().sum::<u64>();
+        HistogramSnapshot { count, sum: self.sum.load(Ordering::Relaxed), buckets }
     }
 }
 

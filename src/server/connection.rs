@@ -33,6 +33,7 @@ use super::budget::{Account, Budget, Reserve};
 use super::buffers::{self, BUFFER_LEN};
 use super::context::{Handled, ListenerInfo, Reply, RequestContext, Services};
 use super::request_log::{Outcome, Trace};
+use super::request_metrics::{AnsweredRequest, RequestMetrics, RequestTimes};
 use super::services::ServerConfig;
 use super::slice::Slice;
 use crate::drivers::ShutdownSignal;
@@ -121,6 +122,8 @@ pub(super) trait Host: Send + Sync {
     fn config(&self) -> &ServerConfig;
     /// Memory for large requests.
     fn budget(&self) -> &Budget;
+    /// Metrics of requests.
+    fn request_metrics(&self) -> &RequestMetrics;
     /// Whether it stops.
     fn stopping(&self) -> &Arc<ShutdownSignal>;
     /// An API by its number and the kind of listener.
@@ -172,6 +175,13 @@ struct Waiting {
     /// What it holds of the budget.
     charged: usize,
     trace: Option<Arc<Trace>>,
+    api: &'static ApiFacts,
+    version: i16,
+    /// Of its frame, without the prefix.
+    request_len: usize,
+    times: RequestTimes,
+    /// A reply that is there later has been polled.
+    is_polled: bool,
 }
 
 enum Pending {
@@ -211,7 +221,8 @@ pub(super) struct Session<H> {
     output: VecDeque<OutPart>,
     /// Since when nothing of the output was taken.
     stalled_since: Mono,
-    /// The time of this poll, or of the last read.
+    /// The newest reading of the clock: when this poll began, bytes were received, a handler ran, or
+    /// bytes were sent.
     now: Mono,
     last_read: Mono,
     last_active: Mono,
@@ -222,6 +233,8 @@ pub(super) struct Session<H> {
     timer: Option<Sleep>,
     /// Requests that are logged once their answers are sent.
     unsent: Vec<Arc<Trace>>,
+    /// Requests that are counted once their answers are sent.
+    sending: Vec<AnsweredRequest>,
 }
 
 impl<H: Host> Session<H> {
@@ -255,6 +268,7 @@ impl<H: Host> Session<H> {
             closing: None,
             timer: None,
             unsent: Vec::new(),
+            sending: Vec::new(),
         }
     }
 
@@ -288,6 +302,7 @@ impl<H: Host> Session<H> {
             let sent = self.send(cx)?;
             if sent {
                 self.log_requests(Outcome::Answered);
+                self.count_requests();
                 if let Some(why) = self.closing.take() {
                     return Poll::Ready(Err(Closed::Refused(why)));
                 }
@@ -306,7 +321,7 @@ impl<H: Host> Session<H> {
             }
             // What was just answered may let the next begin.
             if self.next_request()?.is_some() || self.receive(cx)? {
-                if self.slice_is_spent() {
+                if self.slice.is_spent(self.now) {
                     self.put_aside();
                     poll_give_way(cx);
                     return Poll::Pending;
@@ -341,13 +356,9 @@ impl<H: Host> Session<H> {
         self.waiting.is_empty() && self.output.is_empty()
     }
 
-    fn slice_is_spent(&self) -> bool {
-        self.slice.is_spent(&*self.host.env().clock)
-    }
-
     /// Begins every request that is whole and may begin, within the slice.
     fn begin_requests(&mut self) -> Result<(), Closed> {
-        while !self.slice_is_spent()
+        while !self.slice.is_spent(self.now)
             && let Some(next) = self.next_request()?
         {
             self.slice.count_request();
@@ -432,6 +443,21 @@ impl<H: Host> Session<H> {
         }
     }
 
+    /// Counts the requests whose answers are sent.
+    fn count_requests(&mut self) {
+        let metrics = self.host.request_metrics();
+        self.sending.drain(..).for_each(|answered| metrics.record(&answered, self.now));
+    }
+
+    /// Notes a request whose answer is sent next.
+    fn note_answered(&mut self, answered: AnsweredRequest) {
+        if self.sending.capacity() == 0 {
+            // Most connections have one request at a time; they keep no room for more.
+            self.sending.reserve_exact(1);
+        }
+        self.sending.push(answered);
+    }
+
     fn begin(&mut self, next: Next) {
         let Next { len, body_at, mut request } = next;
         let trace = self.host.config().request_log.wants(&request.client_id).then(|| {
@@ -450,7 +476,12 @@ impl<H: Host> Session<H> {
         (self.pace, self.starved_since) = (None, None);
         let mut frame = self.input.split_to(len);
         frame.advance(body_at);
+        let (api, version, received_at) = (request.api, request.version, request.received_at);
+        let begun_at = self.now;
         let handled = self.timed(trace.as_ref(), |session| session.host.begin(request, frame));
+        self.now = self.host.env().clock.now();
+        let ready_at = matches!(handled, Handled::Now(_)).then_some(self.now);
+        let times = RequestTimes { received_at, begun_at, ran_until: self.now, ready_at };
         let (reply, alone) = match handled {
             Handled::Now(reply) => {
                 self.ready_len += reply.len();
@@ -467,7 +498,16 @@ impl<H: Host> Session<H> {
         self.alone = alone;
         self.pending += usize::from(matches!(reply, Pending::Later(_)));
         self.unpolled += 1;
-        self.waiting.push_back(Waiting { reply, charged, trace });
+        self.waiting.push_back(Waiting {
+            reply,
+            charged,
+            trace,
+            api,
+            version,
+            request_len: len - PREFIX_LEN,
+            times,
+            is_polled: false,
+        });
     }
 
     /// Runs a part of a handler, and notes how long that took if its request is logged.
@@ -498,11 +538,31 @@ impl<H: Host> Session<H> {
         }
         while self.closing.is_none() && !self.waiting.is_empty() {
             self.poll_reply(cx, 0);
-            let reply = match self.waiting.pop_front() {
-                Some(Waiting { reply: Pending::Ready(reply), charged, trace }) => {
+            let (reply, mut answered) = match self.waiting.pop_front() {
+                Some(Waiting {
+                    reply: Pending::Ready(reply),
+                    charged,
+                    trace,
+                    api,
+                    version,
+                    request_len,
+                    times,
+                    ..
+                }) => {
                     self.unsent.extend(trace);
                     self.host.budget().give(&mut self.account, charged);
-                    reply
+                    let (response_len, popped_at) = (reply.len(), self.now);
+                    let answered = AnsweredRequest {
+                        api,
+                        version,
+                        from_follower: false,
+                        request_len,
+                        response_len,
+                        error: None,
+                        times,
+                        popped_at,
+                    };
+                    (reply, answered)
                 }
                 Some(still) => {
                     self.waiting.push_front(still);
@@ -516,19 +576,29 @@ impl<H: Host> Session<H> {
                 self.stalled_since = self.now;
             }
             match reply {
-                Reply::Whole(bytes) => self.output.push_back(OutPart::Bytes(bytes)),
-                Reply::Send(response) => self.output.extend(response.parts),
+                Reply::Whole(bytes) => {
+                    let (api, version) = (answered.api, answered.version);
+                    answered.error = self.host.request_metrics().error_in(api, version, &bytes);
+                    self.output.push_back(OutPart::Bytes(bytes));
+                }
+                Reply::Send(response) => {
+                    answered.from_follower = response.is_for_follower;
+                    self.output.extend(response.parts);
+                }
                 Reply::Nothing => {}
-                Reply::Close(why) => self.closing = Some(why),
+                Reply::Close(why) => {
+                    self.closing = Some(why);
+                    continue;
+                }
             }
+            self.note_answered(answered);
         }
     }
 
     fn poll_reply(&mut self, cx: &mut Context<'_>, at: usize) {
-        let Some(Waiting { reply: Pending::Later(later), trace, .. }) = self.waiting.get_mut(at)
-        else {
-            return;
-        };
+        let Some(waiting) = self.waiting.get_mut(at) else { return };
+        let Waiting { reply: Pending::Later(later), trace, .. } = waiting else { return };
+        let is_first = !std::mem::replace(&mut waiting.is_polled, true);
         let start = trace.as_ref().map(|_| self.host.env().clock.now());
         let polled = later.as_mut().poll(cx);
         if let (Some(trace), Some(start)) = (trace, start) {
@@ -537,6 +607,13 @@ impl<H: Host> Session<H> {
         if let Poll::Ready(ready) = polled {
             self.pending -= 1;
             self.ready_len += ready.len();
+            let times = &mut self.waiting[at].times;
+            if is_first {
+                // The handler has not waited. One that has was woken when this poll began.
+                self.now = self.host.env().clock.now();
+                times.ran_until = self.now;
+            }
+            times.ready_at = Some(self.now);
             self.note_ready(self.waiting[at].trace.as_ref(), &ready);
             self.waiting[at].reply = Pending::Ready(ready);
         }
@@ -551,6 +628,7 @@ impl<H: Host> Session<H> {
         }
         let done = self.connection.writer.poll_send(cx, &mut self.output)?.is_ready();
         if left(&self.output) != before {
+            self.now = self.host.env().clock.now();
             self.stalled_since = self.now;
             self.last_active = self.now;
         }
@@ -760,6 +838,10 @@ impl Host for Services {
 
     fn budget(&self) -> &Budget {
         &self.budget
+    }
+
+    fn request_metrics(&self) -> &RequestMetrics {
+        &self.requests
     }
 
     fn stopping(&self) -> &Arc<ShutdownSignal> {

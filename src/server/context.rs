@@ -57,6 +57,8 @@ pub struct RequestContext {
 pub struct Response {
     /// What to send, in order.
     pub parts: Vec<OutPart>,
+    /// Whether it answers the Fetch of a follower, which metrics tell apart.
+    pub is_for_follower: bool,
 }
 
 /// How a request ends.
@@ -93,8 +95,9 @@ impl RequestContext {
         self.reply_at(body, self.version)
     }
 
-    /// Error codes of an answer that is not made by [`Self::reply`], for the request log.
-    pub fn note_errors(&self, codes: impl Iterator<Item = ErrorCode>) {
+    /// Error codes of an answer that is not made by [`Self::reply`], for metrics and the request log.
+    pub fn note_errors(&self, codes: impl Iterator<Item = ErrorCode> + Clone) {
+        self.broker.requests.count_errors(self.api, codes.clone());
         if let Some(trace) = &self.trace {
             codes.for_each(|code| trace.note(code));
         }

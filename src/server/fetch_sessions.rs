@@ -129,6 +129,8 @@ pub struct FetchSessions {
     sessions: BTreeMap<i32, Session>,
     by_last_use: BTreeSet<(Mono, i32)>,
     max_sessions: usize,
+    /// Sessions that gave way to others.
+    evictions: u64,
 }
 
 /// The epoch after `epoch`; wraps past the values with a meaning of their own.
@@ -188,12 +190,22 @@ impl Session {
 impl FetchSessions {
     /// At most `max_sessions` (`max.incremental.fetch.session.cache.slots`) at once.
     pub fn new(max_sessions: usize) -> Self {
-        Self { sessions: BTreeMap::new(), by_last_use: BTreeSet::new(), max_sessions }
+        Self { sessions: BTreeMap::new(), by_last_use: BTreeSet::new(), max_sessions, evictions: 0 }
     }
 
     /// How many sessions are open.
     pub fn len(&self) -> usize {
         self.sessions.len()
+    }
+
+    /// How many sessions were evicted to make room for others.
+    pub fn evictions(&self) -> u64 {
+        self.evictions
+    }
+
+    /// How many partitions all sessions have.
+    pub fn partitions(&self) -> usize {
+        self.sessions.values().map(|session| session.slots.len()).sum()
     }
 
     /// Whether no session is open.
@@ -205,6 +217,12 @@ impl FetchSessions {
         let session = self.sessions.remove(&id)?;
         self.by_last_use.remove(&(session.last_used, id));
         Some(session)
+    }
+
+    fn evict(&mut self, id: i32) -> bool {
+        let is_evicted = self.remove(id).is_some();
+        self.evictions += u64::from(is_evicted);
+        is_evicted
     }
 
     fn touch(&mut self, id: i32, now: Mono) {
@@ -327,7 +345,7 @@ impl FetchSessions {
         }
         let Some(&(last_used, oldest)) = self.by_last_use.first() else { return false };
         if now.since(last_used) > STALE_AFTER {
-            return self.remove(oldest).is_some();
+            return self.evict(oldest);
         }
         let victim = self
             .sessions
@@ -339,7 +357,7 @@ impl FetchSessions {
             .map(|(id, session)| ((session.is_follower, session.slots.len()), *id))
             .min();
         match victim {
-            Some((worth, id)) if (is_follower, size) >= worth => self.remove(id).is_some(),
+            Some((worth, id)) if (is_follower, size) >= worth => self.evict(id),
             _ => false,
         }
     }
@@ -501,7 +519,8 @@ mod tests {
         };
         assert_eq!(try_open(&mut sessions, Mono(0) + STALE_AFTER, 8), NO_SESSION);
         let later = Mono(1) + STALE_AFTER;
+        assert_eq!(sessions.evictions(), 0);
         assert_eq!(try_open(&mut sessions, later, 9), 9);
-        assert_eq!(sessions.len(), 1);
+        assert_eq!((sessions.len(), sessions.evictions()), (1, 1));
     }
 }

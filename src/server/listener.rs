@@ -10,6 +10,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::connection::{Closed, Ended, Session};
+use super::connection_metrics::{ConnectionMetrics, OpenConnection};
 use super::context::{ListenerInfo, Services};
 use crate::env::Listener;
 
@@ -23,6 +24,8 @@ const LOG_INTERVAL: Duration = Duration::from_secs(1);
 pub struct Connections {
     by_address: Mutex<BTreeMap<IpAddr, usize>>,
     total: Mutex<usize>,
+    /// The metrics of all listeners.
+    pub metrics: Arc<ConnectionMetrics>,
     unlogged: AtomicU64,
     logged_at_ns: AtomicU64,
 }
@@ -125,6 +128,7 @@ fn is_out_of_files(error: &io::Error) -> bool {
 
 /// Accepts connections until the broker stops.
 pub async fn run(mut listener: Box<dyn Listener>, info: Arc<ListenerInfo>, broker: Arc<Services>) {
+    let metrics = broker.connections.metrics.of(&info.name);
     loop {
         let accepted = tokio::select! {
             biased;
@@ -161,8 +165,9 @@ pub async fn run(mut listener: Box<dyn Listener>, info: Arc<ListenerInfo>, broke
             }
         };
         let (info, inner) = (Arc::clone(&info), Arc::clone(&broker));
+        let open = OpenConnection::new(&metrics);
         broker.env.threads.spawn_connection(Box::pin(async move {
-            let _counted = counted;
+            let _counted = (counted, open);
             let connection = match accepted.open() {
                 Ok(connection) => connection,
                 Err(error) if is_of_network(&error) => {
@@ -179,7 +184,10 @@ pub async fn run(mut listener: Box<dyn Listener>, info: Arc<ListenerInfo>, broke
             let session = Session::new(connection, Arc::clone(&info), Arc::clone(&inner));
             match session.run().await {
                 Ok(Ended::ByClient | Ended::Stopped) => {}
-                Ok(Ended::Idle) => tracing::debug!(%peer, "closed an idle connection"),
+                Ok(Ended::Idle) => {
+                    inner.connections.metrics.count_expired();
+                    tracing::debug!(%peer, "closed an idle connection");
+                }
                 Err(Closed::Io(error)) if is_of_network(&error) => {
                     tracing::debug!(%peer, %error, "connection lost");
                 }

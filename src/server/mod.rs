@@ -5,19 +5,27 @@
 //!
 //! Read `apis.rs` (the table), `context.rs` (what a handler sees), `connection.rs` (the life of a
 //! request), `listener.rs`, `budget.rs`, `buffers.rs`, `quirks.rs` (what some clients need),
-//! `request_log.rs` (a line for each request), then any file of `api/`.
+//! `request_log.rs` (a line for each request), `request_metrics.rs`, `connection_metrics.rs`, `replica_metrics.rs`, `group_metrics.rs`, `memory_metrics.rs`, `process_metrics.rs` and
+//! `cluster_metrics.rs` (what operators count), then any file of `api/`.
 
 pub mod api;
 pub mod apis;
 mod authorization;
 pub mod budget;
 mod buffers;
+pub mod cluster_metrics;
 pub mod connection;
+pub mod connection_metrics;
 pub mod context;
 pub mod fetch_sessions;
+pub mod group_metrics;
 pub mod listener;
 pub mod live_config;
+pub mod memory_metrics;
+pub mod process_metrics;
 mod quirks;
+pub mod replica_metrics;
 pub mod request_log;
+pub mod request_metrics;
 pub mod services;
 pub(crate) mod slice;

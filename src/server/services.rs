@@ -11,6 +11,7 @@ use super::fetch_sessions::FetchSessions;
 use super::listener::Connections;
 use super::live_config::LiveConfig;
 use super::request_log::RequestLog;
+use super::request_metrics::RequestMetrics;
 use crate::coordinator::groups::Groups;
 use crate::drivers::producer_ids::ProducerIds;
 use crate::drivers::transactions::Transactions;
@@ -113,6 +114,8 @@ pub struct Services {
     pub fetch_sessions: Mutex<FetchSessions>,
     /// Whether the node shuts down.
     pub stopping: Arc<ShutdownSignal>,
+    /// Metrics of requests by API.
+    pub requests: Arc<RequestMetrics>,
     /// The metrics of all parts.
     pub metrics: Registry,
 }

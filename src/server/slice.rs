@@ -45,14 +45,12 @@ impl Slice {
         self.bytes += bytes;
     }
 
-    /// Whether the connection yields now. Never before it has done something.
-    pub(super) fn is_spent(&self, clock: &dyn Clock) -> bool {
+    /// Whether the connection yields at `now`. Never before it has done something.
+    pub(super) fn is_spent(&self, now: Mono) -> bool {
         if self.requests == 0 && self.bytes == 0 {
             return false;
         }
-        self.requests >= SLICE_REQUESTS_MAX
-            || self.bytes >= SLICE_LEN_MAX
-            || clock.now() >= self.until
+        self.requests >= SLICE_REQUESTS_MAX || self.bytes >= SLICE_LEN_MAX || now >= self.until
     }
 }
 

@@ -13,9 +13,11 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use super::log_metrics::LogFlushMetrics;
 use super::partition::Partition;
 use crate::env::{Disk, Env};
 use crate::log::{FlushJob, FlushKind};
+use crate::metrics::{Collect, Collector};
 use crate::types::{Timestamp, TopicPartition};
 
 /// Up to this many files are flushed one by one; more are flushed with their whole file system
@@ -46,6 +48,7 @@ type Wanted = BTreeMap<TopicPartition, (Arc<Partition>, FlushKind)>;
 pub struct Flusher {
     waiting: Mutex<Wanted>,
     wake: Notify,
+    metrics: LogFlushMetrics,
 }
 
 impl Flusher {
@@ -65,7 +68,7 @@ impl Flusher {
         loop {
             self.wake.notified().await;
             let round = std::mem::take(&mut *self.waiting.lock());
-            let again = flush(&env, round).await;
+            let again = flush(&env, round, &self.metrics).await;
             if !again.is_empty() {
                 env.clock.sleep_until(env.clock.now() + RETRY_PAUSE).await;
                 for (partition, kind) in again {
@@ -76,9 +79,23 @@ impl Flusher {
     }
 }
 
+impl Collect for Flusher {
+    fn collect(&self, collector: &mut dyn Collector) {
+        self.metrics.collect_labelled(&[], collector);
+    }
+
+    fn rotate(&self) {
+        self.metrics.rotate();
+    }
+}
+
 /// Flushes what the partitions have appended by now, and lets their acknowledgements go. Those for
 /// which no descriptor was left come back.
-async fn flush(env: &Env, partitions: Wanted) -> Vec<(Arc<Partition>, FlushKind)> {
+async fn flush(
+    env: &Env,
+    partitions: Wanted,
+    metrics: &LogFlushMetrics,
+) -> Vec<(Arc<Partition>, FlushKind)> {
     let jobs: Vec<(Arc<Partition>, FlushJob)> = partitions
         .into_values()
         .filter_map(|(partition, kind)| partition.begin_flush(kind).map(|job| (partition, job)))
@@ -91,7 +108,11 @@ async fn flush(env: &Env, partitions: Wanted) -> Vec<(Arc<Partition>, FlushKind)
         let results = sync(&*disk, &jobs);
         (jobs, results)
     };
+    let begun_at = env.clock.now();
     let (jobs, results) = env.threads.run_blocking(work).await;
+    let took = env.clock.now().since(begun_at);
+    // Each log waited for the whole round.
+    jobs.iter().for_each(|_| metrics.flush.record(took.as_micros() as u64));
     let now = env.clock.wall();
     let mut again = Vec::new();
     for ((partition, job), result) in jobs.into_iter().zip(results) {

@@ -8,7 +8,12 @@ use super::log_dirs::Checkpoints;
 use super::partition::Partition;
 use super::partitions::Partitions;
 use crate::env::Env;
+use crate::metrics::Registry;
 use crate::types::Mono;
+
+/// Length of a window of the histograms: quantiles cover the last one or two of them, as Kafka's
+/// cover about the last five minutes.
+const METRICS_WINDOW: Duration = Duration::from_mins(3);
 
 /// How often housekeeping does what.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +39,7 @@ pub async fn run(
     partitions: Arc<Partitions>,
     flusher: Arc<Flusher>,
     checkpoints: Arc<Checkpoints>,
+    metrics: Registry,
     intervals: Intervals,
 ) {
     let start = env.clock.now();
@@ -41,8 +47,11 @@ pub async fn run(
     let mut retention_at = start + Duration::from_secs(30).min(intervals.retention);
     let mut checkpoint_at = start + intervals.checkpoint;
     let mut producers_at = start + intervals.producers;
+    let mut rotation_at = start + METRICS_WINDOW;
     loop {
-        let next: Mono = flush_at.min(retention_at).min(checkpoint_at).min(producers_at);
+        let next: Mono = [flush_at, retention_at, checkpoint_at, producers_at, rotation_at]
+            .into_iter()
+            .fold(flush_at, Mono::min);
         env.clock.sleep_until(next).await;
         let (now, wall) = (env.clock.now(), env.clock.wall());
         if now >= flush_at {
@@ -63,6 +72,10 @@ pub async fn run(
             for partition in partitions.all() {
                 partition.expire_producers(wall, intervals.producer_expiration_ms);
             }
+        }
+        if now >= rotation_at {
+            rotation_at = now + METRICS_WINDOW;
+            metrics.rotate();
         }
         if now >= checkpoint_at {
             checkpoint_at = now + intervals.checkpoint;

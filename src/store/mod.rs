@@ -7,7 +7,7 @@
 //! `flusher.rs` (group commit), `fetch_watch.rs` (long polls), `placement.rs` (what a new
 //! metadata image changes), `log_dirs.rs` (what lies where), `moves.rs` (from one log directory to
 //! another), `leftovers.rs` (what a crash left of that), `failures.rs` (a log directory that fails),
-//! `topic_metrics.rs` (traffic of each topic), `in_parallel.rs` (work shared out to threads) and `housekeeping.rs` (what runs by
+//! `topic_metrics.rs` (traffic of each topic), `log_metrics.rs` (logs and flushes), `in_parallel.rs` (work shared out to threads) and `housekeeping.rs` (what runs by
 //! the clock).
 
 pub mod cleaner;
@@ -19,6 +19,7 @@ pub mod housekeeping;
 mod in_parallel;
 pub mod leftovers;
 pub mod log_dirs;
+pub mod log_metrics;
 pub mod moves;
 pub mod partition;
 pub mod partitions;

@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use indexmap::IndexMap;
 use parking_lot::Mutex;
 
+use super::log_metrics;
 use super::partition::Partition;
 use super::topic_metrics::{self, TopicMetrics, TopicTraffic};
 use crate::metrics::{Collect, Collector};
@@ -101,6 +102,9 @@ impl Collect for Partitions {
         for topic in self.table.load().topics.values() {
             if let Some(partition) = topic.iter().flatten().next() {
                 topic_metrics::collect(&partition.topic, partition.traffic(), collector);
+            }
+            for partition in topic.iter().flatten() {
+                log_metrics::collect(partition, collector);
             }
         }
     }

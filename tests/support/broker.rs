@@ -1,7 +1,7 @@
 //! A broker on a simulated machine, which crashes and comes back.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use blumfeld::broker::Broker;
@@ -12,6 +12,7 @@ use blumfeld::env::sim::{Crash, Machine, World};
 use blumfeld::env::{Env, Limits};
 use blumfeld::format::{FormatRequest, InitialControllers, format};
 use blumfeld::log::LogConfig;
+use blumfeld::metrics::{Registry, prometheus};
 use tokio::sync::{oneshot, watch};
 
 /// Where clients connect.
@@ -37,6 +38,7 @@ pub struct SimBroker {
     machine: Machine,
     properties: &'static [(&'static str, &'static str)],
     life: Option<(watch::Receiver<Life>, oneshot::Sender<()>)>,
+    metrics: Arc<Mutex<Registry>>,
 }
 
 impl SimBroker {
@@ -46,12 +48,17 @@ impl SimBroker {
         name: &str,
         properties: &'static [(&'static str, &'static str)],
     ) -> Self {
-        Self { machine: world.machine(name), properties, life: None }
+        Self { machine: world.machine(name), properties, life: None, metrics: Arc::default() }
     }
 
     /// The machine.
     pub fn machine(&self) -> &Machine {
         &self.machine
+    }
+
+    /// The metrics of the process that serves, in the text format of Prometheus.
+    pub fn metrics(&self) -> String {
+        prometheus::render(&self.metrics.lock().unwrap())
     }
 
     /// Starts a process, which formats the disk if nothing is on it.
@@ -60,10 +67,11 @@ impl SimBroker {
         let (stop, stopped) = oneshot::channel();
         let env = self.machine.start();
         let settings = settings(self.machine.name(), self.properties);
+        let metrics = Arc::clone(&self.metrics);
         self.life = Some((life, stop));
         env.threads.clone().spawn(Box::pin(async move {
             // Nobody is left to be told once the test is over.
-            let _ = tell.send(match run(env, settings, &tell, stopped).await {
+            let _ = tell.send(match run(env, settings, &tell, stopped, &metrics).await {
                 Ok(()) => Life::Stopped,
                 Err(error) => Life::Failed(error),
             });
@@ -121,10 +129,12 @@ async fn run(
     settings: BrokerSettings,
     tell: &watch::Sender<Life>,
     stop: oneshot::Receiver<()>,
+    metrics: &Mutex<Registry>,
 ) -> Result<(), String> {
     let in_words = |error: &dyn std::error::Error| error.to_string();
     format_if_new(&env, &settings)?;
     let broker = Broker::start(env, settings).await.map_err(|error| in_words(&error))?;
+    *metrics.lock().unwrap() = broker.services().metrics.clone();
     let _ = tell.send(Life::Serving);
     tokio::select! {
         biased;

@@ -1,11 +1,13 @@
-//! The process itself: its limits.
+//! The process itself: its limits and what it uses.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
+use rustix::time::{ClockId, clock_gettime};
 
-use crate::env::Limits;
+use crate::env::{Limits, ProcessUsage};
 
 /// The limit of open files where the system does not tell it: Linux's default.
 const OPEN_FILES_UNKNOWN: u64 = 1024;
@@ -46,6 +48,22 @@ impl Limits {
         let assumed = IN_USE_UNKNOWN + IN_USE_PER_WORKER * workers;
         self.descriptors_in_use = counted.unwrap_or(assumed) as u64;
         self
+    }
+}
+
+/// What this process uses. A value that the system does not report is 0.
+pub(super) fn usage() -> ProcessUsage {
+    let cpu = clock_gettime(ClockId::ProcessCPUTime);
+    let cpu = Duration::try_from(cpu).unwrap_or_default();
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let resident_kib = resident.and_then(|text| text.trim().strip_suffix(" kB")?.parse().ok());
+    let open_files = std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
+    ProcessUsage {
+        cpu,
+        resident_bytes: resident_kib.unwrap_or(0_u64) * 1024,
+        // Reading the directory opens one.
+        open_files: (open_files as u64).saturating_sub(1),
     }
 }
 
@@ -118,6 +136,15 @@ pub fn use_small_pages() {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_usage_of_this_process_is_plausible() {
+        let _open = std::fs::File::open("/proc/self/statm").unwrap();
+        let usage = usage();
+        assert!(usage.cpu > Duration::ZERO && usage.cpu < Duration::from_hours(1), "{usage:?}");
+        assert!((1 << 20..1 << 40).contains(&usage.resident_bytes), "{usage:?}");
+        assert!((1..100_000).contains(&usage.open_files), "{usage:?}");
+    }
 
     #[test]
     fn limits_are_read_from_proc_where_the_call_is_refused() {

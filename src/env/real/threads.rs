@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use parking_lot::{Condvar, Mutex};
 use tokio::runtime::{Builder, Handle};
 
-use crate::env::threads::{BlockingTask, Task, Threads, give_way};
+use crate::env::threads::{BlockingTask, ProcessUsage, Task, Threads, give_way};
 
 /// Threads of the pool. Most of their time is spent waiting for a disk.
 const BLOCKING_THREADS_MAX: usize = 8;
@@ -163,6 +163,10 @@ impl Threads for Workers {
     /// pages, which a quiet process does not do. This takes one and frees it, untouched.
     fn return_memory(&self) {
         drop(std::hint::black_box(Vec::<u8>::with_capacity(SPAN_LEN)));
+    }
+
+    fn process_usage(&self) -> Option<ProcessUsage> {
+        Some(super::process::usage())
     }
 
     fn blocking_parallelism(&self) -> usize {

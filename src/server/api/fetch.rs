@@ -56,7 +56,8 @@ pub(in crate::server) fn handle(context: RequestContext, body: BytesMut) -> Hand
 fn refuse(context: &RequestContext, error: ErrorCode) -> Reply {
     context.note_errors(std::iter::once(error));
     let head = head(context, error, 0);
-    Reply::Send(Response { parts: encode_response(head, &[], &[]) })
+    // A session that is refused is rare; it counts as a consumer's.
+    Reply::Send(Response { parts: encode_response(head, &[], &[]), is_for_follower: false })
 }
 
 fn head(context: &RequestContext, error: ErrorCode, session_id: i32) -> ResponseHead {
@@ -93,6 +94,7 @@ struct Fetch {
     session: Begun,
     wanted: Vec<(Wanted, Result<Arc<Partition>, Box<PartitionAnswer>>)>,
     up_to: UpTo,
+    is_for_follower: bool,
     min_bytes: usize,
     max_bytes: usize,
     max_wait: Duration,
@@ -162,6 +164,7 @@ impl Fetch {
             session,
             wanted,
             up_to,
+            is_for_follower: fetcher != Fetcher::Consumer,
             min_bytes: request.min_bytes.min(max_bytes).max(0) as usize,
             max_bytes: max_bytes as usize,
             max_wait: Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0)),
@@ -311,7 +314,8 @@ impl Fetch {
         }
         context.note_errors(grouped.iter().flat_map(|(_, sent)| sent).map(|answer| answer.error));
         let head = head(context, ErrorCode::None, session_id);
-        Reply::Send(Response { parts: encode_response(head, &grouped, &[]) })
+        let is_for_follower = self.is_for_follower;
+        Reply::Send(Response { parts: encode_response(head, &grouped, &[]), is_for_follower })
     }
 }
 

@@ -38,6 +38,7 @@ struct Scripted {
     config: ServerConfig,
     budget: Budget,
     stopping: Arc<ShutdownSignal>,
+    metrics: RequestMetrics,
 }
 
 impl Host for Scripted {
@@ -55,6 +56,10 @@ impl Host for Scripted {
 
     fn stopping(&self) -> &Arc<ShutdownSignal> {
         &self.stopping
+    }
+
+    fn request_metrics(&self) -> &RequestMetrics {
+        &self.metrics
     }
 
     /// Two APIs: Produce, pipelined, and Metadata, one at a time.
@@ -164,6 +169,7 @@ impl Scene {
             config: ServerConfig::default(),
             budget: Budget::new(64 * 1024 * 1024),
             stopping: Arc::default(),
+            metrics: RequestMetrics::default(),
         };
         change(&mut broker);
         BEGUN.take();
@@ -921,4 +927,51 @@ fn incomplete_small_requests_are_charged_and_stop_at_the_reserve() {
         assert!(used < limit, "{used}");
         scene
     });
+}
+
+#[test]
+fn requests_are_counted_with_their_times_when_their_answers_are_sent() {
+    in_scene(|| async {
+        let mut scene = Scene::new(1, plain).await;
+        let (mut client, _) = scene.connect().await;
+        // The second answer waits for the first, and the third has none.
+        let requests =
+            [produce(1, AnswerLater, 50), produce(2, AnswerNow, 0), produce(3, NotAnswer, 0)];
+        client.send(requests.concat()).await;
+        assert_eq!(client.ids(2).await, [1, 2]);
+        let (mut lost, _) = scene.connect().await;
+        lost.send(produce(4, AnswerLater, 50)).await;
+        lost.hang_up().await;
+        let text = rendered(&scene);
+        let value = |series: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(series));
+            line.unwrap_or_else(|| panic!("{series}: {text}")).trim()
+        };
+        let produce = "{request=\"Produce\"}";
+        let of = |name: &str| value(&format!("kafka_network_requestmetrics_{name}{produce}"));
+        let versions = "{request=\"Produce\",version=\"3\"}";
+        assert_eq!(value(&format!("kafka_network_requestmetrics_requests_total{versions}")), "3");
+        assert_eq!(of("totaltimems_count"), "3");
+        assert!((50.0_f64..52.0).contains(&of("remotetimems_sum").parse().unwrap()), "{text}");
+        assert!(
+            (100.0_f64..104.0).contains(&of("responsequeuetimems_sum").parse().unwrap()),
+            "{text}"
+        );
+        assert!((150.0_f64..156.0).contains(&of("totaltimems_sum").parse().unwrap()), "{text}");
+        assert_eq!(of("requestbytes_sum"), "57");
+        assert_eq!(of("responsebytes_sum"), "36");
+        scene
+    });
+}
+
+fn rendered(scene: &Scene) -> String {
+    use crate::metrics::{Collect, Collector, Registry, prometheus};
+    /// The metrics of a broker that the test shares.
+    struct Shared(Arc<Scripted>);
+    impl Collect for Shared {
+        fn collect(&self, collector: &mut dyn Collector) {
+            self.0.metrics.collect(collector);
+        }
+    }
+    prometheus::render(&Registry::of([Arc::new(Shared(Arc::clone(&scene.broker))) as _]))
 }
