@@ -42,16 +42,6 @@ pub(super) struct BrokerChange {
     pub(super) unclean: Option<BrokerId>,
 }
 
-pub(super) fn is_online(broker: &Broker, directory: Uuid) -> bool {
-    // "Unassigned" and "migrating" say nothing against a replica; a registration without
-    // directories is older than they are (KAFKA-16162).
-    match directory {
-        Uuid::UNASSIGNED_DIRECTORY | Uuid::MIGRATING_DIRECTORY => true,
-        Uuid::LOST_DIRECTORY => false,
-        directory => broker.log_dirs.is_empty() || broker.log_dirs.contains(&directory),
-    }
-}
-
 pub(super) fn has_uncordoned_dirs(broker: &Broker) -> bool {
     match &broker.cordoned_log_dirs {
         Some(cordoned) if !broker.log_dirs.is_empty() => {

@@ -382,7 +382,7 @@ impl Controller {
         let mut records = Vec::new();
         let mut results = Vec::new();
         for (directory, topic_id, indexes) in command.replicas {
-            let is_lost = !super::brokers::is_online(broker, directory);
+            let is_lost = !super::partitions::is_online(broker, directory);
             let topic = self.image().topics.by_id(topic_id);
             let assign = |index: PartitionIndex| -> Result<Vec<MetadataRecord>, Refusal> {
                 let topic = topic.ok_or(ErrorCode::UnknownTopicId)?;

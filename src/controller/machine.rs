@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::bootstrap;
 use super::command::{BrokerEpoch, Command, Refusal, Reply};
-use super::configs::ConfigRules;
+use super::config_rules::ConfigRules;
 use super::placement::Entropy;
 use crate::metadata::MetadataImage;
 use crate::metadata::record::{MetadataRecord, NoOpRecord};

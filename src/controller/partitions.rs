@@ -2,14 +2,23 @@
 //! (Kafka 4.4 `PartitionChangeBuilder`, `PartitionReassignmentReplicas`; KIP-966).
 
 use super::bootstrap::MIN_INSYNC_REPLICAS;
-use super::brokers::is_online;
 use super::machine::Controller;
 use crate::metadata::features::ELIGIBLE_LEADER_REPLICAS_VERSION;
 use crate::metadata::record::{MetadataRecord, PartitionChangeRecord, PartitionRecord};
 pub(super) use crate::metadata::topics::NO_LEADER;
 use crate::metadata::topics::NO_LEADER_CHANGE;
-use crate::metadata::{Partition, Topic};
+use crate::metadata::{Broker, Partition, Topic};
 use crate::types::{BrokerId, PartitionIndex, TopicId, Uuid};
+
+pub(super) fn is_online(broker: &Broker, directory: Uuid) -> bool {
+    // "Unassigned" and "migrating" say nothing against a replica; a registration without
+    // directories is older than they are (KAFKA-16162).
+    match directory {
+        Uuid::UNASSIGNED_DIRECTORY | Uuid::MIGRATING_DIRECTORY => true,
+        Uuid::LOST_DIRECTORY => false,
+        directory => broker.log_dirs.is_empty() || broker.log_dirs.contains(&directory),
+    }
+}
 
 /// The leader has all that the partition acknowledged, as far as anyone can tell.
 pub(super) const RECOVERED: i8 = 0;
