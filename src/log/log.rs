@@ -15,7 +15,7 @@ use arc_swap::ArcSwap;
 use super::config::LogConfig;
 use super::epochs::Epochs;
 use super::error::AppendError;
-use super::files::{DELETED, OpenFiles, SNAPSHOT, file_path, is_out_of_descriptors};
+use super::files::{DELETED, EPOCHS_FILE, OpenFiles, SNAPSHOT, file_path, is_out_of_descriptors};
 use super::flush::{FlushJob, FlushKind, sync_names};
 use super::index::{OffsetEntry, TimeEntry};
 use super::marker::Marker;
@@ -30,9 +30,6 @@ use crate::record::{BatchHeader, BatchView, TimestampType};
 use crate::types::{
     LeaderEpoch, NO_SEQUENCE, NO_TIMESTAMP, Offset, ProducerEpoch, ProducerId, Timestamp,
 };
-
-/// The name of the file of leader epochs.
-pub const EPOCHS_FILE: &str = "leader-epoch-checkpoint";
 
 /// A batch that is in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use std::io::{self, IoSlice};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::error::CleanError;
 use super::filter::{Filter, Left};
 use super::grouping::{self, Part};
 use super::offset_map::OffsetMap;
@@ -30,17 +31,6 @@ pub struct Budget {
     pub load_factor: f64,
     /// Bytes that are read at a time, if a batch is no larger.
     pub read_bytes: usize,
-}
-
-/// Why a log cannot be cleaned.
-#[derive(Debug, thiserror::Error)]
-pub enum CleanError {
-    /// The disk failed, or the files are damaged.
-    #[error(transparent)]
-    Io(#[from] io::Error),
-    /// The log is not what it was when the pass began; nothing is wrong with it.
-    #[error("the log changed while it was cleaned")]
-    Changed,
 }
 
 /// What a step did.
