@@ -11,6 +11,7 @@ mod classic_events;
 pub mod command;
 pub mod consumer;
 mod embedded;
+pub mod member_ref;
 mod offset_events;
 mod offsets;
 #[cfg(test)]

@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use crate::coordinator::Producer;
 use crate::coordinator::groups::command::{
-    CommitOffsets, GroupCommand, GroupReply, Member, OffsetToCommit,
+    CommitOffsets, GroupCommand, GroupReply, OffsetToCommit,
 };
+use crate::coordinator::groups::member_ref::MemberRef;
 use crate::coordinator::transactions::TransactionPartitions;
 use crate::log::Verification;
 use crate::metadata::{Operation, Resource, Topic};
@@ -114,7 +115,7 @@ async fn commit(
 ) -> Result<Committed, ErrorCode> {
     let producer = Producer { id: request.producer_id, epoch: request.producer_epoch };
     enlist(context, &request.transactional_id, producer, group).await?;
-    let member = Member {
+    let member = MemberRef {
         group: group.to_owned(),
         member_id: request.member_id.clone(),
         instance_id: request.group_instance_id.clone(),
