@@ -18,9 +18,9 @@ use crate::metadata::{Authorizer, ConfigResource};
 use crate::raft::log::MetadataLogConfig;
 use crate::raft::{ReplicaKey, Voter, VoterEndpoint, VoterSet};
 use crate::record::{CompressionType, Rules};
+use crate::server::config::ServerConfig;
 use crate::server::live_config::{LiveConfig, say};
 use crate::server::request_log::RequestLog;
-use crate::server::services::ServerConfig;
 use crate::store::cleaner::CleanerSettings;
 use crate::store::housekeeping::Intervals;
 

@@ -50,10 +50,12 @@ use crate::env::{Env, Listener};
 use crate::format::FormatError;
 use crate::metadata::ListenerEndpoint;
 use crate::metrics::Registry;
-use crate::server::budget::{self, Budget};
-use crate::server::context::ListenerInfo;
+use crate::server::budget::Budget;
+use crate::server::connection_counts::ConnectionCounts;
 use crate::server::fetch_sessions::FetchSessions;
-use crate::server::listener::{self, Connections};
+use crate::server::listener;
+use crate::server::listener_info::ListenerInfo;
+use crate::server::return_memory;
 use crate::server::services::Services;
 use crate::store::leftovers;
 use crate::store::log_dirs::LogDirError;
@@ -213,12 +215,12 @@ impl Broker {
             producer_ids: coordination.producer_ids,
             transactions: coordination.transactions,
             budget: Budget::new(settings.server.queued_max_request_bytes),
-            connections: Connections::default(),
+            connections: ConnectionCounts::default(),
             fetch_sessions: Mutex::new(FetchSessions::new(settings.server.fetch_sessions_max)),
             stopping: Arc::clone(&failure.stopping),
             metrics: Registry::of([Arc::clone(&data.partitions) as _]),
         });
-        env.threads.spawn(Box::pin(budget::return_memory(Arc::clone(&services))));
+        env.threads.spawn(Box::pin(return_memory::return_memory(Arc::clone(&services))));
         let addresses = serve(&env, &services, bound);
         Ok(Self {
             env,

@@ -31,9 +31,10 @@ use bytes::{Buf, BytesMut};
 use super::apis::{self, Api, Order};
 use super::budget::{Account, Budget, Reserve};
 use super::buffers::{self, BUFFER_LEN};
-use super::context::{Handled, ListenerInfo, Reply, RequestContext, Services};
-use super::request_log::{Outcome, Trace};
-use super::services::ServerConfig;
+use super::config::ServerConfig;
+use super::context::{Handled, Reply, RequestContext, Services};
+use super::listener_info::ListenerInfo;
+use super::request_log::{Outcome, Trace, TracedRequest};
 use super::slice::Slice;
 use crate::drivers::ShutdownSignal;
 use crate::env::clock::Sleep;
@@ -435,7 +436,16 @@ impl<H: Host> Session<H> {
     fn begin(&mut self, next: Next) {
         let Next { len, body_at, mut request } = next;
         let trace = self.host.config().request_log.wants(&request.client_id).then(|| {
-            let trace = Trace::new(&request, len - PREFIX_LEN);
+            let trace = Trace::new(TracedRequest {
+                api: request.api,
+                version: request.version,
+                correlation_id: request.correlation_id,
+                client_id: Arc::clone(&request.client_id),
+                listener: Arc::clone(&request.listener),
+                peer: request.peer,
+                len: len - PREFIX_LEN,
+                received_at: request.received_at,
+            });
             trace.begin(self.host.env().clock.now());
             trace
         });

@@ -13,18 +13,10 @@ use crate::protocol::ApiFacts;
 use crate::protocol::messages::{WireResponse, encode_response};
 use crate::types::{ErrorCode, Mono};
 
+use super::listener_info::ListenerInfo;
 use super::request_log::Trace;
 pub use super::services::Services;
 use super::slice::Steps;
-
-/// A listener, as its connections know it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ListenerInfo {
-    /// Its name: Metadata answers with the endpoints of this name.
-    pub name: String,
-    /// Whether it is the controller's: it answers another set of APIs.
-    pub is_controller: bool,
-}
 
 /// One request: who asks, for what, and the metadata it sees.
 pub struct RequestContext {
