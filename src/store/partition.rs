@@ -15,8 +15,8 @@ use tokio::sync::oneshot;
 use super::error::StoreError;
 use super::fetch_watch::FetchWatches;
 use super::topic_metrics::TopicTraffic;
-use crate::log::cleaner::choose::{Bounds, filth};
-use crate::log::cleaner::{Budget, CleanError, Extent, Filth, Pass, Replacement};
+use crate::log::cleaner::choose::{Bounds, dirty_range};
+use crate::log::cleaner::{Budget, CleanError, DirtyRange, Extent, Pass, Replacement};
 use crate::log::producers::ProducerError;
 use crate::log::segment::Segment;
 use crate::log::{
@@ -526,7 +526,11 @@ impl Partition {
     }
 
     /// How much of the log is not compacted yet, where it is to be; nothing for one that is offline.
-    pub fn filth(&self, cleaned_to: Option<Offset>, now: Timestamp) -> io::Result<Option<Filth>> {
+    pub fn dirty_range(
+        &self,
+        cleaned_to: Option<Offset>,
+        now: Timestamp,
+    ) -> io::Result<Option<DirtyRange>> {
         let (is_offline, recovery_point) = {
             let monitor = self.monitor.lock();
             (monitor.log.offline().is_some(), monitor.log.recovery_point())
@@ -553,12 +557,12 @@ impl Partition {
             stable: view.last_stable_offset.min(recovery_point),
             log_end: view.log_end_offset,
         };
-        Ok(Some(filth(&extents, bounds, cleaned_to, &config, now)))
+        Ok(Some(dirty_range(&extents, bounds, cleaned_to, &config, now)))
     }
 
     /// Begins to compact the log; see [`Log::begin_cleaning`].
-    pub fn begin_cleaning(&self, filth: &Filth, budget: Budget, now: Timestamp) -> Pass {
-        let (from, to) = (filth.first_dirty, filth.first_uncleanable);
+    pub fn begin_cleaning(&self, dirty_range: &DirtyRange, budget: Budget, now: Timestamp) -> Pass {
+        let (from, to) = (dirty_range.first_dirty, dirty_range.first_uncleanable);
         self.monitor.lock().log.begin_cleaning(from, to, budget, now)
     }
 
