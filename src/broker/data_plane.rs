@@ -16,9 +16,9 @@ use crate::metadata::{ConfigResource, MetadataImage, Topic};
 use crate::store::cleaner::Cleaner;
 use crate::store::failures::{self, Watched};
 use crate::store::flusher::close_all;
-use crate::store::leftovers::Found;
+use crate::store::log_dir_moves::{BytesPerSecondOf, Mover, MoverDependencies, ReportMove};
 use crate::store::log_dirs::{Checkpoints, LogDir};
-use crate::store::moves::{BytesPerSecondOf, Mover, Movers, ReportMove};
+use crate::store::startup_cleanup::DirectoryScan;
 use crate::store::{Flusher, Partitions, Placement, housekeeping};
 use crate::types::{BrokerId, TopicPartition};
 
@@ -48,7 +48,7 @@ impl DataPlane {
         settings: &BrokerSettings,
         storage: &Storage,
         images: Arc<ArcSwap<MetadataImage>>,
-        found: Found,
+        found: DirectoryScan,
     ) -> (Self, Changes) {
         let image = images.load_full();
         let partitions = Arc::new(Partitions::default());
@@ -93,7 +93,7 @@ impl DataPlane {
         changed: &Arc<Notify>,
     ) -> Arc<Mover> {
         let mover = Mover::new(
-            Movers {
+            MoverDependencies {
                 env: self.env.clone(),
                 shared: storage.shared.clone(),
                 partitions: Arc::clone(&self.partitions),

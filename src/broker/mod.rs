@@ -57,8 +57,8 @@ use crate::server::listener;
 use crate::server::listener_info::ListenerInfo;
 use crate::server::return_memory;
 use crate::server::services::Services;
-use crate::store::leftovers;
 use crate::store::log_dirs::LogDirError;
+use crate::store::startup_cleanup;
 use crate::types::BrokerId;
 
 /// How long connections may take to get their last answers when the broker stops.
@@ -167,7 +167,7 @@ impl Broker {
         let endpoints = endpoints(&env, &settings, &bound);
         // What lies in ten thousand directories is found while the metadata log is read.
         let opening = open_control_plane(&env, &settings, &storage);
-        let (opened, found) = tokio::join!(opening, leftovers::find(&env, &storage.log_dirs));
+        let (opened, found) = tokio::join!(opening, startup_cleanup::scan(&env, &storage.log_dirs));
         let (driver, control) = opened?;
         let images = || control.feed.images();
         let (data, led) = DataPlane::open(&env, &settings, &storage, images(), found).await;

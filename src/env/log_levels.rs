@@ -94,8 +94,8 @@ pub const LOGGERS: &[&str] = &[
     "blumfeld.store.failures",
     "blumfeld.store.flusher",
     "blumfeld.store.housekeeping",
-    "blumfeld.store.leftovers",
-    "blumfeld.store.moves",
+    "blumfeld.store.startup_cleanup",
+    "blumfeld.store.log_dir_moves",
     "blumfeld.store.placement",
 ];
 

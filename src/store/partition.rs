@@ -85,7 +85,7 @@ pub struct Partition {
 
 /// What an attempt to put a copy in a partition's place came to.
 #[derive(Debug)]
-pub enum ChangeOfPlace {
+pub enum LogDirSwap {
     /// It is there; what it replaced is in this directory.
     Done(std::path::PathBuf),
     /// Too much is missing in it, or the log is being cleaned.
@@ -683,16 +683,16 @@ impl Partition {
         deleted: &str,
         bytes_max: usize,
         now: Timestamp,
-    ) -> Result<ChangeOfPlace, CopyError> {
+    ) -> Result<LogDirSwap, CopyError> {
         let mut monitor = self.monitor.lock();
-        let Some(log) = copy.as_mut() else { return Ok(ChangeOfPlace::NotYet) };
+        let Some(log) = copy.as_mut() else { return Ok(LogDirSwap::NotYet) };
         if monitor.closed || monitor.log.is_being_cleaned() || monitor.log.offline().is_some() {
-            return Ok(ChangeOfPlace::NotYet);
+            return Ok(LogDirSwap::NotYet);
         }
         let view = self.view();
         log.copy_from(&view, bytes_max, now)?;
         if log.end() != view.log_end_offset {
-            return Ok(ChangeOfPlace::NotYet);
+            return Ok(LogDirSwap::NotYet);
         }
         let deleted = monitor.log.dir().with_file_name(deleted);
         if let Err(error) = log.take_place_of(&mut monitor.log, &deleted, now) {
@@ -708,7 +708,7 @@ impl Partition {
         }
         drop(monitor);
         self.watches.on_event();
-        Ok(ChangeOfPlace::Done(deleted))
+        Ok(LogDirSwap::Done(deleted))
     }
 
     /// The log directory that it lies in.

@@ -22,9 +22,10 @@ use tokio::sync::{Notify, Semaphore};
 
 use super::cleaner::Cleaner;
 use super::log_dirs::{Checkpoints, LogDir};
-use super::partition::{ChangeOfPlace, Partition};
+use super::partition::{LogDirSwap, Partition};
 use super::partitions::Partitions;
 use super::placement::remove_later;
+use super::startup_cleanup::UnfinishedMove;
 use crate::env::Env;
 use crate::log::checkpoint::{PARTITION_METADATA, partition_metadata};
 use crate::log::{CopyError, Log, LogShared, LogView, OpenContext, OpenError, dirs};
@@ -63,17 +64,6 @@ impl MoveError {
             Self::NameTooLong => ErrorCode::InvalidTopicException,
         }
     }
-}
-
-/// A copy that a broker before this one left, to be gone on with.
-#[derive(Clone)]
-pub struct Unfinished {
-    /// Whose.
-    pub id: TopicPartition,
-    /// Where it lies.
-    pub to: Arc<LogDir>,
-    /// The name of its directory.
-    pub name: String,
 }
 
 /// What is told of a move.
@@ -122,7 +112,7 @@ pub type ReportMove =
     Box<dyn Fn(ReplicaMove) -> Pin<Box<dyn Future<Output = bool> + Send>> + Send + Sync>;
 
 /// What moves are made with.
-pub struct Movers {
+pub struct MoverDependencies {
     /// The world outside.
     pub env: Env,
     /// What logs share.
@@ -145,7 +135,7 @@ pub struct Movers {
 
 /// The moves of this broker.
 pub struct Mover {
-    with: Movers,
+    with: MoverDependencies,
     moves: Mutex<BTreeMap<TopicPartition, Arc<Move>>>,
     at_once: Semaphore,
     free_at: Mutex<Option<Mono>>,
@@ -153,7 +143,7 @@ pub struct Mover {
 
 impl Mover {
     /// No move is under way. `at_once` chunks are copied at the same time.
-    pub fn new(with: Movers, at_once: usize) -> Arc<Self> {
+    pub fn new(with: MoverDependencies, at_once: usize) -> Arc<Self> {
         let at_once = Semaphore::new(at_once.max(1));
         Arc::new(Self { with, moves: Mutex::default(), at_once, free_at: Mutex::default() })
     }
@@ -218,8 +208,8 @@ impl Mover {
     }
 
     /// Goes on with copies of a broker before this one.
-    pub fn resume(self: &Arc<Self>, unfinished: Vec<Unfinished>) {
-        for Unfinished { id, to, name } in unfinished {
+    pub fn resume(self: &Arc<Self>, unfinished: Vec<UnfinishedMove>) {
+        for UnfinishedMove { id, to, name } in unfinished {
             let Some(partition) = self.with.partitions.get(id) else { continue };
             tracing::info!(topic = %partition.topic, partition = id.partition,
                 to = %to.path.display(), "a move between log directories goes on");
@@ -374,7 +364,7 @@ impl Mover {
                     }
                 }
                 Step::CaughtUp => {
-                    if self.change_places(partition, this).await? {
+                    if self.swap_log_dirs(partition, this).await? {
                         return Ok(());
                     }
                     env.clock.sleep_until(env.clock.now() + RETRY).await;
@@ -441,7 +431,7 @@ impl Mover {
     }
 
     /// Puts the copy in the partition's place, if it is as good; whether it did.
-    async fn change_places(
+    async fn swap_log_dirs(
         self: &Arc<Self>,
         partition: &Arc<Partition>,
         this: &Arc<Move>,
@@ -457,14 +447,14 @@ impl Mover {
                 return Ok(None);
             }
             match of.change_place(&mut log, &deleted, CHUNK_BYTES, now)? {
-                ChangeOfPlace::Done(old) => {
+                LogDirSwap::Done(old) => {
                     if let Err(error) = mover.with.checkpoints.write(&mover.with.partitions) {
                         tracing::error!(%error, "the offset checkpoints cannot be written");
                     }
                     mover.with.cleaner.note_move(&from, &inner.to.path);
                     Ok(Some(old))
                 }
-                ChangeOfPlace::NotYet => Ok::<_, CopyError>(None),
+                LogDirSwap::NotYet => Ok::<_, CopyError>(None),
             }
         });
         let Some(old) = changed.await? else { return Ok(false) };
