@@ -138,7 +138,7 @@ pub fn load(
     let remembered = quorum_state::read(&*settings.shared.disk, unopened.dir())?;
     let Loader { records, mut history, .. } = loader;
     let mut quorum = Quorum::new(me, records, remembered, last_epoch);
-    quorum.stand()?;
+    quorum.become_candidate()?;
     history.end = end;
     if history.bootstrap.is_none() {
         history.bootstrap = Some(read_bootstrap(&settings, default_bootstrap)?);
@@ -216,7 +216,7 @@ fn begin(
     };
     remember(quorum.election())?;
     let start = log.end();
-    remember(quorum.win(start))?;
+    remember(quorum.become_leader(start))?;
     let epoch = quorum.epoch();
     let first = quorum.first_records(&local);
     let bytes = batch::control(start, epoch, now, &first);
