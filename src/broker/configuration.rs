@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::rules::Meaning;
+use super::rules::ConfigKeyRules;
 use super::settings::{Advertised, BrokerSettings, ListenerSettings};
 use super::shares::Shares;
 pub use super::shares::{LimitError, check_memory};
@@ -156,7 +156,7 @@ pub fn settings(config: BrokerConfig, limits: &Limits) -> Result<BrokerSettings,
         max_idle_interval: Some(milliseconds(config.node.metadata_max_idle_interval_ms))
             .filter(|interval| !interval.is_zero()),
         metadata_log: metadata_log(&config),
-        rules: Arc::new(Meaning(Arc::clone(&live))),
+        rules: Arc::new(ConfigKeyRules(Arc::clone(&live))),
         configuration: live,
         log_config_of: Arc::new(move |image, topic| {
             let own = image.configs.of(&ConfigResource::topic(topic));

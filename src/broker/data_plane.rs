@@ -8,8 +8,8 @@ use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 
 use super::settings::BrokerSettings;
-use super::storage::Storage;
-use super::{BrokerError, Failure};
+use super::storage::OpenedStorage;
+use super::{BrokerError, PartFailure};
 use crate::env::Env;
 use crate::metadata::image::Changes;
 use crate::metadata::{ConfigResource, MetadataImage, Topic};
@@ -46,7 +46,7 @@ impl DataPlane {
     pub(super) async fn open(
         env: &Env,
         settings: &BrokerSettings,
-        storage: &Storage,
+        storage: &OpenedStorage,
         images: Arc<ArcSwap<MetadataImage>>,
         found: DirectoryScan,
     ) -> (Self, Changes) {
@@ -87,7 +87,7 @@ impl DataPlane {
     pub(super) fn start_moves(
         &self,
         settings: &BrokerSettings,
-        storage: &Storage,
+        storage: &OpenedStorage,
         images: Arc<ArcSwap<MetadataImage>>,
         report: ReportMove,
         changed: &Arc<Notify>,
@@ -111,7 +111,12 @@ impl DataPlane {
     }
 
     /// Starts the tasks that look after the logs.
-    pub(super) fn start(&self, settings: &BrokerSettings, mover: &Arc<Mover>, failure: &Failure) {
+    pub(super) fn start(
+        &self,
+        settings: &BrokerSettings,
+        mover: &Arc<Mover>,
+        failure: &PartFailure,
+    ) {
         let threads = &self.env.threads;
         threads.spawn(Box::pin(Arc::clone(&self.flusher).run(self.env.clone())));
         threads.spawn(Box::pin(Arc::clone(&self.cleaner).run()));
@@ -126,7 +131,7 @@ impl DataPlane {
     }
 
     /// Looks after the log directories, until the broker cannot go on without one that failed.
-    fn watch_dirs(&self, settings: &BrokerSettings, mover: &Arc<Mover>, failure: &Failure) {
+    fn watch_dirs(&self, settings: &BrokerSettings, mover: &Arc<Mover>, failure: &PartFailure) {
         let (mover, metadata_dir) = (Arc::clone(mover), settings.metadata_dir.clone());
         let watched = Watched { mover, metadata_dir };
         let watch = failures::watch(self.env.clone(), watched, settings.intervals.flush);

@@ -37,7 +37,7 @@ use self::coordination::Coordination;
 use self::data_plane::DataPlane;
 use self::lifecycle::Lifecycle;
 use self::settings::BrokerSettings;
-use self::storage::Storage;
+use self::storage::OpenedStorage;
 use crate::controller::command::Refusal;
 use crate::drivers::control_plane::{
     self, ControlPlane, ControlPlaneDriver, ControlPlaneError, ControlPlaneStartError,
@@ -123,12 +123,12 @@ pub enum BrokerError {
 
 /// The first error after which the node cannot go on; with it the shutdown begins.
 #[derive(Clone, Default)]
-struct Failure {
+struct PartFailure {
     error: Arc<Mutex<Option<BrokerError>>>,
     stopping: Arc<ShutdownSignal>,
 }
 
-impl Failure {
+impl PartFailure {
     fn set(&self, error: BrokerError) {
         self.error.lock().get_or_insert(error);
         self.stopping.set();
@@ -150,7 +150,7 @@ pub struct Broker {
     services: Arc<Services>,
     metadata_dir: PathBuf,
     addresses: Vec<(String, SocketAddr)>,
-    failure: Failure,
+    failure: PartFailure,
     /// The metadata directory, where it is none of the log directories.
     _metadata_lock: Option<Box<dyn crate::env::Lock>>,
 }
@@ -161,8 +161,8 @@ impl Broker {
     /// Errors: as long as it is not clear that this broker understands and may lead all that is there,
     /// nothing was changed on disk.
     pub async fn start(env: Env, settings: BrokerSettings) -> Result<Self, BrokerError> {
-        let failure = Failure::default();
-        let storage = Storage::open(&env, &settings).await?;
+        let failure = PartFailure::default();
+        let storage = OpenedStorage::open(&env, &settings).await?;
         let bound = bind(&env, &settings).await?;
         let endpoints = endpoints(&env, &settings, &bound);
         // What lies in ten thousand directories is found while the metadata log is read.
@@ -330,7 +330,7 @@ fn endpoints(
 async fn open_control_plane(
     env: &Env,
     settings: &BrokerSettings,
-    storage: &Storage,
+    storage: &OpenedStorage,
 ) -> Result<(ControlPlaneDriver, ControlPlane), BrokerError> {
     let quorum = QuorumSettings {
         node_id: settings.node_id,
@@ -370,7 +370,7 @@ fn spawn_control_plane(
     env: &Env,
     driver: ControlPlaneDriver,
     publishers: Vec<Arc<dyn Publisher>>,
-    failure: &Failure,
+    failure: &PartFailure,
 ) {
     let failure = failure.clone();
     env.threads.spawn(Box::pin(async move {

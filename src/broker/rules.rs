@@ -12,9 +12,9 @@ use crate::server::live_config::LiveConfig;
 use crate::types::{BrokerId, ErrorCode};
 
 /// The rules of this broker's release, and of what it is configured to.
-pub(super) struct Meaning(pub(super) Arc<LiveConfig>);
+pub(super) struct ConfigKeyRules(pub(super) Arc<LiveConfig>);
 
-impl ConfigRules for Meaning {
+impl ConfigRules for ConfigKeyRules {
     fn validate(
         &self,
         resource: &ConfigResource,
@@ -134,9 +134,9 @@ listeners=PLAINTEXT://:9092,CONTROLLER://:9093
 controller.listener.names=CONTROLLER
 ";
 
-    fn rules() -> Meaning {
+    fn rules() -> ConfigKeyRules {
         let settings = Properties::parse("server.properties", SETTINGS.as_bytes()).unwrap();
-        Meaning(Arc::new(LiveConfig::new(BrokerConfig::start(&settings).unwrap().0)))
+        ConfigKeyRules(Arc::new(LiveConfig::new(BrokerConfig::start(&settings).unwrap().0)))
     }
 
     fn values(pairs: &[(&str, &str)]) -> Values {

@@ -38,7 +38,7 @@ use crate::protocol::ApiFacts;
 use crate::protocol::header::ResponseHeader;
 use crate::protocol::messages::{self, DecodeError, EncodeError, WireMessage, WireRequest};
 use crate::types::Mono;
-use driver::{Command, Driver};
+use driver::{Driver, DriverCommand};
 use pipeline::{Answer, Call, Failure, Pipeline};
 
 /// The node to call.
@@ -107,7 +107,7 @@ impl Default for ClientSettings {
 /// Calls one node. Cheap to clone; the connection closes when the last clone is dropped.
 #[derive(Clone)]
 pub struct NodeClient {
-    commands: mpsc::Sender<Command>,
+    commands: mpsc::Sender<DriverCommand>,
     shared: Arc<Shared>,
 }
 
@@ -188,7 +188,7 @@ impl NodeClient {
             build: Some(build),
             reply,
         };
-        let outcome = match self.commands.try_send(Command::Call(Box::new(call))) {
+        let outcome = match self.commands.try_send(DriverCommand::Call(Box::new(call))) {
             // The driver completes each call, unless its task is ended with the process.
             Ok(()) => outcome.await.unwrap_or(Err(Failure::Lost(LostReason::Stopped))),
             Err(mpsc::error::TrySendError::Full(_)) => {
@@ -210,7 +210,7 @@ impl NodeClient {
     pub async fn close(self) {
         let (closed, done) = oneshot::channel();
         // Without a driver it is closed already.
-        if self.commands.send(Command::Close(closed)).await.is_ok() {
+        if self.commands.send(DriverCommand::Close(closed)).await.is_ok() {
             let _ = done.await;
         }
     }

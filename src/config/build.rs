@@ -110,7 +110,7 @@ impl BrokerConfig {
         let node = NodeSettings::from_values(&values);
         let network = NetworkSettings::from_values(&values);
         let replication = ReplicationSettings::from_values(&values);
-        let found = ListenerSettings::of(&effective, &node, &network, &replication)
+        let found = ParsedListeners::of(&effective, &node, &network, &replication)
             .map_err(|conflict| vec![Problem::Conflict(conflict)])?;
         let config = Self {
             voters: quorum::parse_voters(&node.controller_quorum_voters).unwrap_or_default(),
@@ -144,14 +144,14 @@ impl BrokerConfig {
 }
 
 /// What the settings say of listeners.
-struct ListenerSettings {
+struct ParsedListeners {
     protocols: ProtocolMap,
     listeners: Vec<Listener>,
     advertised: Option<Vec<Listener>>,
     inter_broker: InterBroker,
 }
 
-impl ListenerSettings {
+impl ParsedListeners {
     fn of(
         effective: &Props,
         node: &NodeSettings,

@@ -85,7 +85,7 @@ pub trait Operation {
 
 commands! {
     RegisterBroker -> BrokerEpoch;
-    BrokerHeartbeat -> HeartbeatReply;
+    BrokerHeartbeat -> BrokerHeartbeatReply;
     UnregisterBroker -> ();
     RegisterController -> ();
     UnregisterController -> ();
@@ -151,7 +151,7 @@ pub struct BrokerHeartbeat {
 
 /// The state of a broker after its heartbeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HeartbeatReply {
+pub struct BrokerHeartbeatReply {
     /// It has applied its own registration.
     pub is_caught_up: bool,
     /// Nobody is sent to it.

@@ -17,7 +17,7 @@ use crate::metadata::{MetadataImage, Partition, Topic};
 use crate::types::{BrokerId, ErrorCode, PartitionIndex, TopicId, TopicPartition, Uuid};
 
 /// The verdicts on partitions, by topic.
-type ByTopic = Vec<(String, Vec<(PartitionIndex, Verdict)>)>;
+type ElectionResults = Vec<(String, Vec<(PartitionIndex, Verdict)>)>;
 
 /// The verdicts on the partitions of a topic, in a directory.
 type Assigned = (Uuid, TopicId, Vec<(PartitionIndex, Verdict)>);
@@ -77,7 +77,7 @@ impl Controller {
         &mut self,
         _context: Context,
         command: ElectLeaders,
-    ) -> Result<Decision<ByTopic>, Refusal> {
+    ) -> Result<Decision<ElectionResults>, Refusal> {
         let mut records = Vec::new();
         let mut elect = |name: &str, index| {
             let elected = self.elect_leader(name, index, command.election);
@@ -247,7 +247,7 @@ impl Controller {
         &mut self,
         _context: Context,
         command: AlterPartitionReassignments,
-    ) -> Result<Decision<ByTopic>, Refusal> {
+    ) -> Result<Decision<ElectionResults>, Refusal> {
         let mut records = Vec::new();
         let may_change = command.allow_replication_factor_change;
         let results = command

@@ -111,7 +111,7 @@ impl<R> Decision<R> {
 
 /// What is known of a broker beside its registration. Soft: lost with the controller.
 #[derive(Clone, Debug)]
-pub(super) struct Session {
+pub(super) struct BrokerSession {
     /// Which registration it belongs to.
     pub(super) epoch: BrokerEpoch,
     /// The last heartbeat.
@@ -131,7 +131,7 @@ pub struct Controller {
     /// The offset of each broker's registration. Of a broker that was registered before this
     /// machine was made, the offset of the image that it was made from, which is not below.
     pub(super) registered_at: BTreeMap<BrokerId, Offset>,
-    pub(super) sessions: BTreeMap<BrokerId, Session>,
+    pub(super) sessions: BTreeMap<BrokerId, BrokerSession>,
     last_record: Mono,
 }
 
@@ -196,7 +196,7 @@ impl Controller {
         bootstrap: &[MetadataRecord],
     ) -> Result<Vec<MetadataRecord>, bootstrap::BootstrapError> {
         for broker in self.replay.image().cluster.brokers.values().filter(|broker| !broker.fenced) {
-            let session = Session {
+            let session = BrokerSession {
                 epoch: broker.epoch,
                 contact: now,
                 metadata_offset: -1,

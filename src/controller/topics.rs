@@ -17,7 +17,7 @@ use crate::metadata::{ConfigResource, Topic};
 use crate::types::{BrokerId, ErrorCode, PartitionIndex, TopicId, Uuid};
 
 /// The replicas of each partition from a first one on, and those of them that are in sync.
-type Assignment = Vec<(Vec<BrokerId>, Vec<BrokerId>)>;
+type ReplicaAssignments = Vec<(Vec<BrokerId>, Vec<BrokerId>)>;
 
 impl Controller {
     pub(super) fn create_topics(
@@ -170,7 +170,7 @@ impl Controller {
         &self,
         entropy: &mut Entropy,
         topic: &NewTopic,
-    ) -> Result<Assignment, Refusal> {
+    ) -> Result<ReplicaAssignments, Refusal> {
         if topic.replication_factor < -1 || topic.replication_factor == 0 {
             return Err(Refusal::new(
                 ErrorCode::InvalidReplicationFactor,
@@ -203,7 +203,7 @@ impl Controller {
         entropy: &mut Entropy,
         partitions: i32,
         factor: i32,
-    ) -> Result<Assignment, Refusal> {
+    ) -> Result<ReplicaAssignments, Refusal> {
         let refuse = |reason: String| Refusal::new(ErrorCode::InvalidReplicationFactor, reason);
         let count = usize::try_from(partitions).unwrap_or(0);
         let placed = placement::place(entropy, self.usable_brokers(), count, factor)
@@ -227,7 +227,7 @@ impl Controller {
     }
 
     /// The replicas of a topic that names them.
-    fn check_assignments(&self, topic: &NewTopic) -> Result<Assignment, Refusal> {
+    fn check_assignments(&self, topic: &NewTopic) -> Result<ReplicaAssignments, Refusal> {
         let invalid = |message: &str| Refusal::new(ErrorCode::InvalidRequest, message);
         if topic.replication_factor != -1 {
             return Err(invalid(
@@ -468,7 +468,7 @@ impl Controller {
         present: usize,
         additional: usize,
         factor: usize,
-    ) -> Result<Assignment, Refusal> {
+    ) -> Result<ReplicaAssignments, Refusal> {
         let refuse =
             |message: String| Err(Refusal::new(ErrorCode::InvalidReplicaAssignment, message));
         if assignments.len() != additional {

@@ -33,13 +33,13 @@ impl Entry {
 }
 
 /// The entries of one pattern.
-type Entries = SharedMap<Uuid, Arc<Entry>>;
+type AclEntries = SharedMap<Uuid, Arc<Entry>>;
 
 /// The patterns of one type of resource.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Patterns {
-    literal: SharedMap<String, Entries>,
-    prefixed: SharedMap<String, Entries>,
+struct AclPatterns {
+    literal: SharedMap<String, AclEntries>,
+    prefixed: SharedMap<String, AclEntries>,
 }
 
 /// All entries of a cluster.
@@ -47,7 +47,7 @@ struct Patterns {
 pub struct Acls {
     by_id: SharedMap<Uuid, Arc<Entry>>,
     /// By the number of the resource's type.
-    by_pattern: BTreeMap<i8, Patterns>,
+    by_pattern: BTreeMap<i8, AclPatterns>,
 }
 
 impl Acls {
@@ -68,12 +68,12 @@ impl Acls {
 
     /// All of them, type by type and name by name: literal patterns first.
     pub fn records_by_pattern(&self) -> impl Iterator<Item = &AccessControlEntryRecord> {
-        self.by_pattern.values().flat_map(Patterns::entries).map(|entry| &entry.record)
+        self.by_pattern.values().flat_map(AclPatterns::entries).map(|entry| &entry.record)
     }
 
     /// All that are for resources of this type.
     pub fn of_type(&self, resource_type: i8) -> impl Iterator<Item = &Entry> {
-        self.by_pattern.get(&resource_type).into_iter().flat_map(Patterns::entries)
+        self.by_pattern.get(&resource_type).into_iter().flat_map(AclPatterns::entries)
     }
 
     /// Those whose pattern fits a resource: literally, by a prefix, or as one for all.
@@ -124,9 +124,9 @@ impl Acls {
     }
 }
 
-impl Patterns {
+impl AclPatterns {
     /// What is not prefixed is literal: the controller lets nothing else in.
-    fn of_kind(&mut self, pattern_type: i8) -> &mut SharedMap<String, Entries> {
+    fn of_kind(&mut self, pattern_type: i8) -> &mut SharedMap<String, AclEntries> {
         if pattern_type == PREFIXED { &mut self.prefixed } else { &mut self.literal }
     }
 
@@ -138,7 +138,7 @@ impl Patterns {
     /// The entries of the prefixes of a name, the longest first. Each step looks for the greatest
     /// pattern that is not after what may still come; where that one parts from the name, nothing
     /// longer can fit.
-    fn prefixes_of<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Entries> {
+    fn prefixes_of<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a AclEntries> {
         let mut longest = Some(name);
         std::iter::from_fn(move || {
             loop {

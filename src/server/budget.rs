@@ -26,7 +26,7 @@ pub struct Budget {
     used: AtomicU64,
     /// Whether a connection exceeds the limit.
     overdrawn: AtomicBool,
-    waiting: Mutex<Waiting>,
+    waiting: Mutex<WaitingConnections>,
     /// A large request has ended.
     large_ended: Notify,
 }
@@ -42,7 +42,7 @@ pub enum Reserve {
 
 /// Connections that wait for memory.
 #[derive(Debug, Default)]
-struct Waiting {
+struct WaitingConnections {
     wakers: Vec<Waker>,
     /// Counts how often all were woken.
     woken: u64,

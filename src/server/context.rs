@@ -14,7 +14,7 @@ use crate::protocol::messages::{WireResponse, encode_response};
 use crate::types::{ErrorCode, Mono};
 
 use super::listener_info::ListenerInfo;
-use super::request_log::Trace;
+use super::request_log::RequestTrace;
 pub use super::services::Services;
 use super::slice::Steps;
 
@@ -41,7 +41,7 @@ pub struct RequestContext {
     /// When its last byte arrived.
     pub received_at: Mono,
     /// What the request log wants to know, if the request is logged.
-    pub trace: Option<Arc<Trace>>,
+    pub trace: Option<Arc<RequestTrace>>,
 }
 
 /// A whole response, length included; nothing for a request that gets none.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::connection::{Closed, Ended, Session};
+use super::connection::{CloseReason, Ended, Session};
 use super::context::Services;
 use super::listener_info::ListenerInfo;
 use crate::env::Listener;
@@ -116,7 +116,7 @@ pub async fn run(mut listener: Box<dyn Listener>, info: Arc<ListenerInfo>, broke
             match session.run().await {
                 Ok(Ended::ByClient | Ended::Stopped) => {}
                 Ok(Ended::Idle) => tracing::debug!(%peer, "closed an idle connection"),
-                Err(Closed::Io(error)) if is_of_network(&error) => {
+                Err(CloseReason::Io(error)) if is_of_network(&error) => {
                     tracing::debug!(%peer, %error, "connection lost");
                 }
                 Err(reason) => {

@@ -71,7 +71,7 @@ impl RequestLog {
 }
 
 /// A request that is logged: what is known of it, and what is found out while it runs.
-pub struct Trace {
+pub struct RequestTrace {
     request: TracedRequest,
     noted: Mutex<Noted>,
 }
@@ -104,14 +104,14 @@ struct Noted {
 
 /// How the answer to a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum ResponseOutcome {
     /// Sent whole, if there was one.
     Answered,
     /// The connection ended first.
     Unsent,
 }
 
-impl Trace {
+impl RequestTrace {
     pub(super) fn new(request: TracedRequest) -> Arc<Self> {
         Arc::new(Self { request, noted: Mutex::default() })
     }
@@ -162,7 +162,7 @@ impl Trace {
     }
 
     /// Writes the line.
-    pub(super) fn finish(&self, now: Mono, outcome: Outcome) {
+    pub(super) fn finish(&self, now: Mono, outcome: ResponseOutcome) {
         let (request, noted) = (&self.request, self.noted.lock());
         let ready_at = noted.ready_at.unwrap_or(now);
         let milliseconds = |time: Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
@@ -175,9 +175,9 @@ impl Trace {
         let message = noted.message.as_deref();
         let outcome = match (&noted.closed, outcome, noted.response_len) {
             (Some(why), ..) => why,
-            (None, Outcome::Unsent, _) => "the connection ended first",
-            (None, Outcome::Answered, 0) => "no answer is wanted",
-            (None, Outcome::Answered, _) => "answered",
+            (None, ResponseOutcome::Unsent, _) => "the connection ended first",
+            (None, ResponseOutcome::Answered, 0) => "no answer is wanted",
+            (None, ResponseOutcome::Answered, _) => "answered",
         };
         // At info: of every client only where the target was asked for at debug.
         tracing::info!(
@@ -284,7 +284,7 @@ mod tests {
             len: 1,
             received_at: Mono::default(),
         };
-        let trace = Trace { request, noted: Mutex::default() };
+        let trace = RequestTrace { request, noted: Mutex::default() };
         trace.note_body(body);
         trace.noted.into_inner()
     }

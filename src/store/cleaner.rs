@@ -13,7 +13,7 @@ use super::partition::Partition;
 use super::partitions::Partitions;
 use crate::env::Env;
 use crate::log::checkpoint::{CLEANER_OFFSETS, Offsets, read_offsets, write_offsets};
-use crate::log::cleaner::{Budget, CleanError, DirtyRange, Pass, Replacement, Step};
+use crate::log::cleaner::{CleanError, CleanerBudget, DirtyRange, Pass, Replacement, Step};
 use crate::types::{Mono, Offset, TopicPartition};
 
 /// What the configuration says of compaction.
@@ -40,9 +40,9 @@ pub type SettingsOf = Arc<dyn Fn() -> CleanerSettings + Send + Sync>;
 const MAP_BYTES_MAX: usize = i32::MAX as usize;
 
 impl CleanerSettings {
-    fn budget(&self) -> Budget {
+    fn budget(&self) -> CleanerBudget {
         let threads = self.threads.max(1);
-        Budget {
+        CleanerBudget {
             map_bytes: (self.map_bytes / threads).min(MAP_BYTES_MAX),
             load_factor: self.load_factor,
             // One half to read into, one to write from.
@@ -57,7 +57,7 @@ pub struct Cleaner {
     partitions: Arc<Partitions>,
     log_dirs: Vec<PathBuf>,
     settings: SettingsOf,
-    state: Mutex<State>,
+    state: Mutex<CleanerState>,
     /// One file is written at a time.
     writing: Mutex<()>,
     finished: Notify,
@@ -67,7 +67,7 @@ pub struct Cleaner {
 }
 
 #[derive(Default)]
-struct State {
+struct CleanerState {
     /// How far each log is clean.
     cleaned_to: BTreeMap<TopicPartition, Offset>,
     in_progress: BTreeSet<TopicPartition>,
@@ -85,7 +85,7 @@ impl Cleaner {
         log_dirs: Vec<PathBuf>,
         settings: SettingsOf,
     ) -> Self {
-        let mut state = State::default();
+        let mut state = CleanerState::default();
         for dir in &log_dirs {
             let path = dir.join(CLEANER_OFFSETS);
             let offsets = read_offsets(&*env.disk, &path).unwrap_or_else(|error| {

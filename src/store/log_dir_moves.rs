@@ -67,7 +67,7 @@ impl MoveError {
 }
 
 /// What is told of a move.
-pub struct Progress {
+pub struct MoveProgress {
     /// The log directory that the partition moves to.
     pub to: PathBuf,
     /// The copy as it is now.
@@ -85,7 +85,7 @@ struct Move {
 }
 
 /// What one step came to.
-enum Step {
+enum CopyStep {
     Copied(usize),
     CaughtUp,
     /// The move was cancelled, or the partition is gone.
@@ -164,10 +164,10 @@ impl Mover {
     }
 
     /// Where a partition moves to, and how far it has come.
-    pub fn progress(&self, id: TopicPartition) -> Option<Progress> {
+    pub fn progress(&self, id: TopicPartition) -> Option<MoveProgress> {
         let of = Arc::clone(self.moves.lock().get(&id)?);
         let views = of.views.load_full()?;
-        Some(Progress { to: of.to.path.clone(), view: views.load_full() })
+        Some(MoveProgress { to: of.to.path.clone(), view: views.load_full() })
     }
 
     /// Moves a partition to the log directory at `path`. To where it lies: a move that is under way
@@ -348,14 +348,14 @@ impl Mover {
                 env.threads.run_blocking(move || mover.step(&of, &inner)).await?
             };
             match step {
-                Step::Copied(bytes) => self.throttle(bytes).await,
-                Step::Over => {
+                CopyStep::Copied(bytes) => self.throttle(bytes).await,
+                CopyStep::Over => {
                     if self.is_gone(partition) {
                         self.discard(partition, this).await;
                     }
                     return Ok(());
                 }
-                Step::CaughtUp if !is_told => {
+                CopyStep::CaughtUp if !is_told => {
                     let topic = Arc::clone(&partition.topic);
                     let moved = ReplicaMove { topic, id: partition.id, directory: this.to.id };
                     is_told = (self.with.report)(moved).await;
@@ -363,7 +363,7 @@ impl Mover {
                         env.clock.sleep_until(env.clock.now() + RETRY).await;
                     }
                 }
-                Step::CaughtUp => {
+                CopyStep::CaughtUp => {
                     if self.swap_log_dirs(partition, this).await? {
                         return Ok(());
                     }
@@ -379,25 +379,25 @@ impl Mover {
     }
 
     /// Copies a chunk; blocks.
-    fn step(&self, partition: &Arc<Partition>, this: &Move) -> Result<Step, CopyError> {
+    fn step(&self, partition: &Arc<Partition>, this: &Move) -> Result<CopyStep, CopyError> {
         let is_over = this.over.load(Ordering::Acquire) || self.is_gone(partition);
         if is_over || partition.offline().is_some() {
-            return Ok(Step::Over);
+            return Ok(CopyStep::Over);
         }
         let now = self.with.env.clock.wall();
         let mut log = this.log.lock();
-        let Some(copy) = log.as_mut() else { return Ok(Step::Over) };
+        let Some(copy) = log.as_mut() else { return Ok(CopyStep::Over) };
         let view = partition.view();
         match copy.copy_from(&view, CHUNK_BYTES, now) {
             Ok(0) if copy.end() == view.log_end_offset => {
                 copy.flush_copy(now)?;
-                Ok(Step::CaughtUp)
+                Ok(CopyStep::CaughtUp)
             }
             Ok(bytes) => {
                 if copy.unflushed_bytes() >= UNFLUSHED_BYTES_MAX {
                     copy.flush_copy(now)?;
                 }
-                Ok(Step::Copied(bytes))
+                Ok(CopyStep::Copied(bytes))
             }
             Err(CopyError::Apart) => {
                 let (dir, views) = (copy.dir().to_owned(), copy.views());
@@ -407,7 +407,7 @@ impl Mover {
                 let mut anew = anew.map_err(|error| io::Error::other(error.to_string()))?;
                 anew.show_in(&views);
                 *log = Some(anew);
-                Ok(Step::Copied(0))
+                Ok(CopyStep::Copied(0))
             }
             Err(error) => Err(error),
         }

@@ -16,7 +16,7 @@ use super::error::StoreError;
 use super::fetch_watch::FetchWatches;
 use super::topic_metrics::TopicTraffic;
 use crate::log::cleaner::choose::{Bounds, dirty_range};
-use crate::log::cleaner::{Budget, CleanError, DirtyRange, Extent, Pass, Replacement};
+use crate::log::cleaner::{CleanError, CleanerBudget, DirtyRange, Extent, Pass, Replacement};
 use crate::log::producers::ProducerError;
 use crate::log::segment::Segment;
 use crate::log::{
@@ -49,7 +49,7 @@ pub enum Acks {
 /// Resolves when what was appended may be acknowledged, or never can be.
 pub type Acknowledged = oneshot::Receiver<Result<(), StoreError>>;
 
-type Waiting = replica::ParkedAcks<oneshot::Sender<Result<(), StoreError>>>;
+type WaitingAcks = replica::ParkedAcks<oneshot::Sender<Result<(), StoreError>>>;
 
 /// An append that was made.
 #[derive(Debug)]
@@ -97,9 +97,9 @@ struct Monitor {
     /// There while this broker leads.
     leader: Option<PartitionLeader>,
     /// Appends that wait for the high watermark.
-    commits: Waiting,
+    commits: WaitingAcks,
     /// Appends that wait for a flush.
-    flushes: Waiting,
+    flushes: WaitingAcks,
     /// Its directory stays what it is: the broker stops, or the partition is deleted.
     closed: bool,
 }
@@ -182,8 +182,8 @@ impl Partition {
             monitor: Mutex::new(Monitor {
                 log,
                 leader: None,
-                commits: Waiting::default(),
-                flushes: Waiting::default(),
+                commits: WaitingAcks::default(),
+                flushes: WaitingAcks::default(),
                 closed: false,
             }),
             watches: FetchWatches::default(),
@@ -561,7 +561,12 @@ impl Partition {
     }
 
     /// Begins to compact the log; see [`Log::begin_cleaning`].
-    pub fn begin_cleaning(&self, dirty_range: &DirtyRange, budget: Budget, now: Timestamp) -> Pass {
+    pub fn begin_cleaning(
+        &self,
+        dirty_range: &DirtyRange,
+        budget: CleanerBudget,
+        now: Timestamp,
+    ) -> Pass {
         let (from, to) = (dirty_range.first_dirty, dirty_range.first_uncleanable);
         self.monitor.lock().log.begin_cleaning(from, to, budget, now)
     }

@@ -37,7 +37,7 @@ pub struct Placement {
 }
 
 /// A partition to open.
-struct Wanted {
+struct PartitionToOpen {
     id: TopicPartition,
     topic: Arc<str>,
     dir: Arc<LogDir>,
@@ -204,7 +204,7 @@ impl Placement {
         index: PartitionIndex,
         config: &Arc<LogConfig>,
         counts: &mut [(Arc<LogDir>, usize)],
-    ) -> Option<Wanted> {
+    ) -> Option<PartitionToOpen> {
         let registration = topic.partition(index)?;
         let named = registration.directory_of(self.this_broker)?;
         let lies_in = self.log_dirs.iter().find(|dir| dir.holds(&topic.name, index));
@@ -214,7 +214,7 @@ impl Placement {
         if let Some((_, count)) = counts.iter_mut().find(|(known, _)| Arc::ptr_eq(known, &dir)) {
             *count += 1;
         }
-        Some(Wanted {
+        Some(PartitionToOpen {
             id: TopicPartition { topic: topic.id, partition: index },
             topic: Arc::clone(&topic.name),
             dir,
@@ -226,7 +226,7 @@ impl Placement {
 
     /// Opens logs, several at once. A new partition's files and its topic id are durable
     /// afterwards.
-    async fn open(&self, wanted: Vec<Wanted>) -> RecoveryTotals {
+    async fn open(&self, wanted: Vec<PartitionToOpen>) -> RecoveryTotals {
         if wanted.is_empty() {
             return RecoveryTotals::default();
         }
@@ -329,7 +329,7 @@ impl RecoveryTotals {
         self.cut += other.cut;
     }
 
-    fn add(&mut self, wanted: &Wanted, report: &RecoveryReport) {
+    fn add(&mut self, wanted: &PartitionToOpen, report: &RecoveryReport) {
         self.logs += 1;
         self.checked_bytes += report.checked_bytes;
         if let Some(cut) = &report.cut {
@@ -345,7 +345,7 @@ impl RecoveryTotals {
 }
 
 /// Opens a partition; what there is to tell of it, is told.
-fn open_one(shared: &LogShared, mut wanted: Wanted, now: Timestamp) -> Opened {
+fn open_one(shared: &LogShared, mut wanted: PartitionToOpen, now: Timestamp) -> Opened {
     let contents = std::mem::take(&mut wanted.contents);
     let mut totals = RecoveryTotals::default();
     match open_log(shared, &wanted, contents, now) {
@@ -366,7 +366,7 @@ fn open_one(shared: &LogShared, mut wanted: Wanted, now: Timestamp) -> Opened {
 
 fn open_log(
     shared: &LogShared,
-    wanted: &Wanted,
+    wanted: &PartitionToOpen,
     contents: DirectoryContents,
     now: Timestamp,
 ) -> Result<(Log, RecoveryReport), OpenError> {

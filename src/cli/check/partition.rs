@@ -16,7 +16,7 @@ use crate::raft::snapshot::{self, SnapshotId, SnapshotState};
 use crate::types::Offset;
 
 /// What is known of a log from its segments so far.
-pub(super) struct Walk {
+pub(super) struct PartitionWalk {
     pub(super) known: Known,
     /// As `leader-epoch-checkpoint` has them; nothing where that is missing or damaged.
     pub(super) epochs: Option<Epochs>,
@@ -43,7 +43,7 @@ pub(super) fn check(check: &mut Check<'_>, dir: &Path, known: Known) -> Offset {
     };
     let has = |name: &str| names.binary_search_by(|known| known.as_str().cmp(name)).is_ok();
     let epochs = epochs(check, &dir.join(EPOCHS_FILE));
-    let mut walk = Walk {
+    let mut walk = PartitionWalk {
         known,
         epochs: None,
         end: known.log_start_offset,
@@ -106,7 +106,12 @@ fn epochs(check: &mut Check<'_>, path: &Path) -> Option<Option<Epochs>> {
 }
 
 /// Epochs that begin where there is no log. The newest may begin at its end.
-fn beyond_the_end(check: &mut Check<'_>, dir: &Path, walk: &Walk, epochs_are_damaged: bool) {
+fn beyond_the_end(
+    check: &mut Check<'_>,
+    dir: &Path,
+    walk: &PartitionWalk,
+    epochs_are_damaged: bool,
+) {
     let path = dir.join(EPOCHS_FILE);
     if let Some(epochs) = &walk.epochs {
         let is_beyond = |start: Offset| start > walk.end && start < walk.known.trusted_to;
@@ -122,7 +127,7 @@ fn beyond_the_end(check: &mut Check<'_>, dir: &Path, walk: &Walk, epochs_are_dam
     }
 }
 
-fn producers(check: &mut Check<'_>, path: &Path, offset: Offset, walk: &Walk) {
+fn producers(check: &mut Check<'_>, path: &Path, offset: Offset, walk: &PartitionWalk) {
     let Some(bytes) = check.read(path) else { return };
     let Some(entries) = producers_file::entries(&bytes) else {
         let what = "its CRC is not that of its bytes, or its version is unknown";

@@ -215,7 +215,12 @@ impl World {
         epoch
     }
 
-    pub(crate) fn heartbeat(&mut self, broker: i32, fence: bool, stop: bool) -> HeartbeatReply {
+    pub(crate) fn heartbeat(
+        &mut self,
+        broker: i32,
+        fence: bool,
+        stop: bool,
+    ) -> BrokerHeartbeatReply {
         let broker_epoch = self.machine.image().cluster.brokers[&broker].epoch;
         self.ask(BrokerHeartbeat {
             broker_id: broker,

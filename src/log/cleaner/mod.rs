@@ -17,5 +17,5 @@ pub mod txns;
 
 pub use choose::{DirtyRange, Extent};
 pub use error::CleanError;
-pub use pass::{Budget, Pass, Step};
+pub use pass::{CleanerBudget, Pass, Step};
 pub use replace::Replacement;

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 
-use self::transactional::Looked;
+use self::transactional::TransactionCheck;
 use crate::log::Verification;
 use crate::metadata::{Operation, Resource};
 use crate::protocol::produce::{
@@ -62,8 +62,10 @@ pub(in crate::server) fn handle(context: RequestContext, body: BytesMut) -> Hand
         }
     };
     match transactional::look(&context, &request, &body) {
-        Ok(Looked::Ready(verified)) => append_all(context, request, body, acks, Verified(verified)),
-        Ok(Looked::Asks(question)) => Handled::LaterAlone(Box::pin(async move {
+        Ok(TransactionCheck::Ready(verified)) => {
+            append_all(context, request, body, acks, Verified(verified))
+        }
+        Ok(TransactionCheck::Asks(question)) => Handled::LaterAlone(Box::pin(async move {
             let verified = transactional::ask(&context, question).await;
             match append_all(context, request, body, acks, Verified(verified)) {
                 Handled::Now(reply) => reply,
@@ -87,10 +89,10 @@ pub(in crate::server) fn handle(context: RequestContext, body: BytesMut) -> Hand
 struct Verified(BTreeMap<usize, Result<Verification, ErrorCode>>);
 
 impl Verified {
-    fn of(&self, at: usize) -> Result<Verification, Refusal> {
+    fn of(&self, at: usize) -> Result<Verification, TopicRefusal> {
         match self.0.get(&at) {
             Some(Ok(verification)) => Ok(*verification),
-            Some(Err(code)) => Err(Refusal::Transaction(*code)),
+            Some(Err(code)) => Err(TopicRefusal::Transaction(*code)),
             None => Ok(Verification::NotNeeded),
         }
     }
@@ -207,7 +209,7 @@ fn acknowledge(appending: Appending) -> Handled {
 
 /// Why a partition's batch was not appended.
 #[derive(Debug, thiserror::Error)]
-enum Refusal {
+enum TopicRefusal {
     #[error("no such topic or partition")]
     UnknownTopicOrPartition,
     #[error("no topic has this id")]
@@ -224,7 +226,7 @@ enum Refusal {
     Store(#[from] StoreError),
 }
 
-impl Refusal {
+impl TopicRefusal {
     fn code(&self) -> ErrorCode {
         match self {
             Self::UnknownTopicOrPartition => ErrorCode::UnknownTopicOrPartition,
@@ -332,8 +334,8 @@ fn topic_name(
     }
 }
 
-fn may_write(context: &RequestContext, topic: &str) -> Result<(), Refusal> {
-    context.require(Operation::Write, Resource::Topic(topic)).map_err(Refusal::Forbidden)
+fn may_write(context: &RequestContext, topic: &str) -> Result<(), TopicRefusal> {
+    context.require(Operation::Write, Resource::Topic(topic)).map_err(TopicRefusal::Forbidden)
 }
 
 /// Appends the batch of a partition. An error comes with the log start offset of its answer.
@@ -343,7 +345,7 @@ fn append(
     at: usize,
     how: (Acks, Verification),
     body: &mut BytesMut,
-) -> Result<Accepted, (Refusal, Offset)> {
+) -> Result<Accepted, (TopicRefusal, Offset)> {
     let (partition, batch) =
         resolve(context, request, at, body).map_err(|refusal| (refusal, NO_OFFSET))?;
     append_to(context, &partition, how, &mut body[batch]).map_err(|refusal| {
@@ -358,27 +360,27 @@ fn resolve(
     request: &ProduceRequest,
     at: usize,
     body: &BytesMut,
-) -> Result<(Arc<Partition>, Range<usize>), Refusal> {
+) -> Result<(Arc<Partition>, Range<usize>), TopicRefusal> {
     let wanted = &request.partitions[at];
     let topics = &context.image.topics;
     let topic = match &request.topics[wanted.topic] {
         TopicRef::Id(id) => {
-            let topic = topics.by_id(*id).ok_or(Refusal::UnknownTopicId)?;
+            let topic = topics.by_id(*id).ok_or(TopicRefusal::UnknownTopicId)?;
             may_write(context, &topic.name)?;
             topic
         }
         TopicRef::Name(name) => {
             let name = std::str::from_utf8(&body[name.clone()]).unwrap_or_default();
             may_write(context, name)?;
-            topics.by_name(name).ok_or(Refusal::UnknownTopicOrPartition)?
+            topics.by_name(name).ok_or(TopicRefusal::UnknownTopicOrPartition)?
         }
     };
     if topic.partition(wanted.index).is_none() {
-        return Err(Refusal::UnknownTopicOrPartition);
+        return Err(TopicRefusal::UnknownTopicOrPartition);
     }
     let len = single_batch(&body[wanted.records.clone()])?.bytes().len();
     if super::is_internal(&topic.name) && *context.client_id != *ADMIN_CLIENT_ID {
-        return Err(Refusal::Internal(topic.name.to_string()));
+        return Err(TopicRefusal::Internal(topic.name.to_string()));
     }
     let id = TopicPartition { topic: topic.id, partition: wanted.index };
     let partition = context.broker.partitions.get(id).ok_or(StoreError::NotLeader)?;
@@ -390,7 +392,7 @@ fn append_to(
     partition: &Arc<Partition>,
     (acks, verified): (Acks, Verification),
     bytes: &mut [u8],
-) -> Result<Accepted, Refusal> {
+) -> Result<Accepted, TopicRefusal> {
     let now = context.broker.env.clock.wall();
     let mut valid = validate(bytes, &partition.config().rules, context.version, now)
         .inspect_err(|_| partition.traffic().appended(None))?;
@@ -483,13 +485,13 @@ mod tests {
 
     #[test]
     fn what_the_log_refuses_has_the_log_start_offset() {
-        assert!(Refusal::from(InvalidBatch::Control).is_of_log());
-        assert!(Refusal::from(InvalidBatch::Timestamps(Vec::new())).is_of_log());
+        assert!(TopicRefusal::from(InvalidBatch::Control).is_of_log());
+        assert!(TopicRefusal::from(InvalidBatch::Timestamps(Vec::new())).is_of_log());
         for before in [
-            Refusal::from(InvalidBatch::NotOneBatch),
-            Refusal::from(InvalidBatch::TooLarge { size: 2, max: 1 }),
-            Refusal::from(StoreError::NotLeader),
-            Refusal::UnknownTopicOrPartition,
+            TopicRefusal::from(InvalidBatch::NotOneBatch),
+            TopicRefusal::from(InvalidBatch::TooLarge { size: 2, max: 1 }),
+            TopicRefusal::from(StoreError::NotLeader),
+            TopicRefusal::UnknownTopicOrPartition,
         ] {
             assert!(!before.is_of_log(), "{before}");
         }

@@ -105,14 +105,14 @@ pub(in crate::server) async fn handle(
     TxnOffsetCommitResponse { throttle_time_ms: 0, topics: told.collect() }
 }
 
-type Committed = Vec<(String, Vec<(i32, ErrorCode)>)>;
+type CommittedPartitions = Vec<(String, Vec<(i32, ErrorCode)>)>;
 
 async fn commit(
     context: &RequestContext,
     request: &TxnOffsetCommitRequest,
     group: &str,
     topics: Vec<(String, crate::types::TopicId, Vec<OffsetToCommit>)>,
-) -> Result<Committed, ErrorCode> {
+) -> Result<CommittedPartitions, ErrorCode> {
     let producer = Producer { id: request.producer_id, epoch: request.producer_epoch };
     enlist(context, &request.transactional_id, producer, group).await?;
     let member = MemberRef {

@@ -9,7 +9,7 @@ use super::command::Refused;
 use super::group::ConsumerGroup;
 use super::hash::TopicHashes;
 use super::heartbeat::{
-    Change, HeartbeatContext, check_instance, check_room, replacement_records, settle,
+    HeartbeatContext, MemberChange, check_instance, check_room, replacement_records, settle,
     unknown_member,
 };
 use super::member::{ConsumerMember, MemberState};
@@ -105,7 +105,7 @@ pub(super) fn join(
     if let Some(old) = replaced {
         records.extend(replacement_records(group, old, &member));
     }
-    let change = Change {
+    let change = MemberChange {
         member: &member,
         updated,
         replaced,
