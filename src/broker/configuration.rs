@@ -15,7 +15,7 @@ use crate::drivers::coordinators::LogUse;
 use crate::env::Limits;
 use crate::log::LogConfig;
 use crate::metadata::{Authorizer, ConfigResource};
-use crate::raft::log::MetadataLogConfig;
+use crate::raft::MetadataLogConfig;
 use crate::raft::{ReplicaKey, Voter, VoterEndpoint, VoterSet};
 use crate::record::{CompressionType, Rules};
 use crate::server::config::ServerConfig;

@@ -21,7 +21,7 @@ use crate::env::Env;
 use crate::metadata::MetadataImage;
 use crate::metadata::image::Changes;
 use crate::metadata::replay::Replay;
-use crate::raft::log::MetadataLogConfig;
+use crate::raft::MetadataLogConfig;
 use crate::raft::snapshot::{Snapshot, SnapshotId};
 use crate::types::{Mono, Offset, Timestamp};
 

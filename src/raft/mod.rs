@@ -13,6 +13,8 @@
 pub mod batch;
 pub mod history;
 pub mod log;
+mod log_config;
+mod log_error;
 pub mod log_summary;
 pub mod machine;
 pub mod quorum;
@@ -21,7 +23,9 @@ pub mod snapshot;
 pub mod unopened;
 mod voters;
 
-pub use log::{MetadataLog, MetadataLogConfig, MetadataLogError};
+pub use log::MetadataLog;
+pub use log_config::MetadataLogConfig;
+pub use log_error::MetadataLogError;
 pub use quorum::{Quorum, QuorumError, QuorumRecords, Role};
 pub use snapshot::SnapshotId;
 pub use unopened::Unopened;

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::batch::{self, Content};
-use super::log::{DIRECTORY, MetadataLogConfig, MetadataLogError};
+use super::log_config::{DIRECTORY, MetadataLogConfig};
+use super::log_error::MetadataLogError;
 use super::snapshot::{self, Snapshot, SnapshotError, SnapshotId, SnapshotState};
 use crate::env::Disk;
 use crate::log::LogShared;

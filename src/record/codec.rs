@@ -14,7 +14,7 @@ use std::io::{self, Read, Write};
 
 use zstd::stream::raw::{self, DParameter, Operation};
 
-use super::batch::CompressionType;
+use super::compression_type::CompressionType;
 
 /// A batch that inflates to more than this is refused. It bounds the work that a client can
 /// cause with one small request; Apache Kafka has no such bound.

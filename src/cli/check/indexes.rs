@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::segment::{Names, Placed};
+use super::segment_files::{Names, Placed};
 use super::{Advice, At, Check};
 use crate::log::files::{INDEX, TIME_INDEX};
 use crate::log::index::{Entry, OffsetEntry, TimeEntry};

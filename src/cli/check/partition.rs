@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use super::aborted::OpenTxns;
-use super::log_dir::Known;
-use super::segment::{self, Names};
+use super::partition_walk::{Known, PartitionWalk};
+use super::segment;
+use super::segment_files::Names;
 use super::{Advice, At, Check};
 use crate::format;
 use crate::log::checkpoint::{PARTITION_METADATA, topic_id_of};
@@ -14,22 +15,6 @@ use crate::log::producers_file;
 use crate::raft::quorum_state;
 use crate::raft::snapshot::{self, SnapshotId, SnapshotState};
 use crate::types::Offset;
-
-/// What is known of a log from its segments so far.
-pub(super) struct PartitionWalk {
-    pub(super) known: Known,
-    /// As `leader-epoch-checkpoint` has them; nothing where that is missing or damaged.
-    pub(super) epochs: Option<Epochs>,
-    /// The offset behind the last batch.
-    pub(super) end: Offset,
-    /// Offsets are missing: of records that were compacted, or deleted from the front.
-    pub(super) has_gaps: bool,
-    /// A bad batch was met: what is behind it is not known.
-    pub(super) is_broken: bool,
-    /// Some batch has a leader epoch.
-    pub(super) has_epochs: bool,
-    pub(super) txns: OpenTxns,
-}
 
 /// Checks all files of a partition; the offset behind its last record.
 pub(super) fn check(check: &mut Check<'_>, dir: &Path, known: Known) -> Offset {

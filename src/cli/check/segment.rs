@@ -1,47 +1,17 @@
 //! A segment, batch by batch, with its indexes in step.
 
 use std::io;
-use std::path::{Path, PathBuf};
 
 use super::aborted::TxnsOfSegment;
 use super::blocks::FileBlocks;
 use super::indexes::{OffsetsInStep, TimesInStep};
-use super::partition::PartitionWalk;
+use super::partition_walk::PartitionWalk;
+use super::segment_files::{Names, Placed};
 use super::{Advice, At, Check};
 use crate::log::files::{INDEX, LOG, TIME_INDEX, file_name};
 use crate::record::batch::MAGIC_END;
 use crate::record::{BatchHeader, BatchView, HEADER_LEN};
 use crate::types::Offset;
-
-/// A segment among the files of its partition.
-pub(super) struct Names<'a> {
-    pub(super) dir: &'a Path,
-    pub(super) base_offset: Offset,
-    /// Where the next segment begins.
-    pub(super) next: Option<Offset>,
-    pub(super) has: &'a dyn Fn(&str) -> bool,
-    pub(super) is_first: bool,
-}
-
-impl Names<'_> {
-    pub(super) fn path(&self, suffix: &str) -> PathBuf {
-        self.dir.join(file_name(self.base_offset, suffix))
-    }
-
-    /// The bytes of a file beside the segment, if it is there.
-    pub(super) fn read(&self, check: &mut Check<'_>, suffix: &str) -> Option<Vec<u8>> {
-        (self.has)(&file_name(self.base_offset, suffix))
-            .then(|| check.read(&self.path(suffix)))
-            .flatten()
-    }
-}
-
-/// A batch and its first byte.
-#[derive(Clone, Copy)]
-pub(super) struct Placed {
-    pub(super) header: BatchHeader,
-    pub(super) position: u64,
-}
 
 /// Checks a segment and what lies beside it.
 pub(super) fn check(check: &mut Check<'_>, walk: &mut PartitionWalk, names: &Names<'_>) {
