@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use super::log_config::MetadataLogConfig;
 use super::log_error::MetadataLogError;
+use super::log_scan::{MetadataLogScan, SnapshotInfo};
 use super::snapshot::SnapshotId;
-use super::unopened::{Kept, Unopened};
 use crate::log::checkpoint::{PARTITION_METADATA, partition_metadata};
 use crate::log::{AppendError, FlushJob, FlushKind, Log, LogConfig, LogShared, OpenContext};
 use crate::record::batch::BatchView;
@@ -25,14 +25,15 @@ pub struct MetadataLog {
     dir: PathBuf,
     shared: LogShared,
     config: MetadataLogConfig,
-    snapshots: BTreeMap<SnapshotId, Kept>,
+    snapshots: BTreeMap<SnapshotId, SnapshotInfo>,
 }
 
 impl MetadataLog {
     /// Opens the log, creating it if it is missing, and makes it ready for appends: what is torn is
     /// cut off, what is no snapshot any more, or not yet, is removed.
-    pub fn open(unopened: Unopened, now: Timestamp) -> Result<Self, MetadataLogError> {
-        let Unopened { shared, metadata_dir, dir, config, snapshots, newest, useless } = unopened;
+    pub fn open(scan: MetadataLogScan, now: Timestamp) -> Result<Self, MetadataLogError> {
+        let MetadataLogScan { shared, metadata_dir, dir, config, snapshots, newest, useless } =
+            scan;
         let io = |source| MetadataLogError::Io { path: dir.clone(), source };
         shared.disk.create_dir_all(&dir).map_err(io)?;
         shared.disk.sync_dir(&metadata_dir).map_err(io)?;
@@ -192,7 +193,7 @@ impl MetadataLog {
 
     /// Notes a snapshot that was written.
     pub fn add_snapshot(&mut self, id: SnapshotId, bytes: u64, last_contained: Timestamp) {
-        self.snapshots.insert(id, Kept { bytes, last_contained });
+        self.snapshots.insert(id, SnapshotInfo { bytes, last_contained });
     }
 
     /// Whether there may be something to delete.

@@ -18,8 +18,8 @@ use crate::log::view::UpTo;
 use crate::log::{LogView, ReadError};
 use crate::raft::MetadataLogError;
 use crate::raft::batch::{self, Content};
+use crate::raft::log_scan::record_version_at;
 use crate::raft::snapshot::{self, Snapshot, SnapshotId};
-use crate::raft::unopened::record_version_at;
 use crate::record::batch::{BatchHeader, batches};
 use crate::types::{LeaderEpoch, Offset, Timestamp};
 
