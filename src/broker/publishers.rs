@@ -26,7 +26,7 @@ pub(super) fn in_order(
 ) -> Vec<Arc<dyn Publisher>> {
     vec![
         Arc::new(PartitionPublisher(Arc::clone(placement))),
-        Arc::new(Transactions(Arc::clone(transactions))),
+        Arc::new(TransactionPublisher(Arc::clone(transactions))),
         Arc::new(Groups(Arc::clone(groups))),
         Arc::new(Reports(Arc::clone(changed))),
     ]
@@ -42,9 +42,9 @@ impl Publisher for PartitionPublisher {
 }
 
 /// Loads and unloads transaction coordinators.
-struct Transactions(Arc<transactions::Transactions>);
+struct TransactionPublisher(Arc<transactions::Transactions>);
 
-impl Publisher for Transactions {
+impl Publisher for TransactionPublisher {
     fn publish<'a>(&'a self, image: &'a Arc<MetadataImage>, changes: &'a Changes) -> Done<'a> {
         self.0.on_image(image, changes);
         Box::pin(ready(()))

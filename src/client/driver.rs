@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::Shared;
 use super::dial::{self, Security};
 use super::error::{ConnectError, LostReason, UnsentReason};
-use super::pipeline::{Call, Pipeline};
+use super::pipeline::{Pipeline, PipelinedCall};
 use super::versions::NodeVersions;
 use crate::env::clock::Sleep;
 use crate::env::{Connection, Env, OutPart};
@@ -27,7 +27,7 @@ const COPIED_LEN_MAX: usize = 4 * 1024;
 /// What callers ask of the driver.
 pub(super) enum DriverCommand {
     /// To send a request.
-    Call(Box<dyn Call>),
+    Call(Box<dyn PipelinedCall>),
     /// To close, and to report it.
     Close(oneshot::Sender<()>),
 }

@@ -39,7 +39,7 @@ use crate::protocol::header::ResponseHeader;
 use crate::protocol::messages::{self, DecodeError, EncodeError, WireMessage, WireRequest};
 use crate::types::Mono;
 use driver::{Driver, DriverCommand};
-use pipeline::{Answer, Call, Failure, Pipeline};
+use pipeline::{CallAnswer, Failure, Pipeline, PipelinedCall};
 
 /// The node to call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -225,7 +225,7 @@ struct TypedCall<R: WireRequest, B> {
     reply: oneshot::Sender<Result<R::Response, Failure>>,
 }
 
-impl<R, B> Call for TypedCall<R, B>
+impl<R, B> PipelinedCall for TypedCall<R, B>
 where
     R: WireRequest + Send,
     R::Response: Send,
@@ -253,7 +253,7 @@ where
         messages::encode_request(&request, version, correlation_id, Some(&self.client_id))
     }
 
-    fn complete(self: Box<Self>, outcome: Result<Answer, Failure>) -> Result<(), DecodeError> {
+    fn complete(self: Box<Self>, outcome: Result<CallAnswer, Failure>) -> Result<(), DecodeError> {
         let decoded = match outcome {
             Ok(answer) => decode::<R::Response>(answer),
             Err(failure) => {
@@ -272,8 +272,8 @@ where
     }
 }
 
-fn decode<T: WireMessage>(answer: Answer) -> Result<T, DecodeError> {
-    let Answer { version, mut frame } = answer;
+fn decode<T: WireMessage>(answer: CallAnswer) -> Result<T, DecodeError> {
+    let CallAnswer { version, mut frame } = answer;
     let header = ResponseHeader::read(&frame, T::api(), version)?;
     T::decode_body(frame.split_off(header.len), version)
 }

@@ -6,10 +6,10 @@
 //! raises the leader epochs before the first append, and a consumer can tell a lost tail.
 
 use super::command::{
-    BrokerEpoch, BrokerHeartbeat, BrokerHeartbeatReply, Refusal, RegisterBroker,
-    RegisterController, UnregisterBroker, UnregisterController,
+    BrokerHeartbeat, BrokerHeartbeatReply, Refusal, RegisterBroker, RegisterController,
+    UnregisterBroker, UnregisterController,
 };
-use super::machine::{BrokerSession, Context, Controller, Decision, Settings};
+use super::machine::{BrokerSession, Context, Controller, ControllerDecision, Settings};
 use super::partitions::{NO_LEADER, Terms};
 use super::placement::UsableBroker;
 use crate::metadata::cluster::FeatureRange;
@@ -20,6 +20,7 @@ use crate::metadata::record::{
     UnregisterBrokerRecord, UnregisterControllerRecord,
 };
 use crate::metadata::{Broker, Partition};
+use crate::types::BrokerEpoch;
 use crate::types::{BrokerId, ErrorCode, Mono, Offset, TopicPartition, Uuid};
 
 /// A broker in the eyes of its heartbeats.
@@ -109,7 +110,7 @@ impl Controller {
         &mut self,
         context: Context,
         command: RegisterBroker,
-    ) -> Result<Decision<BrokerEpoch>, Refusal> {
+    ) -> Result<ControllerDecision<BrokerEpoch>, Refusal> {
         self.check_registration(context.now, &command)?;
         let id = command.broker_id;
         let release = self.image().release;
@@ -177,7 +178,7 @@ impl Controller {
         }
         // Last, so that a leader that fails in between finds the broker unregistered still.
         records.push(record.into());
-        Ok(Decision::split(records, epoch))
+        Ok(ControllerDecision::split(records, epoch))
     }
 
     fn check_registration(&self, now: Mono, command: &RegisterBroker) -> Result<(), Refusal> {
@@ -329,7 +330,7 @@ impl Controller {
         &mut self,
         context: Context,
         command: BrokerHeartbeat,
-    ) -> Result<Decision<BrokerHeartbeatReply>, Refusal> {
+    ) -> Result<ControllerDecision<BrokerHeartbeatReply>, Refusal> {
         let id = command.broker_id;
         let Some(registered_at) = self.registered_at.get(&id).copied() else {
             return Err(Refusal::new(
@@ -376,7 +377,7 @@ impl Controller {
             in_controlled_shutdown: next == BrokerState::ControlledShutdown,
             should_shut_down: next == BrokerState::ShutdownNow,
         };
-        Ok(Decision::split(records, reply))
+        Ok(ControllerDecision::split(records, reply))
     }
 
     fn state(&self, id: BrokerId, fenced: bool) -> BrokerState {
@@ -499,7 +500,7 @@ impl Controller {
         &mut self,
         _context: Context,
         command: UnregisterBroker,
-    ) -> Result<Decision<()>, Refusal> {
+    ) -> Result<ControllerDecision<()>, Refusal> {
         let id = command.broker_id;
         let Some(broker) = self.broker(id) else {
             return Err(Refusal::new(
@@ -511,14 +512,14 @@ impl Controller {
         let mut records =
             self.partition_changes(change, |p| p.isr.contains(&id) || p.elr.contains(&id));
         records.push(UnregisterBrokerRecord { broker_id: id, broker_epoch: broker.epoch }.into());
-        Ok(Decision::split(records, ()))
+        Ok(ControllerDecision::split(records, ()))
     }
 
     pub(super) fn register_controller(
         &mut self,
         _context: Context,
         command: RegisterController,
-    ) -> Result<Decision<()>, Refusal> {
+    ) -> Result<ControllerDecision<()>, Refusal> {
         if !self.image().release.has_controller_registration() {
             return Err(Refusal::new(
                 ErrorCode::UnsupportedVersion,
@@ -549,14 +550,14 @@ impl Controller {
                 })
                 .collect(),
         };
-        Ok(Decision::atomic(vec![record.into()], ()))
+        Ok(ControllerDecision::atomic(vec![record.into()], ()))
     }
 
     pub(super) fn unregister_controller(
         &mut self,
         _context: Context,
         command: UnregisterController,
-    ) -> Result<Decision<()>, Refusal> {
+    ) -> Result<ControllerDecision<()>, Refusal> {
         let controller_id = command.controller_id;
         if self.settings.voters.contains(&controller_id) {
             return Err(Refusal::new(
@@ -579,7 +580,10 @@ impl Controller {
                 format!("Controller ID {controller_id} is not currently registered."),
             ));
         }
-        Ok(Decision::atomic(vec![UnregisterControllerRecord { controller_id }.into()], ()))
+        Ok(ControllerDecision::atomic(
+            vec![UnregisterControllerRecord { controller_id }.into()],
+            (),
+        ))
     }
 
     /// When the next broker will not have been heard of for too long.

@@ -4,6 +4,7 @@
 use crate::metadata::cluster::FeatureRange;
 use crate::metadata::image::QuotaEntity;
 use crate::metadata::{ConfigResource, ListenerEndpoint};
+use crate::types::BrokerEpoch;
 use crate::types::{
     BrokerId, ErrorCode, LeaderEpoch, Offset, PartitionIndex, ProducerId, TopicId, Uuid,
 };
@@ -104,9 +105,6 @@ commands! {
     CreateAcls -> Vec<Verdict>;
     DeleteAcls -> Vec<Result<Vec<Acl>, Refusal>>;
 }
-
-/// Counts the registrations of one broker: the offset of its RegisterBrokerRecord.
-pub type BrokerEpoch = i64;
 
 /// BrokerRegistration: a broker started.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ use super::command::{EffectiveConfig, Refusal};
 use crate::metadata::{ConfigResource, ResourceType};
 
 /// The altered keys of a resource.
-pub type Values = BTreeMap<String, String>;
+pub type ConfigValues = BTreeMap<String, String>;
 
 /// What configurations mean, which the controller does not know.
 pub trait ConfigRules: Send + Sync {
@@ -16,8 +16,8 @@ pub trait ConfigRules: Send + Sync {
     fn validate(
         &self,
         resource: &ConfigResource,
-        values: &Values,
-        before: &Values,
+        values: &ConfigValues,
+        before: &ConfigValues,
     ) -> Result<(), Refusal>;
     /// Whether a key holds a list, which alone can be added to.
     fn is_list(&self, kind: ResourceType, key: &str) -> bool;
@@ -27,16 +27,16 @@ pub trait ConfigRules: Send + Sync {
     /// this node, else for the cluster, else as this node's file has it, else the default.
     fn effective_topic(
         &self,
-        topic: &Values,
-        node: &Values,
-        cluster: &Values,
+        topic: &ConfigValues,
+        node: &ConfigValues,
+        cluster: &ConfigValues,
     ) -> Vec<EffectiveConfig>;
     /// One key of it.
     fn effective_topic_value(
         &self,
         key: &str,
-        topic: &Values,
-        node: &Values,
-        cluster: &Values,
+        topic: &ConfigValues,
+        node: &ConfigValues,
+        cluster: &ConfigValues,
     ) -> Option<String>;
 }

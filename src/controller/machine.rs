@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::bootstrap;
-use super::command::{BrokerEpoch, Command, Refusal, Reply};
+use super::command::{Command, Refusal, Reply};
 use super::config_rules::ConfigRules;
 use super::placement::Entropy;
 use crate::metadata::MetadataImage;
 use crate::metadata::record::{MetadataRecord, NoOpRecord};
 use crate::metadata::replay::{Replay, ReplayError};
+use crate::types::BrokerEpoch;
 use crate::types::{BrokerId, ErrorCode, LeaderEpoch, Mono, Offset};
 
 /// No request may write more records (Kafka 4.4 `QuorumController.MAX_RECORDS_PER_USER_OP`), and
@@ -83,13 +84,13 @@ pub struct Outcome {
 }
 
 /// Records with the reply to one command.
-pub(super) struct Decision<R> {
+pub(super) struct ControllerDecision<R> {
     pub(super) records: Vec<MetadataRecord>,
     pub(super) atomic: bool,
     pub(super) reply: R,
 }
 
-impl<R> Decision<R> {
+impl<R> ControllerDecision<R> {
     /// Records that stand or fall together.
     pub(super) fn atomic(records: Vec<MetadataRecord>, reply: R) -> Self {
         Self { records, atomic: true, reply }
@@ -222,7 +223,11 @@ impl Controller {
                 match command {
                     $(Command::$name(command) => self
                         .$decide(context, command)
-                        .map(|d| Decision { records: d.records, atomic: d.atomic, reply: Reply::$name(d.reply) }),)*
+                        .map(|d| ControllerDecision {
+                            records: d.records,
+                            atomic: d.atomic,
+                            reply: Reply::$name(d.reply),
+                        }),)*
                 }
             };
         }
@@ -261,7 +266,7 @@ impl Controller {
             Ok(decision)
         });
         match decision {
-            Ok(Decision { records, atomic, reply }) => {
+            Ok(ControllerDecision { records, atomic, reply }) => {
                 if !records.is_empty() {
                     self.last_record = context.now;
                 }

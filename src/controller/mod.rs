@@ -31,7 +31,7 @@ mod topics;
 mod update_features;
 
 pub use command::{Command, Operation, Refusal, Reply, Verdict};
-pub use config_rules::{ConfigRules, Values};
+pub use config_rules::{ConfigRules, ConfigValues};
 pub use elections::{Ongoing, ongoing_reassignments};
 pub use machine::{Context, Controller, HistoryError, Outcome, RECORDS_MAX, Settings};
 pub use producer_ids::BLOCK_LEN as PRODUCER_ID_BLOCK_LEN;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::command::{AlterClientQuotas, QuotaChange, Refusal, Verdict};
-use super::machine::{Context, Controller, Decision};
+use super::machine::{Context, Controller, ControllerDecision};
 use crate::metadata::image::QuotaEntity;
 use crate::metadata::record::{ClientQuotaRecord, EntityData, MetadataRecord};
 use crate::types::ErrorCode;
@@ -39,7 +39,7 @@ impl Controller {
         &mut self,
         _context: Context,
         command: AlterClientQuotas,
-    ) -> Result<Decision<Vec<(QuotaEntity, Verdict)>>, Refusal> {
+    ) -> Result<ControllerDecision<Vec<(QuotaEntity, Verdict)>>, Refusal> {
         let mut records = Vec::new();
         let mut results: Vec<(QuotaEntity, Verdict)> = Vec::new();
         // An entity that is named again is answered once, for the last time it is named.
@@ -57,7 +57,7 @@ impl Controller {
                 results.push((entity.clone(), verdict));
             }
         }
-        Ok(Decision::atomic(records, results).unless(command.validate_only))
+        Ok(ControllerDecision::atomic(records, results).unless(command.validate_only))
     }
 
     fn quota_records(

@@ -9,7 +9,7 @@ use super::command::{
     ConfigChange, ConfigOp, CreatePartitions, CreateTopicResult, CreateTopics, CreatedTopic,
     DeleteTopicResult, DeleteTopics, MorePartitions, NewTopic, Refusal, TopicRef, Verdict,
 };
-use super::machine::{Context, Controller, Decision, RECORDS_MAX};
+use super::machine::{Context, Controller, ControllerDecision, RECORDS_MAX};
 use super::placement::{self, Entropy};
 use super::topic_names::{self, CLUSTER_METADATA};
 use crate::metadata::record::{MetadataRecord, RemoveTopicRecord, TopicRecord};
@@ -24,7 +24,7 @@ impl Controller {
         &mut self,
         context: Context,
         command: CreateTopics,
-    ) -> Result<Decision<Vec<CreateTopicResult>>, Refusal> {
+    ) -> Result<ControllerDecision<Vec<CreateTopicResult>>, Refusal> {
         let mut entropy = context.entropy();
         let mut names: BTreeMap<&str, usize> = BTreeMap::new();
         for topic in &command.topics {
@@ -53,7 +53,7 @@ impl Controller {
         if records.len() > RECORDS_MAX {
             return Err(too_large());
         }
-        Ok(Decision::atomic(records, results).unless(command.validate_only))
+        Ok(ControllerDecision::atomic(records, results).unless(command.validate_only))
     }
 
     fn check_total<'a>(&self, topics: impl Iterator<Item = &'a NewTopic>) -> Result<(), Refusal> {
@@ -317,7 +317,7 @@ impl Controller {
         &mut self,
         _context: Context,
         command: DeleteTopics,
-    ) -> Result<Decision<Vec<DeleteTopicResult>>, Refusal> {
+    ) -> Result<ControllerDecision<Vec<DeleteTopicResult>>, Refusal> {
         if !self.settings.delete_topic_enable {
             return Err(Refusal::new(
                 ErrorCode::TopicDeletionDisabled,
@@ -376,14 +376,14 @@ impl Controller {
             id: topic.id,
             result: Ok(()),
         }));
-        Ok(Decision::atomic(records, results))
+        Ok(ControllerDecision::atomic(records, results))
     }
 
     pub(super) fn create_partitions(
         &mut self,
         context: Context,
         command: CreatePartitions,
-    ) -> Result<Decision<Vec<(String, Verdict)>>, Refusal> {
+    ) -> Result<ControllerDecision<Vec<(String, Verdict)>>, Refusal> {
         let mut entropy = context.entropy();
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         for topic in &command.topics {
@@ -412,7 +412,7 @@ impl Controller {
                 return Err(too_large());
             }
         }
-        Ok(Decision::atomic(records, results).unless(command.validate_only))
+        Ok(ControllerDecision::atomic(records, results).unless(command.validate_only))
     }
 
     fn add_partitions(

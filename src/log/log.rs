@@ -19,7 +19,7 @@ use super::files::{DELETED, EPOCHS_FILE, OpenFiles, SNAPSHOT, file_path, is_out_
 use super::flush::{FlushJob, FlushKind, sync_names};
 use super::index::{OffsetEntry, TimeEntry};
 use super::marker::Marker;
-use super::producers::{CompletedTxn, ProducerError, Producers, Verdict};
+use super::producers::{CompletedTxn, ProducerError, Producers, SequenceVerdict};
 use super::producers_file;
 use super::segment::Segment;
 use super::verification::{Verification, VerificationGuard, Verifications};
@@ -203,7 +203,7 @@ impl Log {
         now: Timestamp,
     ) -> Result<Appended, AppendError> {
         self.check_online()?;
-        if let Verdict::Duplicate(original) = self.producers.decide(header)? {
+        if let SequenceVerdict::Duplicate(original) = self.producers.decide(header)? {
             return Ok(Appended {
                 base_offset: original.first_offset(),
                 last_offset: original.last_offset,
@@ -642,7 +642,7 @@ impl Log {
             } else {
                 now
             };
-            Ok(super::retention::Outline {
+            Ok(super::retention::SegmentOutline {
                 next_offset: next(at),
                 size: u64::from(segment.size()),
                 max_timestamp,

@@ -19,13 +19,13 @@ pub const PREFIXED: i8 = 4;
 
 /// An entry, ready to be asked.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
+pub struct AclEntry {
     /// As the log has it.
     pub record: AccessControlEntryRecord,
     hosts: Hosts,
 }
 
-impl Entry {
+impl AclEntry {
     /// Whether it speaks of clients at this address.
     pub fn concerns_host(&self, host: IpAddr) -> bool {
         self.hosts.contains(host)
@@ -33,7 +33,7 @@ impl Entry {
 }
 
 /// The entries of one pattern.
-type AclEntries = SharedMap<Uuid, Arc<Entry>>;
+type AclEntries = SharedMap<Uuid, Arc<AclEntry>>;
 
 /// The patterns of one type of resource.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -45,7 +45,7 @@ struct AclPatterns {
 /// All entries of a cluster.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Acls {
-    by_id: SharedMap<Uuid, Arc<Entry>>,
+    by_id: SharedMap<Uuid, Arc<AclEntry>>,
     /// By the number of the resource's type.
     by_pattern: BTreeMap<i8, AclPatterns>,
 }
@@ -72,7 +72,7 @@ impl Acls {
     }
 
     /// All that are for resources of this type.
-    pub fn of_type(&self, resource_type: i8) -> impl Iterator<Item = &Entry> {
+    pub fn of_type(&self, resource_type: i8) -> impl Iterator<Item = &AclEntry> {
         self.by_pattern.get(&resource_type).into_iter().flat_map(AclPatterns::entries)
     }
 
@@ -81,7 +81,7 @@ impl Acls {
         &'a self,
         resource_type: i8,
         name: &'a str,
-    ) -> impl Iterator<Item = &'a Entry> {
+    ) -> impl Iterator<Item = &'a AclEntry> {
         let patterns = self.by_pattern.get(&resource_type).into_iter();
         patterns.flat_map(move |patterns| {
             let literal =
@@ -95,7 +95,7 @@ impl Acls {
     pub fn insert(&mut self, record: AccessControlEntryRecord) {
         self.remove(&record.id);
         let (id, hosts) = (record.id, Hosts::of(&record.host));
-        let entry = Arc::new(Entry { record, hosts });
+        let entry = Arc::new(AclEntry { record, hosts });
         let record = &entry.record;
         let patterns = self.by_pattern.entry(record.resource_type).or_default();
         let patterns = patterns.of_kind(record.pattern_type);
@@ -104,7 +104,7 @@ impl Acls {
     }
 
     /// Takes an entry out.
-    pub fn remove(&mut self, id: &Uuid) -> Option<Arc<Entry>> {
+    pub fn remove(&mut self, id: &Uuid) -> Option<Arc<AclEntry>> {
         let entry = self.by_id.remove(id)?;
         let record = &entry.record;
         if let Some(patterns) = self.by_pattern.get_mut(&record.resource_type) {
@@ -130,7 +130,7 @@ impl AclPatterns {
         if pattern_type == PREFIXED { &mut self.prefixed } else { &mut self.literal }
     }
 
-    fn entries(&self) -> impl Iterator<Item = &Entry> {
+    fn entries(&self) -> impl Iterator<Item = &AclEntry> {
         let patterns = self.literal.values().chain(self.prefixed.values());
         patterns.flat_map(|entries| entries.values().map(|entry| &**entry))
     }

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use super::acls::{Acls, Entry, PREFIXED, WILDCARD};
+use super::acls::{AclEntry, Acls, PREFIXED, WILDCARD};
 use crate::types::ErrorCode;
 
 /// What someone wants to do, by the numbers of Kafka's `AclOperation`.
@@ -292,13 +292,17 @@ pub fn bits(operations: impl Iterator<Item = Operation>) -> i32 {
 }
 
 /// Whether an entry speaks of who asks, and of where from.
-fn is_about(entry: &Entry, requester: Requester<'_>) -> bool {
+fn is_about(entry: &AclEntry, requester: Requester<'_>) -> bool {
     let principal = entry.record.principal.as_str();
     (principal == requester.principal.as_str() || principal == EVERYONE)
         && entry.concerns_host(requester.host)
 }
 
-fn verdict(entry: &Entry, requester: Requester<'_>, operation: Operation) -> Option<AclDecision> {
+fn verdict(
+    entry: &AclEntry,
+    requester: Requester<'_>,
+    operation: Operation,
+) -> Option<AclDecision> {
     if !is_about(entry, requester) {
         return None;
     }

@@ -18,7 +18,7 @@ use crate::types::{Offset, Timestamp};
 
 /// What can be wrong with a record. Small, since every byte that is read may be it.
 #[derive(Debug)]
-enum RecordFault {
+enum DecodeFault {
     End,
     Varint,
     Size,
@@ -28,7 +28,7 @@ enum RecordFault {
     Inflate(io::Error),
 }
 
-impl RecordFault {
+impl DecodeFault {
     #[cold]
     fn at(self, index: i32) -> RecordsError {
         let what = match self {
@@ -59,11 +59,11 @@ pub struct Outline {
 
 /// Where a walk takes its bytes from.
 trait RecordSource {
-    fn byte(&mut self) -> Result<u8, RecordFault>;
-    fn skip(&mut self, count: usize) -> Result<(), RecordFault>;
+    fn byte(&mut self) -> Result<u8, DecodeFault>;
+    fn skip(&mut self, count: usize) -> Result<(), DecodeFault>;
     /// How many bytes were taken.
     fn position(&self) -> u64;
-    fn is_at_end(&mut self) -> Result<bool, RecordFault>;
+    fn is_at_end(&mut self) -> Result<bool, DecodeFault>;
 }
 
 struct RecordSlice<'a> {
@@ -73,16 +73,16 @@ struct RecordSlice<'a> {
 
 impl RecordSource for RecordSlice<'_> {
     #[inline]
-    fn byte(&mut self) -> Result<u8, RecordFault> {
-        let byte = self.bytes.get(self.at).copied().ok_or(RecordFault::End)?;
+    fn byte(&mut self) -> Result<u8, DecodeFault> {
+        let byte = self.bytes.get(self.at).copied().ok_or(DecodeFault::End)?;
         self.at += 1;
         Ok(byte)
     }
 
     #[inline]
-    fn skip(&mut self, count: usize) -> Result<(), RecordFault> {
+    fn skip(&mut self, count: usize) -> Result<(), DecodeFault> {
         if count > self.bytes.len() - self.at {
-            return Err(RecordFault::End);
+            return Err(DecodeFault::End);
         }
         self.at += count;
         Ok(())
@@ -92,34 +92,34 @@ impl RecordSource for RecordSlice<'_> {
         self.at as u64
     }
 
-    fn is_at_end(&mut self) -> Result<bool, RecordFault> {
+    fn is_at_end(&mut self) -> Result<bool, DecodeFault> {
         Ok(self.at == self.bytes.len())
     }
 }
 
 impl RecordSource for Inflate<'_> {
     #[inline]
-    fn byte(&mut self) -> Result<u8, RecordFault> {
-        self.byte().map_err(RecordFault::Inflate)?.ok_or(RecordFault::End)
+    fn byte(&mut self) -> Result<u8, DecodeFault> {
+        self.byte().map_err(DecodeFault::Inflate)?.ok_or(DecodeFault::End)
     }
 
     #[inline]
-    fn skip(&mut self, count: usize) -> Result<(), RecordFault> {
-        if self.skip(count).map_err(RecordFault::Inflate)? { Ok(()) } else { Err(RecordFault::End) }
+    fn skip(&mut self, count: usize) -> Result<(), DecodeFault> {
+        if self.skip(count).map_err(DecodeFault::Inflate)? { Ok(()) } else { Err(DecodeFault::End) }
     }
 
     fn position(&self) -> u64 {
         self.position()
     }
 
-    fn is_at_end(&mut self) -> Result<bool, RecordFault> {
-        Ok(self.byte().map_err(RecordFault::Inflate)?.is_none())
+    fn is_at_end(&mut self) -> Result<bool, DecodeFault> {
+        Ok(self.byte().map_err(DecodeFault::Inflate)?.is_none())
     }
 }
 
 /// Base-128 digits, the least significant first, in at most `bytes_max` bytes.
 #[inline]
-fn unsigned<S: RecordSource>(source: &mut S, bytes_max: u32) -> Result<u64, RecordFault> {
+fn unsigned<S: RecordSource>(source: &mut S, bytes_max: u32) -> Result<u64, DecodeFault> {
     let first = source.byte()?;
     if first & 0x80 == 0 {
         return Ok(u64::from(first));
@@ -132,11 +132,11 @@ fn unsigned<S: RecordSource>(source: &mut S, bytes_max: u32) -> Result<u64, Reco
             return Ok(value);
         }
     }
-    Err(RecordFault::Varint)
+    Err(DecodeFault::Varint)
 }
 
 #[inline]
-fn varlong<S: RecordSource>(source: &mut S) -> Result<i64, RecordFault> {
+fn varlong<S: RecordSource>(source: &mut S) -> Result<i64, DecodeFault> {
     let value = unsigned(source, 10)?;
     Ok((value >> 1) as i64 ^ -((value & 1) as i64))
 }
@@ -144,22 +144,22 @@ fn varlong<S: RecordSource>(source: &mut S) -> Result<i64, RecordFault> {
 /// Bits beyond the 32nd are dropped before the sign is undone, as Kafka does: broker and clients
 /// must not read different numbers from the same bytes.
 #[inline]
-fn varint<S: RecordSource>(source: &mut S) -> Result<i32, RecordFault> {
+fn varint<S: RecordSource>(source: &mut S) -> Result<i32, DecodeFault> {
     let value = unsigned(source, 5)? as u32;
     Ok((value >> 1) as i32 ^ -((value & 1) as i32))
 }
 
 /// Skips a value with a length before it; whether it is there (not null).
 #[inline]
-fn skip_field<S: RecordSource>(source: &mut S) -> Result<bool, RecordFault> {
+fn skip_field<S: RecordSource>(source: &mut S) -> Result<bool, DecodeFault> {
     match varint(source)? {
         len if len < 0 => Ok(false),
         len => source.skip(len as usize).map(|()| true),
     }
 }
 
-fn skip_record<S: RecordSource>(source: &mut S, index: i32) -> Result<Outline, RecordFault> {
-    let size = u64::try_from(varint(source)?).map_err(|_| RecordFault::NegativeSize)?;
+fn skip_record<S: RecordSource>(source: &mut S, index: i32) -> Result<Outline, DecodeFault> {
+    let size = u64::try_from(varint(source)?).map_err(|_| DecodeFault::NegativeSize)?;
     let start = source.position();
     source.byte()?; // Attributes: unused since they exist.
     let timestamp_delta = varlong(source)?;
@@ -168,16 +168,16 @@ fn skip_record<S: RecordSource>(source: &mut S, index: i32) -> Result<Outline, R
     skip_field(source)?;
     let headers = varint(source)?;
     if headers < 0 {
-        return Err(RecordFault::NegativeHeaders);
+        return Err(DecodeFault::NegativeHeaders);
     }
     for _ in 0..headers {
         if !skip_field(source)? {
-            return Err(RecordFault::HeaderKey);
+            return Err(DecodeFault::HeaderKey);
         }
         skip_field(source)?;
     }
     if source.position() - start != size {
-        return Err(RecordFault::Size);
+        return Err(DecodeFault::Size);
     }
     Ok(Outline { index, offset_delta, timestamp_delta, has_key })
 }
@@ -303,7 +303,7 @@ impl<'a> Records<'a> {
 
     fn each<'b, T>(
         &'b self,
-        read: impl Fn(&mut RecordSlice<'b>, &BatchHeader) -> Result<T, RecordFault>,
+        read: impl Fn(&mut RecordSlice<'b>, &BatchHeader) -> Result<T, DecodeFault>,
     ) -> impl Iterator<Item = Result<T, RecordsError>> {
         let count = self.header.records_count;
         let mut source = RecordSlice { bytes: &self.bytes, at: 0 };
@@ -328,15 +328,15 @@ impl<'a> Records<'a> {
     }
 }
 
-fn field<'a>(source: &mut RecordSlice<'a>) -> Result<Option<&'a [u8]>, RecordFault> {
+fn field<'a>(source: &mut RecordSlice<'a>) -> Result<Option<&'a [u8]>, DecodeFault> {
     let Ok(len) = usize::try_from(varint(source)?) else { return Ok(None) };
     let start = source.at;
     source.skip(len)?;
     Ok(Some(&source.bytes[start..source.at]))
 }
 
-fn read<'a>(source: &mut RecordSlice<'a>, header: &BatchHeader) -> Result<Record<'a>, RecordFault> {
-    let size = usize::try_from(varint(source)?).map_err(|_| RecordFault::NegativeSize)?;
+fn read<'a>(source: &mut RecordSlice<'a>, header: &BatchHeader) -> Result<Record<'a>, DecodeFault> {
+    let size = usize::try_from(varint(source)?).map_err(|_| DecodeFault::NegativeSize)?;
     let start = source.at;
     source.byte()?;
     let timestamp = header.timestamp_at(varlong(source)?);
@@ -345,15 +345,15 @@ fn read<'a>(source: &mut RecordSlice<'a>, header: &BatchHeader) -> Result<Record
     let value = field(source)?;
     let headers_count = varint(source)?;
     if headers_count < 0 {
-        return Err(RecordFault::NegativeHeaders);
+        return Err(DecodeFault::NegativeHeaders);
     }
     let mut headers = Vec::new();
     for _ in 0..headers_count {
-        let key = field(source)?.ok_or(RecordFault::HeaderKey)?;
+        let key = field(source)?.ok_or(DecodeFault::HeaderKey)?;
         headers.push(Header { key, value: field(source)? });
     }
     if source.at - start != size {
-        return Err(RecordFault::Size);
+        return Err(DecodeFault::Size);
     }
     Ok(Record { offset, timestamp, key, value, headers })
 }
@@ -361,8 +361,8 @@ fn read<'a>(source: &mut RecordSlice<'a>, header: &BatchHeader) -> Result<Record
 fn read_raw<'a>(
     source: &mut RecordSlice<'a>,
     header: &BatchHeader,
-) -> Result<RawRecord<'a>, RecordFault> {
-    let size = usize::try_from(varint(source)?).map_err(|_| RecordFault::NegativeSize)?;
+) -> Result<RawRecord<'a>, DecodeFault> {
+    let size = usize::try_from(varint(source)?).map_err(|_| DecodeFault::NegativeSize)?;
     let start = source.at;
     let attributes = source.byte()?;
     let timestamp = header.timestamp_at(varlong(source)?);
@@ -372,7 +372,7 @@ fn read_raw<'a>(
     let has_value = skip_field(source)?;
     // Its headers are not looked at.
     let read = source.at - start;
-    source.skip(size.checked_sub(read).ok_or(RecordFault::Size)?)?;
+    source.skip(size.checked_sub(read).ok_or(DecodeFault::Size)?)?;
     let body = &source.bytes[body_start..source.at];
     Ok(RawRecord { attributes, offset_delta, timestamp, key, has_value, body })
 }

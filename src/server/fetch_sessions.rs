@@ -111,7 +111,7 @@ struct SessionSlot {
 type SessionPartition = (TopicKey, PartitionIndex);
 
 #[derive(Debug)]
-struct FetchSession {
+struct CachedSession {
     slots: IndexMap<SessionPartition, SessionSlot>,
     order: BTreeMap<u64, SessionPartition>,
     next_place: u64,
@@ -126,7 +126,7 @@ struct FetchSession {
 /// The sessions of one broker, bounded in number. Callers hold one lock around it.
 #[derive(Debug)]
 pub struct FetchSessions {
-    sessions: BTreeMap<i32, FetchSession>,
+    sessions: BTreeMap<i32, CachedSession>,
     by_last_use: BTreeSet<(Mono, i32)>,
     max_sessions: usize,
 }
@@ -140,7 +140,7 @@ fn next_epoch(epoch: i32) -> i32 {
     }
 }
 
-impl FetchSession {
+impl CachedSession {
     fn upsert(&mut self, wanted: RequestedPartition) {
         let key = (wanted.topic.clone(), wanted.partition);
         if let Some(slot) = self.slots.get_mut(&key) {
@@ -202,7 +202,7 @@ impl FetchSessions {
         self.sessions.is_empty()
     }
 
-    fn remove(&mut self, id: i32) -> Option<FetchSession> {
+    fn remove(&mut self, id: i32) -> Option<CachedSession> {
         let session = self.sessions.remove(&id)?;
         self.by_last_use.remove(&(session.last_used, id));
         Some(session)
@@ -285,7 +285,7 @@ impl FetchSessions {
                         break id;
                     }
                 };
-                let mut session = FetchSession {
+                let mut session = CachedSession {
                     slots: IndexMap::with_capacity(answers.len()),
                     order: BTreeMap::new(),
                     next_place: 0,

@@ -30,6 +30,6 @@ pub use fetch_watch::{FetchWatch, FetchWatches};
 pub use flusher::Flusher;
 pub use log_dir_moves::Mover;
 pub use log_dirs::LogDir;
-pub use partition::{Accepted, Acks, Partition};
+pub use partition::{AcceptedAppend, Acks, Partition};
 pub use partitions::Partitions;
 pub use placement::Placement;

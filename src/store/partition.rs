@@ -53,7 +53,7 @@ type WaitingAcks = replica::ParkedAcks<oneshot::Sender<Result<(), StoreError>>>;
 
 /// An append that was made.
 #[derive(Debug)]
-pub struct Accepted {
+pub struct AcceptedAppend {
     /// Offsets and time of the batch; those of the original for a retry.
     pub appended: Appended,
     /// The log's start, for the response.
@@ -302,7 +302,7 @@ impl Partition {
         valid: &mut Validated,
         acks: Acks,
         now: Timestamp,
-    ) -> Result<Accepted, StoreError> {
+    ) -> Result<AcceptedAppend, StoreError> {
         let batch = match &mut valid.rewritten {
             Some(rewritten) => &mut rewritten[..],
             None => bytes,
@@ -319,7 +319,7 @@ impl Partition {
         verification: Verification,
         acks: Acks,
         now: Timestamp,
-    ) -> Result<Accepted, StoreError> {
+    ) -> Result<AcceptedAppend, StoreError> {
         let batch = match &mut valid.rewritten {
             Some(rewritten) => &mut rewritten[..],
             None => bytes,
@@ -363,7 +363,11 @@ impl Partition {
     /// Appends the marker that ends a transaction, with acks=all.
     ///
     /// Errors: nothing was appended.
-    pub fn append_marker(&self, marker: &Marker, now: Timestamp) -> Result<Accepted, StoreError> {
+    pub fn append_marker(
+        &self,
+        marker: &Marker,
+        now: Timestamp,
+    ) -> Result<AcceptedAppend, StoreError> {
         let accepted =
             self.append_with(Acks::All, |log, epoch| log.append_marker(marker, epoch, now))?;
         // Readers of what is committed get more than the marker.
@@ -379,7 +383,7 @@ impl Partition {
         batch: &mut [u8],
         header: &BatchHeader,
         now: Timestamp,
-    ) -> Result<Accepted, StoreError> {
+    ) -> Result<AcceptedAppend, StoreError> {
         self.append_with(Acks::All, |log, epoch| {
             log.append_as_coordinator(batch, header, epoch, now)
         })
@@ -389,12 +393,14 @@ impl Partition {
         &self,
         acks: Acks,
         append: impl FnOnce(&mut Log, LeaderEpoch) -> Result<Appended, AppendError>,
-    ) -> Result<Accepted, StoreError> {
+    ) -> Result<AcceptedAppend, StoreError> {
         let accepted = self.append_in_monitor(acks, append);
-        self.traffic().appended(accepted.as_ref().ok().map(|Accepted { appended, .. }| {
-            let records = appended.last_offset - appended.base_offset + 1;
-            if appended.is_duplicate { (0, 0) } else { (records as u64, appended.bytes as u64) }
-        }));
+        self.traffic().appended(accepted.as_ref().ok().map(
+            |AcceptedAppend { appended, .. }| {
+                let records = appended.last_offset - appended.base_offset + 1;
+                if appended.is_duplicate { (0, 0) } else { (records as u64, appended.bytes as u64) }
+            },
+        ));
         accepted
     }
 
@@ -402,7 +408,7 @@ impl Partition {
         &self,
         acks: Acks,
         append: impl FnOnce(&mut Log, LeaderEpoch) -> Result<Appended, AppendError>,
-    ) -> Result<Accepted, StoreError> {
+    ) -> Result<AcceptedAppend, StoreError> {
         let mut monitor = self.monitor.lock();
         let Some(leader) = &monitor.leader else {
             return Err(match monitor.log.offline() {
@@ -441,7 +447,7 @@ impl Partition {
         } else {
             due.then_some(FlushKind::Records)
         };
-        Ok(Accepted { appended, log_start_offset, wait, flush })
+        Ok(AcceptedAppend { appended, log_start_offset, wait, flush })
     }
 
     /// A log that failed leads no more.

@@ -21,7 +21,7 @@ use crate::coordinator::{Answer, Decision, Outcome, Producer, Shard, ShardContex
 use crate::log::AppendError;
 use crate::record::{BatchBuilder, BatchView, HEADER_LEN};
 use crate::store::error::StoreError;
-use crate::store::partition::{Accepted, Acknowledged, Partition};
+use crate::store::partition::{AcceptedAppend, Acknowledged, Partition};
 use crate::types::{ErrorCode, Mono, NO_LEADER_EPOCH, NO_PRODUCER_EPOCH, NO_PRODUCER_ID, Offset};
 
 /// More than a record adds to its key and value: its length, deltas, and the lengths of both.
@@ -35,14 +35,14 @@ const LOAD_RETRY: Duration = Duration::from_secs(1);
 /// `GroupCoordinatorService.handleOperationException`).
 const TOO_LATE: ErrorCode = ErrorCode::CoordinatorNotAvailable;
 
-type Reply<S> = oneshot::Sender<Answer<S>>;
+type ReplySender<S> = oneshot::Sender<Answer<S>>;
 
 /// A shard, loading, active or gone.
 pub(super) struct ShardRunner<S: Shard> {
     shared: Arc<Shared<S>>,
     partition: Arc<Partition>,
     /// Commands that no round has taken yet, at most one for each connection.
-    queue: Mutex<Vec<(S::Command, Reply<S>)>>,
+    queue: Mutex<Vec<(S::Command, ReplySender<S>)>>,
     state: Mutex<RunnerState<S>>,
 }
 
@@ -58,9 +58,9 @@ struct Active<S: Shard> {
     shard: S,
     next_ticket: u64,
     /// Commands that are not answered yet.
-    waiting: IndexMap<Ticket, Reply<S>>,
+    waiting: IndexMap<Ticket, ReplySender<S>>,
     /// Commands that are decided after all expired deadlines are handled.
-    held_back: Vec<(S::Command, Reply<S>)>,
+    held_back: Vec<(S::Command, ReplySender<S>)>,
     /// Records that are decided and applied, but not appended.
     staged: Option<Staged>,
     /// Replies and effects that wait for a commit, in order.
@@ -178,7 +178,7 @@ struct HeldReplies<S: Shard> {
 
 /// What leaves the monitor.
 struct ShardRelease<S: Shard> {
-    replies: Vec<(Reply<S>, Answer<S>)>,
+    replies: Vec<(ReplySender<S>, Answer<S>)>,
     effects: Vec<S::Effect>,
 }
 
@@ -378,7 +378,7 @@ impl<S: Shard> ShardRunner<S> {
         active: &mut Active<S>,
         round: &mut Round<S>,
         command: S::Command,
-        reply: Reply<S>,
+        reply: ReplySender<S>,
     ) {
         let ticket = Ticket(active.next_ticket);
         active.next_ticket += 1;
@@ -474,8 +474,8 @@ impl<S: Shard> ShardRunner<S> {
         self: &Arc<Self>,
         producer: Producer,
         outcome: Outcome,
-        append: impl FnOnce(&Partition) -> Result<Accepted, StoreError>,
-    ) -> Result<Accepted, ErrorCode> {
+        append: impl FnOnce(&Partition) -> Result<AcceptedAppend, StoreError>,
+    ) -> Result<AcceptedAppend, ErrorCode> {
         let mut state = self.state.lock();
         // Records that were decided before the marker are appended before it.
         let release = self.append_staged(&mut state);
@@ -505,8 +505,8 @@ impl<S: Shard> ShardRunner<S> {
         active: &mut Active<S>,
         producer: Producer,
         outcome: Outcome,
-        append: impl FnOnce(&Partition) -> Result<Accepted, StoreError>,
-    ) -> Result<Accepted, ErrorCode> {
+        append: impl FnOnce(&Partition) -> Result<AcceptedAppend, StoreError>,
+    ) -> Result<AcceptedAppend, ErrorCode> {
         let accepted = append(&self.partition).map_err(|error| match error {
             StoreError::Append(AppendError::Producer(error)) => error.code(),
             error => code_of(&error),

@@ -21,12 +21,12 @@ use self::transactional::TransactionCheck;
 use crate::log::Verification;
 use crate::metadata::{Operation, Resource};
 use crate::protocol::produce::{
-    Fault, PartitionAnswer, ProduceRequest, TopicAnswer, TopicRef, encode_response,
+    ProduceFault, ProducePartitionAnswer, ProduceRequest, TopicAnswer, TopicRef, encode_response,
 };
 use crate::record::validate::{KEYLESS, single_batch, validate};
 use crate::record::{BatchError, InvalidBatch};
 use crate::server::context::{Handled, Reply, RequestContext};
-use crate::store::partition::{Accepted, Acknowledged};
+use crate::store::partition::{AcceptedAppend, Acknowledged};
 use crate::store::{Acks, Partition, StoreError};
 use crate::types::{ErrorCode, Offset, PartitionIndex, TopicPartition, Uuid};
 
@@ -55,7 +55,7 @@ pub(in crate::server) fn handle(context: RequestContext, body: BytesMut) -> Hand
         -1 => Acks::All,
         _ => {
             let refused = |partition: &crate::protocol::produce::PartitionRecords| {
-                PartitionAnswer::refused(partition.index, ErrorCode::InvalidRequiredAcks)
+                ProducePartitionAnswer::refused(partition.index, ErrorCode::InvalidRequiredAcks)
             };
             let answers: Vec<_> = request.partitions.iter().map(refused).collect();
             return Handled::Now(respond(&context, &request, &body, &answers));
@@ -74,7 +74,7 @@ pub(in crate::server) fn handle(context: RequestContext, body: BytesMut) -> Hand
         })),
         Err(code) => {
             let refused = |partition: &crate::protocol::produce::PartitionRecords| {
-                PartitionAnswer::refused(partition.index, code)
+                ProducePartitionAnswer::refused(partition.index, code)
             };
             let answers: Vec<_> = request.partitions.iter().map(refused).collect();
             if acks == Acks::None {
@@ -106,7 +106,7 @@ struct Appending {
     acks: Acks,
     verified: Verified,
     /// Of the batches so far.
-    answers: Vec<PartitionAnswer>,
+    answers: Vec<ProducePartitionAnswer>,
     waits: Vec<(usize, Acknowledged)>,
 }
 
@@ -132,7 +132,8 @@ impl Appending {
                     "produce refused"
                 );
                 let name = || topic_name(context, &self.request, at, body);
-                let answer = PartitionAnswer { log_start_offset, ..refusal.answer(index, name) };
+                let answer =
+                    ProducePartitionAnswer { log_start_offset, ..refusal.answer(index, name) };
                 self.answers.push(answer);
             }
         }
@@ -190,7 +191,7 @@ fn acknowledge(appending: Appending) -> Handled {
                 acknowledged = wait => acknowledged,
                 () = &mut late => {
                     let index = answers[at].index;
-                    answers[at] = PartitionAnswer::refused(index, ErrorCode::RequestTimedOut);
+                    answers[at] = ProducePartitionAnswer::refused(index, ErrorCode::RequestTimedOut);
                     // Whatever else waits has the same deadline.
                     late = context.broker.env.clock.sleep_until(deadline);
                     continue;
@@ -201,7 +202,7 @@ fn acknowledge(appending: Appending) -> Handled {
                 Ok(Err(error)) => error.code(),
                 Err(_) => ErrorCode::NotLeaderOrFollower,
             };
-            answers[at] = PartitionAnswer::refused(answers[at].index, error);
+            answers[at] = ProducePartitionAnswer::refused(answers[at].index, error);
         }
         respond(&context, &request, &names, &answers)
     }))
@@ -272,18 +273,18 @@ impl TopicRefusal {
         }
     }
 
-    fn answer(&self, index: PartitionIndex, topic: impl Fn() -> String) -> PartitionAnswer {
+    fn answer(&self, index: PartitionIndex, topic: impl Fn() -> String) -> ProducePartitionAnswer {
         let fault = match self {
             Self::Batch(error) => Some(Box::new(fault(error, || format!("{}-{index}", topic())))),
             _ => None,
         };
-        PartitionAnswer { fault, ..PartitionAnswer::refused(index, self.code()) }
+        ProducePartitionAnswer { fault, ..ProducePartitionAnswer::refused(index, self.code()) }
     }
 }
 
 /// The message beside an invalid batch, and those beside its records: Kafka's where it has some
 /// (Kafka 4.4 `LogValidator`, `ByteBufferLogInputStream`).
-fn fault(error: &InvalidBatch, partition: impl Fn() -> String) -> Fault {
+fn fault(error: &InvalidBatch, partition: impl Fn() -> String) -> ProduceFault {
     let mut records: Vec<(i32, String)> =
         error.faults().iter().map(|fault| (fault.index, fault.message.clone())).collect();
     for (_, message) in records.iter_mut().filter(|(_, message)| message == KEYLESS) {
@@ -315,7 +316,7 @@ fn fault(error: &InvalidBatch, partition: impl Fn() -> String) -> Fault {
         }
         error => error.to_string(),
     };
-    Fault { message: Some(message), records }
+    ProduceFault { message: Some(message), records }
 }
 
 /// The name of a partition's topic, as the request or the metadata has it.
@@ -345,7 +346,7 @@ fn append(
     at: usize,
     how: (Acks, Verification),
     body: &mut BytesMut,
-) -> Result<Accepted, (TopicRefusal, Offset)> {
+) -> Result<AcceptedAppend, (TopicRefusal, Offset)> {
     let (partition, batch) =
         resolve(context, request, at, body).map_err(|refusal| (refusal, NO_OFFSET))?;
     append_to(context, &partition, how, &mut body[batch]).map_err(|refusal| {
@@ -392,7 +393,7 @@ fn append_to(
     partition: &Arc<Partition>,
     (acks, verified): (Acks, Verification),
     bytes: &mut [u8],
-) -> Result<Accepted, TopicRefusal> {
+) -> Result<AcceptedAppend, TopicRefusal> {
     let now = context.broker.env.clock.wall();
     let mut valid = validate(bytes, &partition.config().rules, context.version, now)
         .inspect_err(|_| partition.traffic().appended(None))?;
@@ -407,17 +408,17 @@ fn append_to(
     Ok(accepted)
 }
 
-fn accepted_answer(index: PartitionIndex, accepted: &Accepted) -> PartitionAnswer {
-    PartitionAnswer {
+fn accepted_answer(index: PartitionIndex, accepted: &AcceptedAppend) -> ProducePartitionAnswer {
+    ProducePartitionAnswer {
         base_offset: accepted.appended.base_offset,
         log_append_time_ms: accepted.appended.append_time.map_or(-1, |time| time.0),
         log_start_offset: accepted.log_start_offset,
-        ..PartitionAnswer::refused(index, ErrorCode::None)
+        ..ProducePartitionAnswer::refused(index, ErrorCode::None)
     }
 }
 
 /// A producer that wants no answer learns of an error by losing its connection.
-fn no_answer(context: &RequestContext, answers: &[PartitionAnswer]) -> Reply {
+fn no_answer(context: &RequestContext, answers: &[ProducePartitionAnswer]) -> Reply {
     context.note_errors(answers.iter().map(|answer| answer.error));
     match answers.iter().find(|answer| !answer.error.is_none()) {
         None => Reply::Nothing,
@@ -434,7 +435,7 @@ fn respond(
     context: &RequestContext,
     request: &ProduceRequest,
     names: &[u8],
-    answers: &[PartitionAnswer],
+    answers: &[ProducePartitionAnswer],
 ) -> Reply {
     context.note_errors(answers.iter().map(|answer| answer.error));
     let mut rest = answers;
