@@ -15,7 +15,7 @@ use blumfeld::log::checkpoint::{
     CLEANER_OFFSETS, HIGH_WATERMARKS, LOG_START_OFFSETS, Offsets, RECOVERY_POINTS,
     offsets_from_text, partition_metadata, write_clean_shutdown, write_offsets,
 };
-use blumfeld::log::cleaner::Budget;
+use blumfeld::log::cleaner::CleanerBudget;
 use blumfeld::log::{
     Log, LogConfig, LogShared, Marker, OpenContext, OpenFiles, UpTo, Verification,
 };
@@ -280,7 +280,7 @@ fn the_cleaner_notices_a_flipped_bit_in_any_byte_that_a_crc_covers() {
         let disk = disk_with(&flipped(&files, file, position));
         let Ok(mut log) = open(&disk, &context(true, 0, START), true) else { return };
         let end = log.views().load().segments.last().unwrap().base_offset;
-        let budget = Budget { map_bytes: 1 << 16, load_factor: 0.9, read_bytes: 700 };
+        let budget = CleanerBudget { map_bytes: 1 << 16, load_factor: 0.9, read_bytes: 700 };
         let cleaned = log.begin_cleaning(0, end, budget, Timestamp(9000)).run(&mut log);
         assert!(cleaned.is_err(), "byte {position} of {}", files[file].0.display());
         assert!(log.offline().is_none(), "the log is as it was");

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use blumfeld::env::sim::{Call, Crash, Fault, Rng, SimDisk};
 use blumfeld::env::{Disk, OpenMode};
-use blumfeld::log::cleaner::{Budget, CleanError};
+use blumfeld::log::cleaner::{CleanError, CleanerBudget};
 use blumfeld::log::{FlushKind, Log, LogConfig, LogShared, OpenContext, OpenFiles, UpTo};
 use blumfeld::record::control::end_transaction_value;
 use blumfeld::record::record::Header;
@@ -25,7 +25,8 @@ use blumfeld::types::{Offset, Timestamp};
 use seeds::seeds;
 
 const DIR: &str = "/data/t-0";
-const BUDGET: Budget = Budget { map_bytes: 1 << 20, load_factor: 0.9, read_bytes: 700 };
+const BUDGET: CleanerBudget =
+    CleanerBudget { map_bytes: 1 << 20, load_factor: 0.9, read_bytes: 700 };
 const CODECS: [CompressionType; 5] = [
     CompressionType::None,
     CompressionType::Gzip,
@@ -130,7 +131,12 @@ fn fill(disk: &SimDisk, seed: u64, model: &mut Model) -> Log {
 }
 
 /// Cleans all of the log but its active segment.
-fn clean(log: &mut Log, from: Offset, budget: Budget, now: i64) -> Result<Offset, CleanError> {
+fn clean(
+    log: &mut Log,
+    from: Offset,
+    budget: CleanerBudget,
+    now: i64,
+) -> Result<Offset, CleanError> {
     let end = log.views().load().segments.last().unwrap().base_offset;
     log.begin_cleaning(from, end, budget, Timestamp(now)).run(log)
 }
@@ -215,7 +221,7 @@ fn a_full_offset_map_cleans_a_part_and_the_next_pass_the_rest() {
     for seed in seeds(5) {
         let (disk, mut model) = (SimDisk::new(seed), Model::new());
         let mut log = fill(&disk, seed, &mut model);
-        let budget = Budget { map_bytes: 24 * 6, ..BUDGET };
+        let budget = CleanerBudget { map_bytes: 24 * 6, ..BUDGET };
         let (mut from, mut passes) = (0, 0);
         while from < log.end() {
             let to = clean(&mut log, from, budget, 10_000).unwrap();

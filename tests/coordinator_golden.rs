@@ -17,7 +17,7 @@ use std::io::Read;
 
 use blumfeld::codec::CodecError;
 use blumfeld::coordinator::records::{
-    GroupRecord, RecordError, ShareStateRecord, TransactionRecord,
+    CoordinatorRecordError, GroupRecord, ShareStateRecord, TransactionRecord,
 };
 
 /// A record of some internal topic, as it was read and could be written again.
@@ -32,7 +32,7 @@ struct Again {
     value_json: Option<String>,
 }
 
-fn again(topic: &str, key: &[u8], value: Option<&[u8]>) -> Result<Again, RecordError> {
+fn again(topic: &str, key: &[u8], value: Option<&[u8]>) -> Result<Again, CoordinatorRecordError> {
     macro_rules! again {
         ($record:ty) => {{
             let (record, version) = <$record>::decode(key, value)?;
@@ -129,12 +129,15 @@ fn a_damaged_record_is_an_error_or_another_record_and_never_a_panic() {
 #[test]
 fn a_record_of_a_later_release_is_told_from_a_damaged_one() {
     let later = [0, 99, 1, 2, 3];
-    assert_eq!(GroupRecord::decode(&later, None).unwrap_err(), RecordError::UnknownType(99));
+    assert_eq!(
+        GroupRecord::decode(&later, None).unwrap_err(),
+        CoordinatorRecordError::UnknownType(99)
+    );
     let offset = [&[0, 1][..], &[0, 1, b'g', 0, 1, b't', 0, 0, 0, 0]].concat();
     let newer = [0, 9];
     assert_eq!(
         GroupRecord::decode(&offset, Some(&newer)).unwrap_err(),
-        RecordError::Damaged {
+        CoordinatorRecordError::Damaged {
             name: "OFFSET_COMMIT",
             part: "value",
             source: CodecError::UnknownVersion { message: "OffsetCommitValue", version: 9 },

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use blumfeld::env::sim::{Crash, SimDisk};
 use blumfeld::env::{Disk, OpenMode};
-use blumfeld::log::cleaner::Budget;
+use blumfeld::log::cleaner::CleanerBudget;
 use blumfeld::log::{
     Log, LogConfig, LogShared, LogView, OpenContext, OpenError, OpenFiles, RecoveryReport, UpTo,
 };
@@ -262,7 +262,7 @@ fn a_changed_byte_in_an_old_segment_is_never_a_panic_nor_a_record() {
 fn clean(log: &mut Log, from: Offset, now: i64) -> Result<Offset, String> {
     log.roll(NOW).unwrap();
     log.publish();
-    let budget = Budget { map_bytes: 1 << 20, load_factor: 0.9, read_bytes: 300 };
+    let budget = CleanerBudget { map_bytes: 1 << 20, load_factor: 0.9, read_bytes: 300 };
     let first_uncleanable = log.views().load().segments.last().unwrap().base_offset;
     let pass = log.begin_cleaning(from, first_uncleanable, budget, Timestamp(now));
     pass.run(log).map_err(|error| error.to_string())

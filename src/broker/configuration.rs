@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::rules::Meaning;
+use super::rules::ConfigKeyRules;
 use super::settings::{Advertised, BrokerSettings, ListenerSettings};
 use super::shares::Shares;
 pub use super::shares::{LimitError, check_memory};
@@ -15,12 +15,12 @@ use crate::drivers::coordinators::LogUse;
 use crate::env::Limits;
 use crate::log::LogConfig;
 use crate::metadata::{Authorizer, ConfigResource};
-use crate::raft::log::MetadataLogConfig;
+use crate::raft::MetadataLogConfig;
 use crate::raft::{ReplicaKey, Voter, VoterEndpoint, VoterSet};
 use crate::record::{CompressionType, Rules};
+use crate::server::config::ServerConfig;
 use crate::server::live_config::{LiveConfig, say};
 use crate::server::request_log::RequestLog;
-use crate::server::services::ServerConfig;
 use crate::store::cleaner::CleanerSettings;
 use crate::store::housekeeping::Intervals;
 
@@ -156,7 +156,7 @@ pub fn settings(config: BrokerConfig, limits: &Limits) -> Result<BrokerSettings,
         max_idle_interval: Some(milliseconds(config.node.metadata_max_idle_interval_ms))
             .filter(|interval| !interval.is_zero()),
         metadata_log: metadata_log(&config),
-        rules: Arc::new(Meaning(Arc::clone(&live))),
+        rules: Arc::new(ConfigKeyRules(Arc::clone(&live))),
         configuration: live,
         log_config_of: Arc::new(move |image, topic| {
             let own = image.configs.of(&ConfigResource::topic(topic));

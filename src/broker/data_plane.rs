@@ -8,8 +8,8 @@ use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 
 use super::settings::BrokerSettings;
-use super::storage::Storage;
-use super::{BrokerError, Failure};
+use super::storage::OpenedStorage;
+use super::{BrokerError, PartFailure};
 use crate::env::Env;
 use crate::metadata::image::Changes;
 use crate::metadata::{ConfigResource, MetadataImage, Topic};
@@ -17,9 +17,9 @@ use crate::metrics::Registry;
 use crate::store::cleaner::Cleaner;
 use crate::store::failures::{self, Watched};
 use crate::store::flusher::close_all;
-use crate::store::leftovers::Found;
+use crate::store::log_dir_moves::{BytesPerSecondOf, Mover, MoverDependencies, ReportMove};
 use crate::store::log_dirs::{Checkpoints, LogDir};
-use crate::store::moves::{BytesPerSecondOf, Mover, Movers, ReportMove};
+use crate::store::startup_cleanup::DirectoryScan;
 use crate::store::{Flusher, Partitions, Placement, housekeeping};
 use crate::types::{BrokerId, TopicPartition};
 
@@ -47,9 +47,9 @@ impl DataPlane {
     pub(super) async fn open(
         env: &Env,
         settings: &BrokerSettings,
-        storage: &Storage,
+        storage: &OpenedStorage,
         images: Arc<ArcSwap<MetadataImage>>,
-        found: Found,
+        found: DirectoryScan,
     ) -> (Self, Changes) {
         let image = images.load_full();
         let partitions = Arc::new(Partitions::default());
@@ -88,13 +88,13 @@ impl DataPlane {
     pub(super) fn start_moves(
         &self,
         settings: &BrokerSettings,
-        storage: &Storage,
+        storage: &OpenedStorage,
         images: Arc<ArcSwap<MetadataImage>>,
         report: ReportMove,
         changed: &Arc<Notify>,
     ) -> Arc<Mover> {
         let mover = Mover::new(
-            Movers {
+            MoverDependencies {
                 env: self.env.clone(),
                 shared: storage.shared.clone(),
                 partitions: Arc::clone(&self.partitions),
@@ -117,7 +117,7 @@ impl DataPlane {
         settings: &BrokerSettings,
         mover: &Arc<Mover>,
         metrics: &Registry,
-        failure: &Failure,
+        failure: &PartFailure,
     ) {
         let threads = &self.env.threads;
         threads.spawn(Box::pin(Arc::clone(&self.flusher).run(self.env.clone())));
@@ -134,7 +134,7 @@ impl DataPlane {
     }
 
     /// Looks after the log directories, until the broker cannot go on without one that failed.
-    fn watch_dirs(&self, settings: &BrokerSettings, mover: &Arc<Mover>, failure: &Failure) {
+    fn watch_dirs(&self, settings: &BrokerSettings, mover: &Arc<Mover>, failure: &PartFailure) {
         let (mover, metadata_dir) = (Arc::clone(mover), settings.metadata_dir.clone());
         let watched = Watched { mover, metadata_dir };
         let watch = failures::watch(self.env.clone(), watched, settings.intervals.flush);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::BrokerError;
 use super::settings::BrokerSettings;
-use super::storage::Storage;
+use super::storage::OpenedStorage;
 use crate::controller::command::{BrokerHeartbeat, Refusal, RegisterBroker, RegisterController};
 use crate::drivers::{ControlPlane, MetadataFeed, ShutdownSignal};
 use crate::env::Env;
@@ -33,7 +33,7 @@ impl Lifecycle {
     pub(super) async fn begin(
         env: &Env,
         settings: &BrokerSettings,
-        storage: &Storage,
+        storage: &OpenedStorage,
         control: &ControlPlane,
         endpoints: Vec<(bool, ListenerEndpoint)>,
     ) -> Result<Self, BrokerError> {
@@ -90,7 +90,7 @@ impl Lifecycle {
 async fn register(
     env: &Env,
     settings: &BrokerSettings,
-    storage: &Storage,
+    storage: &OpenedStorage,
     control: &ControlPlane,
     endpoints: Vec<(bool, ListenerEndpoint)>,
 ) -> Result<i64, BrokerError> {

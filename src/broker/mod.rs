@@ -37,7 +37,7 @@ use self::coordination::Coordination;
 use self::data_plane::DataPlane;
 use self::lifecycle::Lifecycle;
 use self::settings::BrokerSettings;
-use self::storage::Storage;
+use self::storage::OpenedStorage;
 use crate::controller::command::Refusal;
 use crate::drivers::control_plane::{
     self, ControlPlane, ControlPlaneDriver, ControlPlaneError, ControlPlaneStartError,
@@ -50,19 +50,21 @@ use crate::env::{Env, Listener};
 use crate::format::FormatError;
 use crate::metadata::ListenerEndpoint;
 use crate::metrics::{Collect, Registry};
-use crate::server::budget::{self, Budget};
+use crate::server::budget::Budget;
 use crate::server::cluster_metrics::ClusterMetrics;
-use crate::server::context::ListenerInfo;
+use crate::server::connection_counts::ConnectionCounts;
 use crate::server::fetch_sessions::FetchSessions;
 use crate::server::group_metrics::GroupMetrics;
-use crate::server::listener::{self, Connections};
+use crate::server::listener;
+use crate::server::listener_info::ListenerInfo;
 use crate::server::memory_metrics::MemoryPool;
 use crate::server::process_metrics::ProcessMetrics;
 use crate::server::replica_metrics::ReplicaManager;
 use crate::server::request_metrics::RequestMetrics;
+use crate::server::return_memory;
 use crate::server::services::Services;
-use crate::store::leftovers;
 use crate::store::log_dirs::LogDirError;
+use crate::store::startup_cleanup;
 use crate::types::BrokerId;
 
 /// How long connections may take to get their last answers when the broker stops.
@@ -127,12 +129,12 @@ pub enum BrokerError {
 
 /// The first error after which the node cannot go on; with it the shutdown begins.
 #[derive(Clone, Default)]
-struct Failure {
+struct PartFailure {
     error: Arc<Mutex<Option<BrokerError>>>,
     stopping: Arc<ShutdownSignal>,
 }
 
-impl Failure {
+impl PartFailure {
     fn set(&self, error: BrokerError) {
         self.error.lock().get_or_insert(error);
         self.stopping.set();
@@ -154,7 +156,7 @@ pub struct Broker {
     services: Arc<Services>,
     metadata_dir: PathBuf,
     addresses: Vec<(String, SocketAddr)>,
-    failure: Failure,
+    failure: PartFailure,
     /// The metadata directory, where it is none of the log directories.
     _metadata_lock: Option<Box<dyn crate::env::Lock>>,
 }
@@ -165,13 +167,13 @@ impl Broker {
     /// Errors: as long as it is not clear that this broker understands and may lead all that is there,
     /// nothing was changed on disk.
     pub async fn start(env: Env, settings: BrokerSettings) -> Result<Self, BrokerError> {
-        let failure = Failure::default();
-        let storage = Storage::open(&env, &settings).await?;
+        let failure = PartFailure::default();
+        let storage = OpenedStorage::open(&env, &settings).await?;
         let bound = bind(&env, &settings).await?;
         let endpoints = endpoints(&env, &settings, &bound);
         // What lies in ten thousand directories is found while the metadata log is read.
         let opening = open_control_plane(&env, &settings, &storage);
-        let (opened, found) = tokio::join!(opening, leftovers::find(&env, &storage.log_dirs));
+        let (opened, found) = tokio::join!(opening, startup_cleanup::scan(&env, &storage.log_dirs));
         let (driver, control) = opened?;
         let images = || control.feed.images();
         let (data, led) = DataPlane::open(&env, &settings, &storage, images(), found).await;
@@ -225,14 +227,14 @@ impl Broker {
             producer_ids: coordination.producer_ids,
             transactions: coordination.transactions,
             budget: Budget::new(settings.server.queued_max_request_bytes),
-            connections: Connections::default(),
+            connections: ConnectionCounts::default(),
             fetch_sessions: Mutex::new(FetchSessions::new(settings.server.fetch_sessions_max)),
             stopping: Arc::clone(&failure.stopping),
             requests: Arc::clone(&requests),
             metrics,
         });
         register_server(&services);
-        env.threads.spawn(Box::pin(budget::return_memory(Arc::clone(&services))));
+        env.threads.spawn(Box::pin(return_memory::return_memory(Arc::clone(&services))));
         let addresses = serve(&env, &services, bound);
         Ok(Self {
             env,
@@ -356,7 +358,7 @@ fn endpoints(
 async fn open_control_plane(
     env: &Env,
     settings: &BrokerSettings,
-    storage: &Storage,
+    storage: &OpenedStorage,
 ) -> Result<(ControlPlaneDriver, ControlPlane), BrokerError> {
     let quorum = QuorumSettings {
         node_id: settings.node_id,
@@ -396,7 +398,7 @@ fn spawn_control_plane(
     env: &Env,
     driver: ControlPlaneDriver,
     publishers: Vec<Arc<dyn Publisher>>,
-    failure: &Failure,
+    failure: &PartFailure,
 ) {
     let failure = failure.clone();
     env.threads.spawn(Box::pin(async move {

@@ -25,26 +25,26 @@ pub(super) fn in_order(
     changed: &Arc<Notify>,
 ) -> Vec<Arc<dyn Publisher>> {
     vec![
-        Arc::new(Partitions(Arc::clone(placement))),
-        Arc::new(Transactions(Arc::clone(transactions))),
+        Arc::new(PartitionPublisher(Arc::clone(placement))),
+        Arc::new(TransactionPublisher(Arc::clone(transactions))),
         Arc::new(Groups(Arc::clone(groups))),
         Arc::new(Reports(Arc::clone(changed))),
     ]
 }
 
 /// Creates, opens and deletes logs, and sets the role of each partition.
-struct Partitions(Arc<Placement>);
+struct PartitionPublisher(Arc<Placement>);
 
-impl Publisher for Partitions {
+impl Publisher for PartitionPublisher {
     fn publish<'a>(&'a self, image: &'a Arc<MetadataImage>, changes: &'a Changes) -> Done<'a> {
         Box::pin(self.0.apply(image, changes))
     }
 }
 
 /// Loads and unloads transaction coordinators.
-struct Transactions(Arc<transactions::Transactions>);
+struct TransactionPublisher(Arc<transactions::Transactions>);
 
-impl Publisher for Transactions {
+impl Publisher for TransactionPublisher {
     fn publish<'a>(&'a self, image: &'a Arc<MetadataImage>, changes: &'a Changes) -> Done<'a> {
         self.0.on_image(image, changes);
         Box::pin(ready(()))

@@ -6,20 +6,20 @@ use crate::config::{
     BrokerConfig, ClientMetricsConfig, Description, GroupConfig, Key, Kind, TopicConfig, keys,
 };
 use crate::controller::command::EffectiveConfig;
-use crate::controller::{ConfigRules, Refusal, Values, topic_names};
+use crate::controller::{ConfigRules, ConfigValues, Refusal, topic_names};
 use crate::metadata::{ConfigResource, ResourceType};
 use crate::server::live_config::LiveConfig;
 use crate::types::{BrokerId, ErrorCode};
 
 /// The rules of this broker's release, and of what it is configured to.
-pub(super) struct Meaning(pub(super) Arc<LiveConfig>);
+pub(super) struct ConfigKeyRules(pub(super) Arc<LiveConfig>);
 
-impl ConfigRules for Meaning {
+impl ConfigRules for ConfigKeyRules {
     fn validate(
         &self,
         resource: &ConfigResource,
-        values: &Values,
-        before: &Values,
+        values: &ConfigValues,
+        before: &ConfigValues,
     ) -> Result<(), Refusal> {
         check_name(resource)?;
         let broker = self.0.latest();
@@ -43,9 +43,9 @@ impl ConfigRules for Meaning {
 
     fn effective_topic(
         &self,
-        topic: &Values,
-        node: &Values,
-        cluster: &Values,
+        topic: &ConfigValues,
+        node: &ConfigValues,
+        cluster: &ConfigValues,
     ) -> Vec<EffectiveConfig> {
         let keys = self.0.started_with().effective_topic(topic, node, cluster);
         keys.into_iter().map(effective).collect()
@@ -54,9 +54,9 @@ impl ConfigRules for Meaning {
     fn effective_topic_value(
         &self,
         key: &str,
-        topic: &Values,
-        node: &Values,
-        cluster: &Values,
+        topic: &ConfigValues,
+        node: &ConfigValues,
+        cluster: &ConfigValues,
     ) -> Option<String> {
         let key = keys::topic(key)?;
         self.0.started_with().effective_topic_key(key, topic, node, cluster).value
@@ -102,7 +102,7 @@ fn check_name(resource: &ConfigResource) -> Result<(), Refusal> {
 fn validate_broker(
     broker: &BrokerConfig,
     name: &str,
-    values: &Values,
+    values: &ConfigValues,
 ) -> Result<(), crate::config::AlterError> {
     let is_this = name == broker.node.node_id.to_string();
     if name.is_empty() || is_this {
@@ -134,12 +134,12 @@ listeners=PLAINTEXT://:9092,CONTROLLER://:9093
 controller.listener.names=CONTROLLER
 ";
 
-    fn rules() -> Meaning {
+    fn rules() -> ConfigKeyRules {
         let settings = Properties::parse("server.properties", SETTINGS.as_bytes()).unwrap();
-        Meaning(Arc::new(LiveConfig::new(BrokerConfig::start(&settings).unwrap().0)))
+        ConfigKeyRules(Arc::new(LiveConfig::new(BrokerConfig::start(&settings).unwrap().0)))
     }
 
-    fn values(pairs: &[(&str, &str)]) -> Values {
+    fn values(pairs: &[(&str, &str)]) -> ConfigValues {
         pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
     }
 

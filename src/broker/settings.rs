@@ -9,10 +9,10 @@ use crate::controller::ConfigRules;
 use crate::coordinator::groups::GroupsConfig;
 use crate::drivers::coordinators::LogUse;
 use crate::metadata::MetadataImage;
-use crate::raft::log::MetadataLogConfig;
+use crate::raft::MetadataLogConfig;
 use crate::raft::{VoterEndpoint, VoterSet};
+use crate::server::config::ServerConfig;
 use crate::server::live_config::LiveConfig;
-use crate::server::services::ServerConfig;
 use crate::store::cleaner::CleanerSettings;
 use crate::store::housekeeping::Intervals;
 

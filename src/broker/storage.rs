@@ -12,7 +12,7 @@ use crate::store::log_dirs::{self, LogDir};
 use crate::types::Uuid;
 
 /// The directories of a broker, locked and understood.
-pub(super) struct Storage {
+pub(super) struct OpenedStorage {
     pub(super) found: Arc<format::Storage>,
     pub(super) log_dirs: Vec<Arc<LogDir>>,
     pub(super) metadata_directory_id: Uuid,
@@ -21,7 +21,7 @@ pub(super) struct Storage {
     pub(super) shared: LogShared,
 }
 
-impl Storage {
+impl OpenedStorage {
     /// Locks the directories and checks what they are. Nothing is changed but the locks.
     pub(super) async fn open(env: &Env, settings: &BrokerSettings) -> Result<Self, BrokerError> {
         let (inner, settings) = (env.clone(), settings.clone());

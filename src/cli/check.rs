@@ -16,7 +16,9 @@ mod blocks;
 mod indexes;
 mod log_dir;
 mod partition;
+mod partition_walk;
 mod segment;
+mod segment_files;
 #[cfg(test)]
 mod tests;
 

@@ -112,7 +112,7 @@ struct Dump<'a> {
     args: &'a DumpLogArgs,
     disk: &'a dyn Disk,
     out: &'a mut dyn Write,
-    findings: indexes::Findings,
+    findings: indexes::IndexFindings,
 }
 
 /// Shows each file on `out`; what it finds wrong between a log and its indexes goes to `err`, once
@@ -124,7 +124,7 @@ pub fn run(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Result<(), DumpError> {
-    let mut dump = Dump { args, disk, out, findings: indexes::Findings::default() };
+    let mut dump = Dump { args, disk, out, findings: indexes::IndexFindings::default() };
     for path in &args.files {
         // Printed as Java's `File` is: without doubled and final slashes.
         let path: PathBuf = path.components().collect();

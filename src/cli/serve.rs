@@ -17,7 +17,7 @@ const DATA: &str = "data";
 /// Its settings are written there, for Apache Kafka to open the same directory with.
 const WRITTEN: &str = "server.properties";
 
-type Failure = Box<dyn std::error::Error + Send + Sync>;
+type ServeError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Runs a broker. The calling thread only waits.
 pub(super) fn run(file: Option<PathBuf>, overrides: Vec<String>) -> ExitCode {
@@ -87,7 +87,7 @@ async fn serve(
     overrides: &[String],
     stop: &StopSignal,
     limits: Limits,
-) -> Result<(), Failure> {
+) -> Result<(), ServeError> {
     let properties = match file {
         Some(path) => super::read_settings(&*env.disk, path, overrides)?,
         None => built_in_settings(&env, overrides)?,
@@ -130,7 +130,7 @@ async fn serve(
     Ok(())
 }
 
-fn built_in_settings(env: &Env, overrides: &[String]) -> Result<Properties, Failure> {
+fn built_in_settings(env: &Env, overrides: &[String]) -> Result<Properties, ServeError> {
     let data = env.disk.absolute(Path::new(DATA))?;
     let mut properties = built_in(&data.to_string_lossy());
     super::put_over(&mut properties, &with_advertised(overrides))?;
@@ -150,7 +150,11 @@ fn with_advertised(overrides: &[String]) -> Vec<String> {
 }
 
 /// Formats the directories of a broker that was given no file, when they are new.
-fn format_if_new(env: &Env, config: &BrokerConfig, properties: &Properties) -> Result<(), Failure> {
+fn format_if_new(
+    env: &Env,
+    config: &BrokerConfig,
+    properties: &Properties,
+) -> Result<(), ServeError> {
     let mut request = super::format::request_of(config, env.random.uuid().to_string());
     let meta = request.metadata_dir.join(crate::format::FILE_NAME);
     if env.disk.info(&meta)?.is_some() {

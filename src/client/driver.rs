@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::Shared;
 use super::dial::{self, Security};
 use super::error::{ConnectError, LostReason, UnsentReason};
-use super::pipeline::{Call, Pipeline};
+use super::pipeline::{Pipeline, PipelinedCall};
 use super::versions::NodeVersions;
 use crate::env::clock::Sleep;
 use crate::env::{Connection, Env, OutPart};
@@ -25,9 +25,9 @@ const READ_LEN: usize = 16 * 1024;
 const COPIED_LEN_MAX: usize = 4 * 1024;
 
 /// What callers ask of the driver.
-pub(super) enum Command {
+pub(super) enum DriverCommand {
     /// To send a request.
-    Call(Box<dyn Call>),
+    Call(Box<dyn PipelinedCall>),
     /// To close, and to report it.
     Close(oneshot::Sender<()>),
 }
@@ -37,7 +37,7 @@ pub(super) struct Driver {
     env: Env,
     shared: Arc<Shared>,
     security: Arc<dyn Security>,
-    commands: mpsc::Receiver<Command>,
+    commands: mpsc::Receiver<DriverCommand>,
     pipeline: Pipeline,
     /// Attempts to connect that have failed in a row.
     failures: u32,
@@ -50,7 +50,7 @@ pub(super) struct Driver {
 }
 
 /// Why a connection ended.
-enum End {
+enum ConnectionEnd {
     /// Nothing was in flight.
     Idle,
     /// Requests may be lost.
@@ -62,7 +62,7 @@ impl Driver {
         env: Env,
         shared: Arc<Shared>,
         security: Arc<dyn Security>,
-        commands: mpsc::Receiver<Command>,
+        commands: mpsc::Receiver<DriverCommand>,
         pipeline: Pipeline,
     ) -> Self {
         let not_before = env.clock.now();
@@ -116,14 +116,14 @@ impl Driver {
     }
 
     /// Takes a command; `None` once all clients are dropped.
-    fn accept(&mut self, command: Option<Command>) {
+    fn accept(&mut self, command: Option<DriverCommand>) {
         match command {
-            Some(Command::Call(call)) if !self.closing => self.pipeline.enqueue(call),
-            Some(Command::Call(call)) => {
+            Some(DriverCommand::Call(call)) if !self.closing => self.pipeline.enqueue(call),
+            Some(DriverCommand::Call(call)) => {
                 self.pipeline.enqueue(call);
                 self.pipeline.fail_queued(&UnsentReason::Closed);
             }
-            Some(Command::Close(closer)) => {
+            Some(DriverCommand::Close(closer)) => {
                 self.closing = true;
                 self.closers.push(closer);
                 self.pipeline.fail_queued(&UnsentReason::Closed);
@@ -195,10 +195,10 @@ impl Driver {
         let end = poll_fn(|cx| live.poll(cx, self)).await;
         *self.shared.versions.lock() = None;
         match end {
-            End::Idle => {
+            ConnectionEnd::Idle => {
                 let _ = poll_fn(|cx| live.connection.writer.poll_shutdown(cx)).await;
             }
-            End::Lost(reason) => {
+            ConnectionEnd::Lost(reason) => {
                 tracing::debug!(node = %self.shared.node, %reason, "connection lost");
                 self.back_off();
                 self.failures = 0;
@@ -222,11 +222,11 @@ struct Live {
 }
 
 impl Live {
-    fn poll(&mut self, cx: &mut Context<'_>, driver: &mut Driver) -> Poll<End> {
+    fn poll(&mut self, cx: &mut Context<'_>, driver: &mut Driver) -> Poll<ConnectionEnd> {
         loop {
             let now = driver.env.clock.now();
             if driver.pipeline.expire(now) {
-                return Poll::Ready(End::Lost(LostReason::DeadlinePassed));
+                return Poll::Ready(ConnectionEnd::Lost(LostReason::DeadlinePassed));
             }
             while !driver.closing
                 && let Poll::Ready(command) = driver.commands.poll_recv(cx)
@@ -236,16 +236,16 @@ impl Live {
             // First, so that no request is written into a connection that the peer has closed.
             match self.receive(cx, driver, now) {
                 Ok(true) => {}
-                Ok(false) if driver.pipeline.is_empty() => return Poll::Ready(End::Idle),
-                Ok(false) => return Poll::Ready(End::Lost(LostReason::ClosedByPeer)),
-                Err(reason) => return Poll::Ready(End::Lost(reason)),
+                Ok(false) if driver.pipeline.is_empty() => return Poll::Ready(ConnectionEnd::Idle),
+                Ok(false) => return Poll::Ready(ConnectionEnd::Lost(LostReason::ClosedByPeer)),
+                Err(reason) => return Poll::Ready(ConnectionEnd::Lost(reason)),
             }
             if let Err(reason) = self.send(cx, driver, now) {
-                return Poll::Ready(End::Lost(reason));
+                return Poll::Ready(ConnectionEnd::Lost(reason));
             }
             let idle_at = self.last_use + driver.shared.settings.idle_max;
             if driver.pipeline.is_empty() && (driver.closing || idle_at <= now) {
-                return Poll::Ready(End::Idle);
+                return Poll::Ready(ConnectionEnd::Idle);
             }
             if !self.arm(cx, driver, driver.pipeline.next_deadline().unwrap_or(idle_at)) {
                 return Poll::Pending;

@@ -38,8 +38,8 @@ use crate::protocol::ApiFacts;
 use crate::protocol::header::ResponseHeader;
 use crate::protocol::messages::{self, DecodeError, EncodeError, WireMessage, WireRequest};
 use crate::types::Mono;
-use driver::{Command, Driver};
-use pipeline::{Answer, Call, Failure, Pipeline};
+use driver::{Driver, DriverCommand};
+use pipeline::{CallAnswer, Failure, Pipeline, PipelinedCall};
 
 /// The node to call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,7 +107,7 @@ impl Default for ClientSettings {
 /// Calls one node. Cheap to clone; the connection closes when the last clone is dropped.
 #[derive(Clone)]
 pub struct NodeClient {
-    commands: mpsc::Sender<Command>,
+    commands: mpsc::Sender<DriverCommand>,
     shared: Arc<Shared>,
 }
 
@@ -188,7 +188,7 @@ impl NodeClient {
             build: Some(build),
             reply,
         };
-        let outcome = match self.commands.try_send(Command::Call(Box::new(call))) {
+        let outcome = match self.commands.try_send(DriverCommand::Call(Box::new(call))) {
             // The driver completes each call, unless its task is ended with the process.
             Ok(()) => outcome.await.unwrap_or(Err(Failure::Lost(LostReason::Stopped))),
             Err(mpsc::error::TrySendError::Full(_)) => {
@@ -210,7 +210,7 @@ impl NodeClient {
     pub async fn close(self) {
         let (closed, done) = oneshot::channel();
         // Without a driver it is closed already.
-        if self.commands.send(Command::Close(closed)).await.is_ok() {
+        if self.commands.send(DriverCommand::Close(closed)).await.is_ok() {
             let _ = done.await;
         }
     }
@@ -225,7 +225,7 @@ struct TypedCall<R: WireRequest, B> {
     reply: oneshot::Sender<Result<R::Response, Failure>>,
 }
 
-impl<R, B> Call for TypedCall<R, B>
+impl<R, B> PipelinedCall for TypedCall<R, B>
 where
     R: WireRequest + Send,
     R::Response: Send,
@@ -253,7 +253,7 @@ where
         messages::encode_request(&request, version, correlation_id, Some(&self.client_id))
     }
 
-    fn complete(self: Box<Self>, outcome: Result<Answer, Failure>) -> Result<(), DecodeError> {
+    fn complete(self: Box<Self>, outcome: Result<CallAnswer, Failure>) -> Result<(), DecodeError> {
         let decoded = match outcome {
             Ok(answer) => decode::<R::Response>(answer),
             Err(failure) => {
@@ -272,8 +272,8 @@ where
     }
 }
 
-fn decode<T: WireMessage>(answer: Answer) -> Result<T, DecodeError> {
-    let Answer { version, mut frame } = answer;
+fn decode<T: WireMessage>(answer: CallAnswer) -> Result<T, DecodeError> {
+    let CallAnswer { version, mut frame } = answer;
     let header = ResponseHeader::read(&frame, T::api(), version)?;
     T::decode_body(frame.split_off(header.len), version)
 }

@@ -18,7 +18,7 @@ use crate::protocol::messages::{DecodeError, EncodeError};
 use crate::types::Mono;
 
 /// A response before it is decoded.
-pub(super) struct Answer {
+pub(super) struct CallAnswer {
     /// The version of the request.
     pub(super) version: i16,
     /// Header and body.
@@ -35,7 +35,7 @@ pub(super) enum Failure {
 }
 
 /// A call of whichever API.
-pub(super) trait Call: Send {
+pub(super) trait PipelinedCall: Send {
     /// The API.
     fn api(&self) -> &'static ApiFacts;
     /// The versions that the caller can use.
@@ -47,11 +47,11 @@ pub(super) trait Call: Send {
     /// The whole frame of the request. Called once.
     fn encode(&mut self, version: i16, correlation_id: i32) -> Result<Bytes, EncodeError>;
     /// Tells the caller. Errors if the response cannot be decoded; the caller knows it then.
-    fn complete(self: Box<Self>, outcome: Result<Answer, Failure>) -> Result<(), DecodeError>;
+    fn complete(self: Box<Self>, outcome: Result<CallAnswer, Failure>) -> Result<(), DecodeError>;
 }
 
 struct InFlight {
-    call: Box<dyn Call>,
+    call: Box<dyn PipelinedCall>,
     version: i16,
     correlation_id: i32,
     /// Where its frame starts in the bytes of the connection.
@@ -62,7 +62,7 @@ struct InFlight {
 pub(super) struct Pipeline {
     pending_max: usize,
     in_flight_max: usize,
-    queued: VecDeque<Box<dyn Call>>,
+    queued: VecDeque<Box<dyn PipelinedCall>>,
     /// In the order in which they were sent.
     in_flight: VecDeque<InFlight>,
     next_correlation_id: i32,
@@ -92,7 +92,7 @@ impl Pipeline {
     }
 
     /// Queues a call, or fails it if there are too many.
-    pub(super) fn enqueue(&mut self, call: Box<dyn Call>) {
+    pub(super) fn enqueue(&mut self, call: Box<dyn PipelinedCall>) {
         if self.queued.len() + self.in_flight.len() >= self.pending_max {
             fail(call, Failure::Unsent(UnsentReason::TooManyPending(self.pending_max)));
         } else {
@@ -159,7 +159,7 @@ impl Pipeline {
         let Some(InFlight { call, version, .. }) = self.in_flight.pop_front() else {
             return Ok(());
         };
-        call.complete(Ok(Answer { version, frame }))
+        call.complete(Ok(CallAnswer { version, frame }))
             .map_err(|error| LostReason::Malformed(error.to_string()))
     }
 
@@ -167,7 +167,7 @@ impl Pipeline {
     /// flight has passed: then the peer is unresponsive, and the connection must be closed, since
     /// later responses would wait for this one.
     pub(super) fn expire(&mut self, now: Mono) -> bool {
-        let expired = |call: &dyn Call| call.deadline() <= now;
+        let expired = |call: &dyn PipelinedCall| call.deadline() <= now;
         for _ in 0..self.queued.len() {
             let Some(call) = self.queued.pop_front() else { break };
             if expired(&*call) {
@@ -216,7 +216,7 @@ impl Pipeline {
 }
 
 /// Fails a call. There is nothing to decode.
-fn fail(call: Box<dyn Call>, failure: Failure) {
+fn fail(call: Box<dyn PipelinedCall>, failure: Failure) {
     let completed = call.complete(Err(failure));
     debug_assert!(completed.is_ok());
 }

@@ -45,7 +45,7 @@ pub enum Check {
 
 /// Why a value was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(super) enum CheckFault {
     /// A message of Kafka's about the value of the key.
     OfValue(String),
     /// A message of Kafka's about one part of a list, which it names as the value.
@@ -77,7 +77,7 @@ impl Check {
     }
 
     /// Checks a value that was set: it is not [`Value::Null`].
-    pub(super) fn verify(self, name: &str, value: &Value) -> Result<(), Fault> {
+    pub(super) fn verify(self, name: &str, value: &Value) -> Result<(), CheckFault> {
         let number = || value.number().unwrap_or(f64::NAN);
         let text = match value {
             Value::String(text) | Value::Class(text) => text.as_str(),
@@ -86,7 +86,7 @@ impl Check {
         let list: &[String] = if let Value::List(list) = value { list } else { &[] };
         match self {
             Self::NonEmpty if text.is_empty() => {
-                Err(Fault::OfValue("String must be non-empty".to_owned()))
+                Err(CheckFault::OfValue("String must be non-empty".to_owned()))
             }
             Self::Any | Self::NonNull | Self::NonEmpty => Ok(()),
             Self::AtLeast(min) => at_least(number(), min as f64, &min),
@@ -99,7 +99,7 @@ impl Check {
             Self::OneOfAnyCase(valid) if valid.iter().any(|v| v.eq_ignore_ascii_case(text)) => {
                 Ok(())
             }
-            Self::OneOfAnyCase(valid) => Err(Fault::OfValue(format!(
+            Self::OneOfAnyCase(valid) => Err(CheckFault::OfValue(format!(
                 "String must be one of (case insensitive): {}",
                 valid.join(", ")
             ))),
@@ -112,15 +112,17 @@ impl Check {
             }
             Self::GzipLevel => match value {
                 Value::Int(-1 | 1..=9) => Ok(()),
-                _ => Err(Fault::OfValue("Value must be between 1 and 9 or equal to -1".to_owned())),
+                _ => Err(CheckFault::OfValue(
+                    "Value must be between 1 and 9 or equal to -1".to_owned(),
+                )),
             },
             Self::ThrottledReplicas => throttled_replicas(name, list),
-            Self::Voters => quorum::parse_voters(list).map(|_| ()).map_err(Fault::Whole),
+            Self::Voters => quorum::parse_voters(list).map(|_| ()).map_err(CheckFault::Whole),
             Self::BootstrapServers => {
-                quorum::parse_bootstrap_servers(list).map(|_| ()).map_err(Fault::Whole)
+                quorum::parse_bootstrap_servers(list).map(|_| ()).map_err(CheckFault::Whole)
             }
             Self::AutoOffsetReset if AutoOffsetReset::parse(text).is_some() => Ok(()),
-            Self::AutoOffsetReset => Err(Fault::OfValue(format!(
+            Self::AutoOffsetReset => Err(CheckFault::OfValue(format!(
                 "Invalid value `{text}` for configuration {name}. The value must be either \
                  'earliest', 'latest' or of the format 'by_duration:<PnDTnHnMn.nS>'."
             ))),
@@ -150,30 +152,30 @@ impl Check {
     }
 }
 
-fn at_least(number: f64, min: f64, shown: &dyn std::fmt::Display) -> Result<(), Fault> {
+fn at_least(number: f64, min: f64, shown: &dyn std::fmt::Display) -> Result<(), CheckFault> {
     if number < min {
-        return Err(Fault::OfValue(format!("Value must be at least {shown}")));
+        return Err(CheckFault::OfValue(format!("Value must be at least {shown}")));
     }
     Ok(())
 }
 
-fn at_most(number: f64, max: f64, shown: &dyn std::fmt::Display) -> Result<(), Fault> {
+fn at_most(number: f64, max: f64, shown: &dyn std::fmt::Display) -> Result<(), CheckFault> {
     if number > max {
-        return Err(Fault::OfValue(format!("Value must be no more than {shown}")));
+        return Err(CheckFault::OfValue(format!("Value must be no more than {shown}")));
     }
     Ok(())
 }
 
-fn one_of(valid: &[&str], text: &str) -> Result<(), Fault> {
+fn one_of(valid: &[&str], text: &str) -> Result<(), CheckFault> {
     if valid.contains(&text) {
         return Ok(());
     }
-    Err(Fault::OfValue(format!("String must be one of: {}", valid.join(", "))))
+    Err(CheckFault::OfValue(format!("String must be one of: {}", valid.join(", "))))
 }
 
-fn not_empty(name: &str, list: &[String], valid: &str) -> Result<(), Fault> {
+fn not_empty(name: &str, list: &[String], valid: &str) -> Result<(), CheckFault> {
     if list.is_empty() {
-        return Err(Fault::Whole(format!(
+        return Err(CheckFault::Whole(format!(
             "Configuration '{name}' must not be empty. Valid values include: {valid}"
         )));
     }
@@ -181,20 +183,22 @@ fn not_empty(name: &str, list: &[String], valid: &str) -> Result<(), Fault> {
 }
 
 /// The parts of a list, each of which must be one of those valid, if any are named.
-fn parts(name: &str, list: &[String], valid: &[&str]) -> Result<(), Fault> {
+fn parts(name: &str, list: &[String], valid: &[&str]) -> Result<(), CheckFault> {
     for part in list {
         if part.is_empty() {
-            return Err(Fault::Whole(format!("Configuration '{name}' values must not be empty.")));
+            return Err(CheckFault::Whole(format!(
+                "Configuration '{name}' values must not be empty."
+            )));
         }
         if !valid.is_empty() && !valid.contains(&part.as_str()) {
             let message = format!("String must be one of: {}", valid.join(", "));
-            return Err(Fault::OfPart(part.clone(), message));
+            return Err(CheckFault::OfPart(part.clone(), message));
         }
     }
     Ok(())
 }
 
-fn throttled_replicas(name: &str, list: &[String]) -> Result<(), Fault> {
+fn throttled_replicas(name: &str, list: &[String]) -> Result<(), CheckFault> {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let is_replica = |part: &String| {
         part.is_empty() || part.split_once(':').is_some_and(|(a, b)| is_number(a) && is_number(b))
@@ -202,7 +206,7 @@ fn throttled_replicas(name: &str, list: &[String]) -> Result<(), Fault> {
     if list.iter().all(is_replica) || list.concat() == "*" {
         return Ok(());
     }
-    Err(Fault::OfValue(format!(
+    Err(CheckFault::OfValue(format!(
         "{name} must be the literal '*' or a list of replicas in the following format: \
          [partitionId]:[brokerId],[partitionId]:[brokerId],..."
     )))

@@ -98,9 +98,9 @@ pub(super) fn assignor_names(key: &str, listed: &[String]) -> Vec<Result<&'stati
 
 /// Collects what is found.
 #[derive(Default)]
-struct Findings(Vec<Conflict>);
+struct ConflictList(Vec<Conflict>);
 
-impl Findings {
+impl ConflictList {
     /// A condition whose failure Kafka reports with "requirement failed: " before its message.
     fn require(&mut self, condition: bool, keys: &[&'static str], message: impl Into<String>) {
         if !condition {
@@ -119,7 +119,7 @@ impl Findings {
 
 /// All conflicts of a configuration.
 pub(super) fn find(config: &BrokerConfig) -> Vec<Conflict> {
-    let mut found = Findings::default();
+    let mut found = ConflictList::default();
     groups(config, &mut found);
     logs(config, &mut found);
     roles(config, &mut found);
@@ -129,7 +129,7 @@ pub(super) fn find(config: &BrokerConfig) -> Vec<Conflict> {
     found.0
 }
 
-fn groups(config: &BrokerConfig, found: &mut Findings) {
+fn groups(config: &BrokerConfig, found: &mut ConflictList) {
     for (key, relation, other) in RELATIONS {
         let (a, b) = (config.value(key).number(), config.value(other).number());
         let (Some(a), Some(b)) = (a, b) else { continue };
@@ -195,7 +195,7 @@ pub(super) fn has_duplicates(list: &[String]) -> bool {
     list.iter().enumerate().any(|(at, part)| list[..at].contains(part))
 }
 
-fn logs(config: &BrokerConfig, found: &mut Findings) {
+fn logs(config: &BrokerConfig, found: &mut ConflictList) {
     let log = &config.log;
     let kept = log.retention_ms();
     found.require(
@@ -274,7 +274,7 @@ fn logs(config: &BrokerConfig, found: &mut Findings) {
     }
 }
 
-fn roles(config: &BrokerConfig, found: &mut Findings) {
+fn roles(config: &BrokerConfig, found: &mut ConflictList) {
     const VOTERS: &str = "controller.quorum.voters";
     const SERVERS: &str = "controller.quorum.bootstrap.servers";
     const NAMES: &str = "controller.listener.names";
@@ -386,7 +386,7 @@ fn roles(config: &BrokerConfig, found: &mut Findings) {
     );
 }
 
-fn listeners(config: &BrokerConfig, found: &mut Findings) {
+fn listeners(config: &BrokerConfig, found: &mut ConflictList) {
     const ADVERTISED: &str = "advertised.listeners";
     let names = |listeners: &[&Listener]| {
         listeners.iter().map(|listener| listener.name.clone()).collect::<Vec<_>>().join(",")
@@ -474,7 +474,7 @@ fn listeners(config: &BrokerConfig, found: &mut Findings) {
     }
 }
 
-fn connections(config: &BrokerConfig, found: &mut Findings) {
+fn connections(config: &BrokerConfig, found: &mut ConflictList) {
     const OVERRIDES: &str = "max.connections.per.ip.overrides";
     let network = &config.network;
     let number = |key: &str| config.value(key).number().unwrap_or(0.0);

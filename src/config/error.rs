@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::properties::Origin;
+use super::origin::Origin;
 use crate::types::ErrorCode;
 
 /// A value that its key does not take.

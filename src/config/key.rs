@@ -1,6 +1,6 @@
 //! What is declared of a key, and the macro that declares it.
 
-use super::check::{Check, Fault};
+use super::check::{Check, CheckFault};
 use super::error::ValueError;
 use super::value::{Kind, Value};
 
@@ -125,9 +125,9 @@ impl Key {
         }
         match self.check.verify(self.name, value) {
             Ok(()) => Ok(()),
-            Err(Fault::OfValue(message)) => Err(self.error(Some(shown(value)), message)),
-            Err(Fault::OfPart(part, message)) => Err(self.error(Some(part), message)),
-            Err(Fault::Whole(message)) => {
+            Err(CheckFault::OfValue(message)) => Err(self.error(Some(shown(value)), message)),
+            Err(CheckFault::OfPart(part, message)) => Err(self.error(Some(part), message)),
+            Err(CheckFault::Whole(message)) => {
                 Err(ValueError { key: self.name.to_owned(), message, accepted: self.accepted() })
             }
         }

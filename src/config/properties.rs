@@ -1,43 +1,11 @@
 //! Files in Java's `.properties` format, and settings from elsewhere on top of them.
 
-use std::fmt;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
 
 use super::error::StartError;
-
-/// Where a setting comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// A line of a file, counted from 1.
-    File {
-        /// The file's path.
-        path: Arc<str>,
-        /// The line on which the setting begins.
-        line: usize,
-    },
-    /// `--override`.
-    Override,
-    /// A variable of the environment.
-    Environment(String),
-    /// What this program sets when it is given nothing.
-    BuiltIn,
-    /// The default of the key.
-    Default,
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File { path, line } => write!(f, "{path}:{line}"),
-            Self::Override => f.write_str("--override"),
-            Self::Environment(name) => write!(f, "environment {name}"),
-            Self::BuiltIn => f.write_str("built in"),
-            Self::Default => f.write_str("default"),
-        }
-    }
-}
+use super::origin::Origin;
 
 /// A setting.
 #[derive(Clone, Debug, PartialEq, Eq)]

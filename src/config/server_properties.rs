@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::properties::{Origin, Properties};
+use super::origin::Origin;
+use super::properties::Properties;
 
 /// The settings in the order of the file, in groups with a remark each. They are those that Apache
 /// Kafka ships (`config/server.properties`), but that nothing outside this machine can reach it.

@@ -1,12 +1,14 @@
 //! The configuration that a node is started with: read, checked, remarked on.
 
 use super::authorizer;
-use super::broker::{self, BrokerConfig, Problem};
+use super::broker::BrokerConfig;
+use super::build::{Problem, complete_node_id};
 use super::error::{Cited, StartError, StartErrors};
 use super::key::{Key, Status};
 use super::keys;
 use super::layers::{self, Layers};
-use super::properties::{Origin, Properties};
+use super::origin::Origin;
+use super::properties::Properties;
 use super::value::Kind;
 use super::warning::Warning;
 
@@ -38,10 +40,18 @@ const REMOVED_PREFIXES: &[&str] = &["zookeeper.", "password.encoder.", "producer
 /// Prefixes of keys that belong to a plug-in.
 const OF_PLUGINS: &[&str] = &["rsm.config.", "rlmm.config.", "remote.log.metadata."];
 
-pub(super) fn start(settings: &Properties) -> Result<(BrokerConfig, Vec<Warning>), StartErrors> {
+impl BrokerConfig {
+    /// The configuration of a node that is started with these settings, and what its operator
+    /// should know of them. All that is wrong is said at once.
+    pub fn start(settings: &Properties) -> Result<(Self, Vec<Warning>), StartErrors> {
+        start(settings)
+    }
+}
+
+fn start(settings: &Properties) -> Result<(BrokerConfig, Vec<Warning>), StartErrors> {
     let mut props: layers::Props =
         settings.iter().map(|(key, setting)| (key.to_owned(), setting.value.clone())).collect();
-    broker::complete_node_id(&mut props);
+    complete_node_id(&mut props);
     let mut errors = refused(settings);
     let built = BrokerConfig::build(Layers { started_with: props, ..Layers::default() });
     match built {

@@ -6,10 +6,10 @@
 //! raises the leader epochs before the first append, and a consumer can tell a lost tail.
 
 use super::command::{
-    BrokerEpoch, BrokerHeartbeat, HeartbeatReply, Refusal, RegisterBroker, RegisterController,
+    BrokerHeartbeat, BrokerHeartbeatReply, Refusal, RegisterBroker, RegisterController,
     UnregisterBroker, UnregisterController,
 };
-use super::machine::{Context, Controller, Decision, Session, Settings};
+use super::machine::{BrokerSession, Context, Controller, ControllerDecision, Settings};
 use super::partitions::{NO_LEADER, Terms};
 use super::placement::UsableBroker;
 use crate::metadata::cluster::FeatureRange;
@@ -20,11 +20,12 @@ use crate::metadata::record::{
     UnregisterBrokerRecord, UnregisterControllerRecord,
 };
 use crate::metadata::{Broker, Partition};
+use crate::types::BrokerEpoch;
 use crate::types::{BrokerId, ErrorCode, Mono, Offset, TopicPartition, Uuid};
 
 /// A broker in the eyes of its heartbeats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum BrokerState {
     Fenced,
     Unfenced,
     ControlledShutdown,
@@ -40,16 +41,6 @@ pub(super) struct BrokerChange {
     pub(super) add: Option<BrokerId>,
     /// It stopped uncleanly: it may lack what it acknowledged.
     pub(super) unclean: Option<BrokerId>,
-}
-
-pub(super) fn is_online(broker: &Broker, directory: Uuid) -> bool {
-    // "Unassigned" and "migrating" say nothing against a replica; a registration without
-    // directories is older than they are (KAFKA-16162).
-    match directory {
-        Uuid::UNASSIGNED_DIRECTORY | Uuid::MIGRATING_DIRECTORY => true,
-        Uuid::LOST_DIRECTORY => false,
-        directory => broker.log_dirs.is_empty() || broker.log_dirs.contains(&directory),
-    }
 }
 
 pub(super) fn has_uncordoned_dirs(broker: &Broker) -> bool {
@@ -119,7 +110,7 @@ impl Controller {
         &mut self,
         context: Context,
         command: RegisterBroker,
-    ) -> Result<Decision<BrokerEpoch>, Refusal> {
+    ) -> Result<ControllerDecision<BrokerEpoch>, Refusal> {
         self.check_registration(context.now, &command)?;
         let id = command.broker_id;
         let release = self.image().release;
@@ -175,18 +166,19 @@ impl Controller {
             }
         }
         let epoch = record.broker_epoch;
-        let session = self.sessions.entry(id).or_insert(Session {
+        let session = self.sessions.entry(id).or_insert(BrokerSession {
             epoch,
             contact: context.now,
             metadata_offset: -1,
             shutdown_offset: None,
         });
         if !is_same {
-            *session = Session { epoch, shutdown_offset: None, metadata_offset: -1, ..*session };
+            *session =
+                BrokerSession { epoch, shutdown_offset: None, metadata_offset: -1, ..*session };
         }
         // Last, so that a leader that fails in between finds the broker unregistered still.
         records.push(record.into());
-        Ok(Decision::split(records, epoch))
+        Ok(ControllerDecision::split(records, epoch))
     }
 
     fn check_registration(&self, now: Mono, command: &RegisterBroker) -> Result<(), Refusal> {
@@ -338,7 +330,7 @@ impl Controller {
         &mut self,
         context: Context,
         command: BrokerHeartbeat,
-    ) -> Result<Decision<HeartbeatReply>, Refusal> {
+    ) -> Result<ControllerDecision<BrokerHeartbeatReply>, Refusal> {
         let id = command.broker_id;
         let Some(registered_at) = self.registered_at.get(&id).copied() else {
             return Err(Refusal::new(
@@ -352,11 +344,11 @@ impl Controller {
         let next = self.next_state(state, &command, registered_at);
         let mut records = match next {
             next if next == state => Vec::new(),
-            State::Fenced | State::ShutdownNow => self.fence(id),
-            State::Unfenced => self.unfence(id),
-            State::ControlledShutdown => self.begin_controlled_shutdown(id),
+            BrokerState::Fenced | BrokerState::ShutdownNow => self.fence(id),
+            BrokerState::Unfenced => self.unfence(id),
+            BrokerState::ControlledShutdown => self.begin_controlled_shutdown(id),
         };
-        let will_be_fenced = matches!(next, State::Fenced | State::ShutdownNow);
+        let will_be_fenced = matches!(next, BrokerState::Fenced | BrokerState::ShutdownNow);
         let release = self.image().release;
         if release.has_directories() {
             records.extend(self.take_directories_offline(id, &command.offline_log_dirs));
@@ -365,7 +357,7 @@ impl Controller {
             records.extend(self.cordon(id, command.cordoned_log_dirs));
         }
         let end = context.next_offset + records.len() as Offset - 1;
-        let session = self.sessions.entry(id).or_insert(Session {
+        let session = self.sessions.entry(id).or_insert(BrokerSession {
             epoch,
             contact: context.now,
             metadata_offset: -1,
@@ -376,57 +368,66 @@ impl Controller {
         session.metadata_offset = command.metadata_offset;
         if will_be_fenced {
             session.shutdown_offset = None; // A fenced broker may stop at once.
-        } else if next == State::ControlledShutdown {
+        } else if next == BrokerState::ControlledShutdown {
             session.shutdown_offset.get_or_insert(end);
         }
-        let reply = HeartbeatReply {
+        let reply = BrokerHeartbeatReply {
             is_caught_up: command.metadata_offset >= registered_at,
             is_fenced: will_be_fenced,
-            in_controlled_shutdown: next == State::ControlledShutdown,
-            should_shut_down: next == State::ShutdownNow,
+            in_controlled_shutdown: next == BrokerState::ControlledShutdown,
+            should_shut_down: next == BrokerState::ShutdownNow,
         };
-        Ok(Decision::split(records, reply))
+        Ok(ControllerDecision::split(records, reply))
     }
 
-    fn state(&self, id: BrokerId, fenced: bool) -> State {
+    fn state(&self, id: BrokerId, fenced: bool) -> BrokerState {
         let session = self.sessions.get(&id);
         if session.is_some_and(|session| session.shutdown_offset.is_some()) {
-            State::ControlledShutdown
+            BrokerState::ControlledShutdown
         } else if fenced {
-            State::Fenced
+            BrokerState::Fenced
         } else {
-            State::Unfenced
+            BrokerState::Unfenced
         }
     }
 
-    fn next_state(&self, state: State, wish: &BrokerHeartbeat, registered_at: Offset) -> State {
+    fn next_state(
+        &self,
+        state: BrokerState,
+        wish: &BrokerHeartbeat,
+        registered_at: Offset,
+    ) -> BrokerState {
         let leads = || {
             let id = wish.broker_id;
             let mut topics = self.image().topics.iter();
             topics.any(|topic| topic.partitions.iter().any(|partition| partition.leader == id))
         };
         match state {
-            State::Fenced if wish.want_shut_down => State::ShutdownNow,
-            State::Fenced if !wish.want_fence && wish.metadata_offset >= registered_at => {
-                State::Unfenced
+            BrokerState::Fenced if wish.want_shut_down => BrokerState::ShutdownNow,
+            BrokerState::Fenced if !wish.want_fence && wish.metadata_offset >= registered_at => {
+                BrokerState::Unfenced
             }
-            State::Fenced => State::Fenced,
-            State::Unfenced if wish.want_fence && wish.want_shut_down => State::ShutdownNow,
-            State::Unfenced if wish.want_fence => State::Fenced,
-            State::Unfenced if wish.want_shut_down && leads() => State::ControlledShutdown,
-            State::Unfenced if wish.want_shut_down => State::ShutdownNow,
-            State::Unfenced => State::Unfenced,
-            State::ControlledShutdown if leads() => State::ControlledShutdown,
+            BrokerState::Fenced => BrokerState::Fenced,
+            BrokerState::Unfenced if wish.want_fence && wish.want_shut_down => {
+                BrokerState::ShutdownNow
+            }
+            BrokerState::Unfenced if wish.want_fence => BrokerState::Fenced,
+            BrokerState::Unfenced if wish.want_shut_down && leads() => {
+                BrokerState::ControlledShutdown
+            }
+            BrokerState::Unfenced if wish.want_shut_down => BrokerState::ShutdownNow,
+            BrokerState::Unfenced => BrokerState::Unfenced,
+            BrokerState::ControlledShutdown if leads() => BrokerState::ControlledShutdown,
             // It may stop once everybody knows who leads in its place.
-            State::ControlledShutdown => {
+            BrokerState::ControlledShutdown => {
                 let end = self.sessions.get(&wish.broker_id).and_then(|s| s.shutdown_offset);
                 if end.is_none_or(|end| end <= self.lowest_active_offset()) {
-                    State::ShutdownNow
+                    BrokerState::ShutdownNow
                 } else {
-                    State::ControlledShutdown
+                    BrokerState::ControlledShutdown
                 }
             }
-            State::ShutdownNow => State::ShutdownNow,
+            BrokerState::ShutdownNow => BrokerState::ShutdownNow,
         }
     }
 
@@ -499,7 +500,7 @@ impl Controller {
         &mut self,
         _context: Context,
         command: UnregisterBroker,
-    ) -> Result<Decision<()>, Refusal> {
+    ) -> Result<ControllerDecision<()>, Refusal> {
         let id = command.broker_id;
         let Some(broker) = self.broker(id) else {
             return Err(Refusal::new(
@@ -511,14 +512,14 @@ impl Controller {
         let mut records =
             self.partition_changes(change, |p| p.isr.contains(&id) || p.elr.contains(&id));
         records.push(UnregisterBrokerRecord { broker_id: id, broker_epoch: broker.epoch }.into());
-        Ok(Decision::split(records, ()))
+        Ok(ControllerDecision::split(records, ()))
     }
 
     pub(super) fn register_controller(
         &mut self,
         _context: Context,
         command: RegisterController,
-    ) -> Result<Decision<()>, Refusal> {
+    ) -> Result<ControllerDecision<()>, Refusal> {
         if !self.image().release.has_controller_registration() {
             return Err(Refusal::new(
                 ErrorCode::UnsupportedVersion,
@@ -549,14 +550,14 @@ impl Controller {
                 })
                 .collect(),
         };
-        Ok(Decision::atomic(vec![record.into()], ()))
+        Ok(ControllerDecision::atomic(vec![record.into()], ()))
     }
 
     pub(super) fn unregister_controller(
         &mut self,
         _context: Context,
         command: UnregisterController,
-    ) -> Result<Decision<()>, Refusal> {
+    ) -> Result<ControllerDecision<()>, Refusal> {
         let controller_id = command.controller_id;
         if self.settings.voters.contains(&controller_id) {
             return Err(Refusal::new(
@@ -579,7 +580,10 @@ impl Controller {
                 format!("Controller ID {controller_id} is not currently registered."),
             ));
         }
-        Ok(Decision::atomic(vec![UnregisterControllerRecord { controller_id }.into()], ()))
+        Ok(ControllerDecision::atomic(
+            vec![UnregisterControllerRecord { controller_id }.into()],
+            (),
+        ))
     }
 
     /// When the next broker will not have been heard of for too long.
@@ -603,7 +607,7 @@ impl Controller {
     }
 
     /// The brokers whose silence means something: this node's own runs in this process.
-    fn expirable(&self) -> impl Iterator<Item = (BrokerId, &Session)> {
+    fn expirable(&self) -> impl Iterator<Item = (BrokerId, &BrokerSession)> {
         self.sessions.iter().map(|(id, session)| (*id, session)).filter(|(id, session)| {
             *id != self.settings.node_id
                 && self.broker(*id).is_some_and(|b| !b.fenced && b.epoch == session.epoch)

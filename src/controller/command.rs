@@ -4,6 +4,7 @@
 use crate::metadata::cluster::FeatureRange;
 use crate::metadata::image::QuotaEntity;
 use crate::metadata::{ConfigResource, ListenerEndpoint};
+use crate::types::BrokerEpoch;
 use crate::types::{
     BrokerId, ErrorCode, LeaderEpoch, Offset, PartitionIndex, ProducerId, TopicId, Uuid,
 };
@@ -85,7 +86,7 @@ pub trait Operation {
 
 commands! {
     RegisterBroker -> BrokerEpoch;
-    BrokerHeartbeat -> HeartbeatReply;
+    BrokerHeartbeat -> BrokerHeartbeatReply;
     UnregisterBroker -> ();
     RegisterController -> ();
     UnregisterController -> ();
@@ -104,9 +105,6 @@ commands! {
     CreateAcls -> Vec<Verdict>;
     DeleteAcls -> Vec<Result<Vec<Acl>, Refusal>>;
 }
-
-/// Counts the registrations of one broker: the offset of its RegisterBrokerRecord.
-pub type BrokerEpoch = i64;
 
 /// BrokerRegistration: a broker started.
 #[derive(Clone, Debug)]
@@ -151,7 +149,7 @@ pub struct BrokerHeartbeat {
 
 /// The state of a broker after its heartbeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HeartbeatReply {
+pub struct BrokerHeartbeatReply {
     /// It has applied its own registration.
     pub is_caught_up: bool,
     /// Nobody is sent to it.

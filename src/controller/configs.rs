@@ -5,59 +5,24 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::bootstrap::{MIN_INSYNC_REPLICAS, min_insync_replicas_of_cluster};
 use super::command::{AlterConfigs, ConfigChange, ConfigOp, EffectiveConfig, Refusal, Verdict};
-use super::machine::{Context, Controller, Decision};
+use super::config_rules::ConfigValues;
+use super::machine::{Context, Controller, ControllerDecision};
 use crate::metadata::record::{ClearElrRecord, ConfigRecord, MetadataRecord};
 use crate::metadata::{ConfigResource, ResourceType};
 use crate::types::{BrokerId, ErrorCode};
-
-/// The altered keys of a resource.
-pub type Values = BTreeMap<String, String>;
-
-/// What configurations mean, which the controller does not know.
-pub trait ConfigRules: Send + Sync {
-    /// Whether a resource may have these values, where it had `before`; the refusal has Kafka's
-    /// code and message (Kafka 4.4 `ControllerConfigurationValidator`, `LogConfig`, `GroupConfig`,
-    /// `ClientMetricsConfigs`).
-    fn validate(
-        &self,
-        resource: &ConfigResource,
-        values: &Values,
-        before: &Values,
-    ) -> Result<(), Refusal>;
-    /// Whether a key holds a list, which alone can be added to.
-    fn is_list(&self, kind: ResourceType, key: &str) -> bool;
-    /// The value of a key that nobody altered, as text.
-    fn default_value(&self, kind: ResourceType, key: &str) -> Option<String>;
-    /// The configuration of a topic as it takes effect, by key: altered for the topic, else for
-    /// this node, else for the cluster, else as this node's file has it, else the default.
-    fn effective_topic(
-        &self,
-        topic: &Values,
-        node: &Values,
-        cluster: &Values,
-    ) -> Vec<EffectiveConfig>;
-    /// One key of it.
-    fn effective_topic_value(
-        &self,
-        key: &str,
-        topic: &Values,
-        node: &Values,
-        cluster: &Values,
-    ) -> Option<String>;
-}
 
 const CORDONED_LOG_DIRS: &str = "cordoned.log.dirs";
 /// Java's `Short.MAX_VALUE`: no value is longer.
 const VALUE_LEN_MAX: usize = 32_767;
 
-static NOTHING: Values = Values::new();
+static NOTHING: ConfigValues = ConfigValues::new();
 
 impl Controller {
-    fn values_of(&self, resource: &ConfigResource) -> &Values {
+    fn values_of(&self, resource: &ConfigResource) -> &ConfigValues {
         self.image().configs.of(resource).unwrap_or(&NOTHING)
     }
 
-    fn node_and_cluster_values(&self) -> (&Values, &Values) {
+    fn node_and_cluster_values(&self) -> (&ConfigValues, &ConfigValues) {
         let node = self.values_of(&ConfigResource::broker(self.settings.node_id));
         (node, self.values_of(&ConfigResource::default_broker()))
     }
@@ -70,7 +35,7 @@ impl Controller {
     }
 
     /// The configuration that a topic with these values would have.
-    pub(super) fn effective_topic_configs(&self, values: &Values) -> Vec<EffectiveConfig> {
+    pub(super) fn effective_topic_configs(&self, values: &ConfigValues) -> Vec<EffectiveConfig> {
         let (node, cluster) = self.node_and_cluster_values();
         self.rules.effective_topic(values, node, cluster)
     }
@@ -79,7 +44,7 @@ impl Controller {
         &mut self,
         _context: Context,
         command: AlterConfigs,
-    ) -> Result<Decision<Vec<(ConfigResource, Verdict)>>, Refusal> {
+    ) -> Result<ControllerDecision<Vec<(ConfigResource, Verdict)>>, Refusal> {
         let mut counts: BTreeMap<&ConfigResource, usize> = BTreeMap::new();
         for (resource, _) in &command.changes {
             *counts.entry(resource).or_default() += 1;
@@ -102,7 +67,7 @@ impl Controller {
             };
             results.push((resource.clone(), decided.map(|more| records.extend(more))));
         }
-        Ok(Decision::atomic(records, results).unless(command.validate_only))
+        Ok(ControllerDecision::atomic(records, results).unless(command.validate_only))
     }
 
     /// What a broker checks before it passes a change on (Kafka 4.4 `ConfigAdminManager`).

@@ -9,7 +9,7 @@ use super::command::{
     AlterPartition, AlterPartitionReassignments, AlteredPartition, AssignReplicasToDirs,
     ElectLeaders, ElectionType, PartitionState, ProposedIsr, Refusal, Verdict,
 };
-use super::machine::{Context, Controller, Decision};
+use super::machine::{Context, Controller, ControllerDecision};
 use super::partitions::{Election, RECOVERED, RECOVERING};
 use crate::metadata::record::{MetadataRecord, PartitionChangeRecord};
 use crate::metadata::topics::{NO_LEADER, NO_LEADER_CHANGE};
@@ -17,7 +17,7 @@ use crate::metadata::{MetadataImage, Partition, Topic};
 use crate::types::{BrokerId, ErrorCode, PartitionIndex, TopicId, TopicPartition, Uuid};
 
 /// The verdicts on partitions, by topic.
-type ByTopic = Vec<(String, Vec<(PartitionIndex, Verdict)>)>;
+type ElectionResults = Vec<(String, Vec<(PartitionIndex, Verdict)>)>;
 
 /// The verdicts on the partitions of a topic, in a directory.
 type Assigned = (Uuid, TopicId, Vec<(PartitionIndex, Verdict)>);
@@ -77,7 +77,7 @@ impl Controller {
         &mut self,
         _context: Context,
         command: ElectLeaders,
-    ) -> Result<Decision<ByTopic>, Refusal> {
+    ) -> Result<ControllerDecision<ElectionResults>, Refusal> {
         let mut records = Vec::new();
         let mut elect = |name: &str, index| {
             let elected = self.elect_leader(name, index, command.election);
@@ -108,7 +108,7 @@ impl Controller {
         if records.len() > super::machine::RECORDS_MAX {
             return Err(super::topics::too_large());
         }
-        Ok(Decision::split(records, results))
+        Ok(ControllerDecision::split(records, results))
     }
 
     fn elect_leader(
@@ -152,7 +152,7 @@ impl Controller {
         &mut self,
         _context: Context,
         command: AlterPartition,
-    ) -> Result<Decision<Vec<AlteredPartition>>, Refusal> {
+    ) -> Result<ControllerDecision<Vec<AlteredPartition>>, Refusal> {
         let AlterPartition { broker_id, broker_epoch, partitions } = command;
         self.check_epoch(broker_id, broker_epoch)?;
         let mut records = Vec::new();
@@ -168,7 +168,7 @@ impl Controller {
                 AlteredPartition { topic, partition, result }
             })
             .collect();
-        Ok(Decision::split(records, results))
+        Ok(ControllerDecision::split(records, results))
     }
 
     /// The record of a proposal and what its leader is told. The end of a reassignment may give
@@ -247,7 +247,7 @@ impl Controller {
         &mut self,
         _context: Context,
         command: AlterPartitionReassignments,
-    ) -> Result<Decision<ByTopic>, Refusal> {
+    ) -> Result<ControllerDecision<ElectionResults>, Refusal> {
         let mut records = Vec::new();
         let may_change = command.allow_replication_factor_change;
         let results = command
@@ -264,7 +264,7 @@ impl Controller {
                 (name.clone(), results)
             })
             .collect();
-        Ok(Decision::atomic(records, results))
+        Ok(ControllerDecision::atomic(records, results))
     }
 
     fn reassign(
@@ -370,7 +370,7 @@ impl Controller {
         &mut self,
         _context: Context,
         command: AssignReplicasToDirs,
-    ) -> Result<Decision<Vec<Assigned>>, Refusal> {
+    ) -> Result<ControllerDecision<Vec<Assigned>>, Refusal> {
         if !self.image().release.has_directories() {
             return Err(Refusal::new(
                 ErrorCode::UnsupportedVersion,
@@ -382,7 +382,7 @@ impl Controller {
         let mut records = Vec::new();
         let mut results = Vec::new();
         for (directory, topic_id, indexes) in command.replicas {
-            let is_lost = !super::brokers::is_online(broker, directory);
+            let is_lost = !super::partitions::is_online(broker, directory);
             let topic = self.image().topics.by_id(topic_id);
             let assign = |index: PartitionIndex| -> Result<Vec<MetadataRecord>, Refusal> {
                 let topic = topic.ok_or(ErrorCode::UnknownTopicId)?;
@@ -407,7 +407,7 @@ impl Controller {
                 .collect();
             results.push((directory, topic_id, verdicts));
         }
-        Ok(Decision::split(records, results))
+        Ok(ControllerDecision::split(records, results))
     }
 }
 

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::bootstrap;
-use super::command::{BrokerEpoch, Command, Refusal, Reply};
-use super::configs::ConfigRules;
+use super::command::{Command, Refusal, Reply};
+use super::config_rules::ConfigRules;
 use super::placement::Entropy;
 use crate::metadata::MetadataImage;
 use crate::metadata::record::{MetadataRecord, NoOpRecord};
 use crate::metadata::replay::{Replay, ReplayError};
+use crate::types::BrokerEpoch;
 use crate::types::{BrokerId, ErrorCode, LeaderEpoch, Mono, Offset};
 
 /// No request may write more records (Kafka 4.4 `QuorumController.MAX_RECORDS_PER_USER_OP`), and
@@ -83,13 +84,13 @@ pub struct Outcome {
 }
 
 /// Records with the reply to one command.
-pub(super) struct Decision<R> {
+pub(super) struct ControllerDecision<R> {
     pub(super) records: Vec<MetadataRecord>,
     pub(super) atomic: bool,
     pub(super) reply: R,
 }
 
-impl<R> Decision<R> {
+impl<R> ControllerDecision<R> {
     /// Records that stand or fall together.
     pub(super) fn atomic(records: Vec<MetadataRecord>, reply: R) -> Self {
         Self { records, atomic: true, reply }
@@ -111,7 +112,7 @@ impl<R> Decision<R> {
 
 /// What is known of a broker beside its registration. Soft: lost with the controller.
 #[derive(Clone, Debug)]
-pub(super) struct Session {
+pub(super) struct BrokerSession {
     /// Which registration it belongs to.
     pub(super) epoch: BrokerEpoch,
     /// The last heartbeat.
@@ -131,7 +132,7 @@ pub struct Controller {
     /// The offset of each broker's registration. Of a broker that was registered before this
     /// machine was made, the offset of the image that it was made from, which is not below.
     pub(super) registered_at: BTreeMap<BrokerId, Offset>,
-    pub(super) sessions: BTreeMap<BrokerId, Session>,
+    pub(super) sessions: BTreeMap<BrokerId, BrokerSession>,
     last_record: Mono,
 }
 
@@ -196,7 +197,7 @@ impl Controller {
         bootstrap: &[MetadataRecord],
     ) -> Result<Vec<MetadataRecord>, bootstrap::BootstrapError> {
         for broker in self.replay.image().cluster.brokers.values().filter(|broker| !broker.fenced) {
-            let session = Session {
+            let session = BrokerSession {
                 epoch: broker.epoch,
                 contact: now,
                 metadata_offset: -1,
@@ -222,7 +223,11 @@ impl Controller {
                 match command {
                     $(Command::$name(command) => self
                         .$decide(context, command)
-                        .map(|d| Decision { records: d.records, atomic: d.atomic, reply: Reply::$name(d.reply) }),)*
+                        .map(|d| ControllerDecision {
+                            records: d.records,
+                            atomic: d.atomic,
+                            reply: Reply::$name(d.reply),
+                        }),)*
                 }
             };
         }
@@ -261,7 +266,7 @@ impl Controller {
             Ok(decision)
         });
         match decision {
-            Ok(Decision { records, atomic, reply }) => {
+            Ok(ControllerDecision { records, atomic, reply }) => {
                 if !records.is_empty() {
                     self.last_record = context.now;
                 }

@@ -15,6 +15,7 @@
 pub mod bootstrap;
 mod brokers;
 pub mod command;
+mod config_rules;
 mod configs;
 mod elections;
 mod machine;
@@ -30,7 +31,7 @@ mod topics;
 mod update_features;
 
 pub use command::{Command, Operation, Refusal, Reply, Verdict};
-pub use configs::{ConfigRules, Values};
+pub use config_rules::{ConfigRules, ConfigValues};
 pub use elections::{Ongoing, ongoing_reassignments};
 pub use machine::{Context, Controller, HistoryError, Outcome, RECORDS_MAX, Settings};
 pub use producer_ids::BLOCK_LEN as PRODUCER_ID_BLOCK_LEN;

@@ -2,14 +2,23 @@
 //! (Kafka 4.4 `PartitionChangeBuilder`, `PartitionReassignmentReplicas`; KIP-966).
 
 use super::bootstrap::MIN_INSYNC_REPLICAS;
-use super::brokers::is_online;
 use super::machine::Controller;
 use crate::metadata::features::ELIGIBLE_LEADER_REPLICAS_VERSION;
 use crate::metadata::record::{MetadataRecord, PartitionChangeRecord, PartitionRecord};
 pub(super) use crate::metadata::topics::NO_LEADER;
 use crate::metadata::topics::NO_LEADER_CHANGE;
-use crate::metadata::{Partition, Topic};
+use crate::metadata::{Broker, Partition, Topic};
 use crate::types::{BrokerId, PartitionIndex, TopicId, Uuid};
+
+pub(super) fn is_online(broker: &Broker, directory: Uuid) -> bool {
+    // "Unassigned" and "migrating" say nothing against a replica; a registration without
+    // directories is older than they are (KAFKA-16162).
+    match directory {
+        Uuid::UNASSIGNED_DIRECTORY | Uuid::MIGRATING_DIRECTORY => true,
+        Uuid::LOST_DIRECTORY => false,
+        directory => broker.log_dirs.is_empty() || broker.log_dirs.contains(&directory),
+    }
+}
 
 /// The leader has all that the partition acknowledged, as far as anyone can tell.
 pub(super) const RECOVERED: i8 = 0;
@@ -36,7 +45,7 @@ pub(super) struct PartitionChange<'a> {
     is_acceptable_leader: &'a dyn Fn(BrokerId) -> bool,
     /// The directory that a broker's new replica gets.
     default_directory: &'a dyn Fn(BrokerId) -> Uuid,
-    rules: Rules,
+    rules: PartitionRules,
     election: Election,
     isr: Vec<BrokerId>,
     replicas: Vec<BrokerId>,
@@ -50,7 +59,7 @@ pub(super) struct PartitionChange<'a> {
 
 /// What the cluster's features and the topic's configuration ask of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Rules {
+pub(super) struct PartitionRules {
     /// eligible.leader.replicas.version is at least 1.
     pub(super) elr: bool,
     /// The topic's min.insync.replicas, at most its number of replicas.
@@ -65,7 +74,7 @@ pub(super) struct Rules {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Terms {
     /// As of any change.
-    pub(super) rules: Rules,
+    pub(super) rules: PartitionRules,
     /// Who may be elected.
     pub(super) election: Election,
 }
@@ -84,7 +93,7 @@ impl<'a> PartitionChange<'a> {
         index: PartitionIndex,
         is_acceptable_leader: &'a dyn Fn(BrokerId) -> bool,
         default_directory: &'a dyn Fn(BrokerId) -> Uuid,
-        rules: Rules,
+        rules: PartitionRules,
     ) -> Self {
         let directories = partition.replicas.iter().copied();
         Self {
@@ -366,12 +375,12 @@ impl Controller {
             .is_some_and(|value| value.eq_ignore_ascii_case("true"))
     }
 
-    fn rules_of(&self, topic: &Topic) -> Rules {
+    fn rules_of(&self, topic: &Topic) -> PartitionRules {
         let release = self.image().release;
         let min_isr = self.topic_config(&topic.name, MIN_INSYNC_REPLICAS);
         let min_isr: usize = min_isr.and_then(|value| value.parse().ok()).unwrap_or(1);
         let replicas = topic.partitions.first().map_or(usize::MAX, |first| first.replicas.len());
-        Rules {
+        PartitionRules {
             elr: self.has_elr(),
             min_isr: min_isr.min(replicas),
             shrink_raises_epoch: release.raises_epoch_on_shrink(),
@@ -403,7 +412,7 @@ impl Controller {
     /// The same, for many partitions of a topic whose rules are known.
     pub(super) fn change_under(
         &self,
-        rules: Rules,
+        rules: PartitionRules,
         topic: TopicId,
         index: PartitionIndex,
         partition: &Partition,

@@ -1,7 +1,7 @@
 //! Blocks of producer ids (Kafka 4.4 `ProducerIdControlManager`).
 
 use super::command::{AllocateProducerIds, ProducerIdBlock, Refusal};
-use super::machine::{Context, Controller, Decision};
+use super::machine::{Context, Controller, ControllerDecision};
 use crate::metadata::record::ProducerIdsRecord;
 use crate::types::{ErrorCode, ProducerId};
 
@@ -15,7 +15,7 @@ impl Controller {
         &mut self,
         _context: Context,
         command: AllocateProducerIds,
-    ) -> Result<Decision<ProducerIdBlock>, Refusal> {
+    ) -> Result<ControllerDecision<ProducerIdBlock>, Refusal> {
         let AllocateProducerIds { broker_id, broker_epoch } = command;
         self.check_epoch(broker_id, broker_epoch)?;
         let first: ProducerId = self.image().next_producer_id.max(0);
@@ -28,6 +28,6 @@ impl Controller {
         };
         let record = ProducerIdsRecord { broker_id, broker_epoch, next_producer_id };
         let block = ProducerIdBlock { first, len: BLOCK_LEN };
-        Ok(Decision::split(vec![record.into()], block))
+        Ok(ControllerDecision::split(vec![record.into()], block))
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::command::{AlterClientQuotas, QuotaChange, Refusal, Verdict};
-use super::machine::{Context, Controller, Decision};
+use super::machine::{Context, Controller, ControllerDecision};
 use crate::metadata::image::QuotaEntity;
 use crate::metadata::record::{ClientQuotaRecord, EntityData, MetadataRecord};
 use crate::types::ErrorCode;
@@ -14,21 +14,21 @@ const IP: &str = "ip";
 
 /// What a quota's value may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum EntityKind {
     Double,
     Int,
     Long,
 }
 
 /// The quotas of users and clients.
-const USER_AND_CLIENT: &[(&str, Kind)] = &[
-    ("producer_byte_rate", Kind::Long),
-    ("consumer_byte_rate", Kind::Long),
-    ("request_percentage", Kind::Double),
-    ("controller_mutation_rate", Kind::Double),
+const USER_AND_CLIENT: &[(&str, EntityKind)] = &[
+    ("producer_byte_rate", EntityKind::Long),
+    ("consumer_byte_rate", EntityKind::Long),
+    ("request_percentage", EntityKind::Double),
+    ("controller_mutation_rate", EntityKind::Double),
 ];
 /// The quotas of addresses.
-const ADDRESS: &[(&str, Kind)] = &[("connection_creation_rate", Kind::Int)];
+const ADDRESS: &[(&str, EntityKind)] = &[("connection_creation_rate", EntityKind::Int)];
 
 fn invalid(message: impl Into<String>) -> Refusal {
     Refusal::new(ErrorCode::InvalidRequest, message)
@@ -39,7 +39,7 @@ impl Controller {
         &mut self,
         _context: Context,
         command: AlterClientQuotas,
-    ) -> Result<Decision<Vec<(QuotaEntity, Verdict)>>, Refusal> {
+    ) -> Result<ControllerDecision<Vec<(QuotaEntity, Verdict)>>, Refusal> {
         let mut records = Vec::new();
         let mut results: Vec<(QuotaEntity, Verdict)> = Vec::new();
         // An entity that is named again is answered once, for the last time it is named.
@@ -57,7 +57,7 @@ impl Controller {
                 results.push((entity.clone(), verdict));
             }
         }
-        Ok(Decision::atomic(records, results).unless(command.validate_only))
+        Ok(ControllerDecision::atomic(records, results).unless(command.validate_only))
     }
 
     fn quota_records(
@@ -111,7 +111,7 @@ impl Controller {
 }
 
 /// The keys that an entity of these types may have.
-fn keys_of(entity: &QuotaEntity) -> Result<&'static [(&'static str, Kind)], Refusal> {
+fn keys_of(entity: &QuotaEntity) -> Result<&'static [(&'static str, EntityKind)], Refusal> {
     if entity.is_empty() {
         return Err(invalid("Invalid empty client quota entity"));
     }
@@ -151,7 +151,7 @@ fn is_host(text: &str) -> bool {
     text.parse::<std::net::IpAddr>().is_ok() || text.bytes().all(is_name)
 }
 
-fn check_value(keys: &[(&str, Kind)], key: &str, value: f64) -> Result<(), Refusal> {
+fn check_value(keys: &[(&str, EntityKind)], key: &str, value: f64) -> Result<(), Refusal> {
     let Some((_, kind)) = keys.iter().find(|(known, _)| *known == key) else {
         return Err(invalid(format!("Invalid configuration key {key}")));
     };
@@ -159,9 +159,9 @@ fn check_value(keys: &[(&str, Kind)], key: &str, value: f64) -> Result<(), Refus
         return Err(invalid(format!("Quota {key} must be greater than 0")));
     }
     let (max, name) = match kind {
-        Kind::Double => return Ok(()),
-        Kind::Int => (f64::from(i32::MAX), "an INT"),
-        Kind::Long => (i64::MAX as f64, "a LONG"),
+        EntityKind::Double => return Ok(()),
+        EntityKind::Int => (f64::from(i32::MAX), "an INT"),
+        EntityKind::Long => (i64::MAX as f64, "a LONG"),
     };
     if value > max {
         return Err(invalid(format!("Proposed value for {key} is too large for {name}.")));

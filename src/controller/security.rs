@@ -10,7 +10,7 @@ use super::command::{
     Acl, AclFilter, AlterUserScramCredentials, CreateAcls, DeleteAcls, Refusal, ScramUpsertion,
     Verdict,
 };
-use super::machine::{Context, Controller, Decision, RECORDS_MAX};
+use super::machine::{Context, Controller, ControllerDecision, RECORDS_MAX};
 use crate::metadata::acls::{LITERAL, PREFIXED, WILDCARD};
 use crate::metadata::record::{
     AccessControlEntryRecord, MetadataRecord, RemoveAccessControlEntryRecord,
@@ -48,7 +48,7 @@ impl Controller {
         &mut self,
         _context: Context,
         command: AlterUserScramCredentials,
-    ) -> Result<Decision<Vec<(String, Verdict)>>, Refusal> {
+    ) -> Result<ControllerDecision<Vec<(String, Verdict)>>, Refusal> {
         let mut wishes: BTreeMap<&str, Wish<'_>> = BTreeMap::new();
         let mut wish = |user, wanted: Result<_, Refusal>| {
             let twice = || {
@@ -114,7 +114,7 @@ impl Controller {
                 (name, verdict)
             })
             .collect();
-        Ok(Decision::atomic(records, results))
+        Ok(ControllerDecision::atomic(records, results))
     }
 
     /// The fewest iterations of a mechanism, if user and mechanism may be.
@@ -141,7 +141,7 @@ impl Controller {
         &mut self,
         context: Context,
         command: CreateAcls,
-    ) -> Result<Decision<Vec<Verdict>>, Refusal> {
+    ) -> Result<ControllerDecision<Vec<Verdict>>, Refusal> {
         let mut entropy = context.entropy();
         let mut known: BTreeSet<Acl> = self.image().acls.records().map(acl_of).collect();
         let mut records: Vec<MetadataRecord> = Vec::new();
@@ -154,14 +154,14 @@ impl Controller {
             }
             results.push(verdict);
         }
-        Ok(Decision::atomic(records, results))
+        Ok(ControllerDecision::atomic(records, results))
     }
 
     pub(super) fn delete_acls(
         &mut self,
         _context: Context,
         command: DeleteAcls,
-    ) -> Result<Decision<Vec<Deleted>>, Refusal> {
+    ) -> Result<ControllerDecision<Vec<Deleted>>, Refusal> {
         let mut gone: BTreeSet<Uuid> = BTreeSet::new();
         let mut told = 0;
         let mut results = Vec::with_capacity(command.filters.len());
@@ -184,7 +184,7 @@ impl Controller {
         }
         let records =
             gone.into_iter().map(|id| RemoveAccessControlEntryRecord { id }.into()).collect();
-        Ok(Decision::atomic(records, results))
+        Ok(ControllerDecision::atomic(records, results))
     }
 }
 

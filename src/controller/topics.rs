@@ -9,7 +9,7 @@ use super::command::{
     ConfigChange, ConfigOp, CreatePartitions, CreateTopicResult, CreateTopics, CreatedTopic,
     DeleteTopicResult, DeleteTopics, MorePartitions, NewTopic, Refusal, TopicRef, Verdict,
 };
-use super::machine::{Context, Controller, Decision, RECORDS_MAX};
+use super::machine::{Context, Controller, ControllerDecision, RECORDS_MAX};
 use super::placement::{self, Entropy};
 use super::topic_names::{self, CLUSTER_METADATA};
 use crate::metadata::record::{MetadataRecord, RemoveTopicRecord, TopicRecord};
@@ -17,14 +17,14 @@ use crate::metadata::{ConfigResource, Topic};
 use crate::types::{BrokerId, ErrorCode, PartitionIndex, TopicId, Uuid};
 
 /// The replicas of each partition from a first one on, and those of them that are in sync.
-type Assignment = Vec<(Vec<BrokerId>, Vec<BrokerId>)>;
+type ReplicaAssignments = Vec<(Vec<BrokerId>, Vec<BrokerId>)>;
 
 impl Controller {
     pub(super) fn create_topics(
         &mut self,
         context: Context,
         command: CreateTopics,
-    ) -> Result<Decision<Vec<CreateTopicResult>>, Refusal> {
+    ) -> Result<ControllerDecision<Vec<CreateTopicResult>>, Refusal> {
         let mut entropy = context.entropy();
         let mut names: BTreeMap<&str, usize> = BTreeMap::new();
         for topic in &command.topics {
@@ -53,7 +53,7 @@ impl Controller {
         if records.len() > RECORDS_MAX {
             return Err(too_large());
         }
-        Ok(Decision::atomic(records, results).unless(command.validate_only))
+        Ok(ControllerDecision::atomic(records, results).unless(command.validate_only))
     }
 
     fn check_total<'a>(&self, topics: impl Iterator<Item = &'a NewTopic>) -> Result<(), Refusal> {
@@ -170,7 +170,7 @@ impl Controller {
         &self,
         entropy: &mut Entropy,
         topic: &NewTopic,
-    ) -> Result<Assignment, Refusal> {
+    ) -> Result<ReplicaAssignments, Refusal> {
         if topic.replication_factor < -1 || topic.replication_factor == 0 {
             return Err(Refusal::new(
                 ErrorCode::InvalidReplicationFactor,
@@ -203,7 +203,7 @@ impl Controller {
         entropy: &mut Entropy,
         partitions: i32,
         factor: i32,
-    ) -> Result<Assignment, Refusal> {
+    ) -> Result<ReplicaAssignments, Refusal> {
         let refuse = |reason: String| Refusal::new(ErrorCode::InvalidReplicationFactor, reason);
         let count = usize::try_from(partitions).unwrap_or(0);
         let placed = placement::place(entropy, self.usable_brokers(), count, factor)
@@ -227,7 +227,7 @@ impl Controller {
     }
 
     /// The replicas of a topic that names them.
-    fn check_assignments(&self, topic: &NewTopic) -> Result<Assignment, Refusal> {
+    fn check_assignments(&self, topic: &NewTopic) -> Result<ReplicaAssignments, Refusal> {
         let invalid = |message: &str| Refusal::new(ErrorCode::InvalidRequest, message);
         if topic.replication_factor != -1 {
             return Err(invalid(
@@ -317,7 +317,7 @@ impl Controller {
         &mut self,
         _context: Context,
         command: DeleteTopics,
-    ) -> Result<Decision<Vec<DeleteTopicResult>>, Refusal> {
+    ) -> Result<ControllerDecision<Vec<DeleteTopicResult>>, Refusal> {
         if !self.settings.delete_topic_enable {
             return Err(Refusal::new(
                 ErrorCode::TopicDeletionDisabled,
@@ -376,14 +376,14 @@ impl Controller {
             id: topic.id,
             result: Ok(()),
         }));
-        Ok(Decision::atomic(records, results))
+        Ok(ControllerDecision::atomic(records, results))
     }
 
     pub(super) fn create_partitions(
         &mut self,
         context: Context,
         command: CreatePartitions,
-    ) -> Result<Decision<Vec<(String, Verdict)>>, Refusal> {
+    ) -> Result<ControllerDecision<Vec<(String, Verdict)>>, Refusal> {
         let mut entropy = context.entropy();
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         for topic in &command.topics {
@@ -412,7 +412,7 @@ impl Controller {
                 return Err(too_large());
             }
         }
-        Ok(Decision::atomic(records, results).unless(command.validate_only))
+        Ok(ControllerDecision::atomic(records, results).unless(command.validate_only))
     }
 
     fn add_partitions(
@@ -468,7 +468,7 @@ impl Controller {
         present: usize,
         additional: usize,
         factor: usize,
-    ) -> Result<Assignment, Refusal> {
+    ) -> Result<ReplicaAssignments, Refusal> {
         let refuse =
             |message: String| Err(Refusal::new(ErrorCode::InvalidReplicaAssignment, message));
         if assignments.len() != additional {

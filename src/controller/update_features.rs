@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::command::{FeaturesUpdated, Refusal, UpdateFeatures, UpgradeType};
-use super::machine::{Context, Controller, Decision};
+use super::machine::{Context, Controller, ControllerDecision};
 use crate::metadata::cluster::FeatureRange;
 use crate::metadata::features::{
     self, ELIGIBLE_LEADER_REPLICAS_VERSION, Feature, KRAFT_VERSION, METADATA_VERSION, Release,
@@ -17,7 +17,7 @@ impl Controller {
         &mut self,
         _context: Context,
         command: UpdateFeatures,
-    ) -> Result<Decision<FeaturesUpdated>, Refusal> {
+    ) -> Result<ControllerDecision<FeaturesUpdated>, Refusal> {
         let mut proposed: BTreeMap<&str, i16> =
             self.image().features.iter().map(|(name, level)| (name.as_str(), *level)).collect();
         proposed.insert(METADATA_VERSION, self.image().release.level);
@@ -44,7 +44,7 @@ impl Controller {
             .map(|(_, level, _)| *level);
         let kraft_version = moved.filter(|_| !command.validate_only);
         let reply = FeaturesUpdated { kraft_version };
-        Ok(Decision::atomic(records, reply).unless(command.validate_only))
+        Ok(ControllerDecision::atomic(records, reply).unless(command.validate_only))
     }
 
     fn update_feature(

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 
-use super::records::RecordError;
+use super::records::CoordinatorRecordError;
 use crate::codec::CodecError;
 use crate::metadata::MetadataImage;
 use crate::types::{ErrorCode, Mono, Offset, ProducerEpoch, ProducerId, Timestamp};
@@ -110,7 +110,7 @@ pub trait Shard: Sized + Send + 'static {
 
     /// Reads a record of the log. `UnknownType` is passed over and kept; anything else ends the
     /// load.
-    fn decode(key: &[u8], value: Option<&[u8]>) -> Result<Self::Record, RecordError>;
+    fn decode(key: &[u8], value: Option<&[u8]>) -> Result<Self::Record, CoordinatorRecordError>;
 
     /// Key and value of a record, as they are written.
     fn encode(record: &Self::Record) -> Result<(BytesMut, Option<BytesMut>), CodecError>;

@@ -12,7 +12,7 @@ use crate::controller::bootstrap::{self, BootstrapError};
 use crate::controller::{ConfigRules, Controller, Settings};
 use crate::env::Env;
 use crate::metadata::MetadataImage;
-use crate::raft::log::{MetadataLogConfig, MetadataLogError};
+use crate::raft::{MetadataLogConfig, MetadataLogError};
 
 /// The settings of the controller role.
 #[derive(Clone)]

@@ -38,10 +38,10 @@ const GROUP_LEN: usize = 256;
 const PENDING_MAX: usize = 4096;
 
 /// A reply with the offset of the last record that it depends on.
-type Answer = (Offset, Result<Reply, Refusal>);
+type DecidedReply = (Offset, Result<Reply, Refusal>);
 
-enum Request {
-    Command(Command, oneshot::Sender<Answer>),
+enum ControllerRequest {
+    Command(Command, oneshot::Sender<DecidedReply>),
     Stop(oneshot::Sender<()>),
 }
 
@@ -59,7 +59,7 @@ enum Route {
 
 #[derive(Clone)]
 struct LocalController {
-    requests: mpsc::Sender<Request>,
+    requests: mpsc::Sender<ControllerRequest>,
     feed: MetadataFeed,
 }
 
@@ -82,7 +82,7 @@ impl ControllerClient {
         match &self.route {
             Route::Local(local) => {
                 let (done, stopped) = oneshot::channel();
-                if local.requests.send(Request::Stop(done)).await.is_ok() {
+                if local.requests.send(ControllerRequest::Stop(done)).await.is_ok() {
                     let _ = stopped.await; // An error is the run's to report.
                 }
             }
@@ -95,7 +95,7 @@ impl LocalController {
         let stopping =
             || Refusal::new(ErrorCode::RequestTimedOut, "The controller is shutting down.");
         let (answer, answered) = oneshot::channel();
-        let request = Request::Command(operation.into_command(), answer);
+        let request = ControllerRequest::Command(operation.into_command(), answer);
         self.requests.send(request).await.map_err(|_| stopping())?;
         let (offset, reply) = answered.await.map_err(|_| stopping())?;
         self.feed.wait_for(offset).await.map_err(|_| stopping())?;
@@ -137,21 +137,21 @@ pub struct ControllerParts {
 pub struct ControllerDriver {
     with: ControllerParts,
     subscription: Subscription,
-    requests: mpsc::Receiver<Request>,
+    requests: mpsc::Receiver<ControllerRequest>,
     /// The end of what is committed.
     committed: Offset,
-    role: Role,
-    pending: PendingReplies<(oneshot::Sender<Answer>, Result<Reply, Refusal>)>,
+    role: ControllerRole,
+    pending: PendingReplies<(oneshot::Sender<DecidedReply>, Result<Reply, Refusal>)>,
     /// Told once nothing waits any more.
     stopping: Option<oneshot::Sender<()>>,
 }
 
-enum Role {
+enum ControllerRole {
     Standby,
-    Active(Box<Active>),
+    Active(Box<ActiveController>),
 }
 
-struct Active {
+struct ActiveController {
     epoch: LeaderEpoch,
     /// The uncommitted state.
     machine: Controller,
@@ -166,7 +166,7 @@ pub fn new(with: ControllerParts, committed: Offset) -> (ControllerDriver, Contr
         with,
         requests,
         committed,
-        role: Role::Standby,
+        role: ControllerRole::Standby,
         pending: PendingReplies::default(),
         stopping: None,
     };
@@ -221,7 +221,9 @@ impl ControllerDriver {
 
     fn next_deadline(&self) -> Option<Mono> {
         match &self.role {
-            Role::Active(active) if self.stopping.is_none() => active.machine.next_deadline(),
+            ControllerRole::Active(active) if self.stopping.is_none() => {
+                active.machine.next_deadline()
+            }
             _ => None,
         }
     }
@@ -236,7 +238,10 @@ impl ControllerDriver {
             }
             QuorumEvent::Snapshot(id, _) => {
                 // A leader's own log never lacks what it committed.
-                assert!(matches!(self.role, Role::Standby), "the active controller was given {id}");
+                assert!(
+                    matches!(self.role, ControllerRole::Standby),
+                    "the active controller was given {id}"
+                );
                 self.on_committed(id.offset);
             }
             QuorumEvent::Leading(leadership) => self.activate(leadership).await?,
@@ -250,7 +255,7 @@ impl ControllerDriver {
         assert!(end >= self.committed, "the committed end goes from {} to {end}", self.committed);
         self.committed = end;
         self.answer_committed();
-        if let Role::Active(active) = &mut self.role {
+        if let ControllerRole::Active(active) = &mut self.role {
             // Two replays of one log need not be in memory twice.
             active.machine.share(&self.with.feed.committed().image);
         }
@@ -266,7 +271,10 @@ impl ControllerDriver {
     /// Begins an epoch from what is committed.
     async fn activate(&mut self, leadership: Leadership) -> Result<(), ControllerError> {
         let Leadership { epoch, start } = leadership;
-        assert!(matches!(self.role, Role::Standby), "epoch {epoch} begins before the last ended");
+        assert!(
+            matches!(self.role, ControllerRole::Standby),
+            "epoch {epoch} begins before the last ended"
+        );
         assert!(self.pending.is_empty(), "commands of an older epoch wait in epoch {epoch}");
         let Ok(committed) = self.with.feed.wait_for_committed(start).await else {
             return Ok(()); // The feed has ended, and with it the node.
@@ -281,43 +289,43 @@ impl ControllerDriver {
         // Whoever loses the epoch at once is told so by the next event.
         let Ok(mut staging) = with.quorum.stage(epoch) else { return Ok(()) };
         machine.advance(staging.next_offset() - 1, epoch);
-        let mut active = Active { epoch, machine };
+        let mut active = ActiveController { epoch, machine };
         let release = release_of(&records).unwrap_or(active.machine.image().release);
         let now = with.env.clock.wall();
         let staged = active.stage_at(records, false, release, &mut staging, now);
         staged.map_err(ControllerError::Encode)?;
         drop(staging);
         tracing::info!(epoch, "this node is the active controller");
-        self.role = Role::Active(Box::new(active));
+        self.role = ControllerRole::Active(Box::new(active));
         Ok(())
     }
 
     /// Fails what waits, and drops the uncommitted state.
     fn resign(&mut self, epoch: LeaderEpoch) {
-        if let Role::Active(active) = &self.role {
+        if let ControllerRole::Active(active) = &self.role {
             assert!(active.epoch == epoch, "epoch {} is led, {epoch} resigned", active.epoch);
             tracing::info!(epoch, failed = self.pending.len(), "this controller is on standby");
         }
-        self.role = Role::Standby;
+        self.role = ControllerRole::Standby;
         for (_, (answer, _)) in self.pending.take_all() {
             let _ = answer.send((-1, Err(not_controller()))); // The asker may be gone.
         }
     }
 
     /// Decides a group of commands. They share a sync.
-    fn serve(&mut self, group: &mut Vec<Request>) {
+    fn serve(&mut self, group: &mut Vec<ControllerRequest>) {
         let Self { with, role, pending, stopping, .. } = self;
         let mut staged = match role {
-            Role::Active(active) => stage(&with.quorum, active),
-            Role::Standby => None,
+            ControllerRole::Active(active) => stage(&with.quorum, active),
+            ControllerRole::Standby => None,
         };
         for request in group.drain(..) {
             match request {
-                Request::Stop(done) => {
+                ControllerRequest::Stop(done) => {
                     *stopping = Some(done);
                     break; // Later ones see their channel close.
                 }
-                Request::Command(command, answer) => match &mut staged {
+                ControllerRequest::Command(command, answer) => match &mut staged {
                     Some((active, staging)) => {
                         let reply = active.decide(command, &with.env, staging);
                         // Also a reply without records rests on what is not committed yet.
@@ -334,11 +342,11 @@ impl ControllerDriver {
     }
 
     fn on_deadline(&mut self, now: Mono) {
-        let Role::Active(active) = &mut self.role else { return };
+        let ControllerRole::Active(active) = &mut self.role else { return };
         let records = active.machine.on_deadline(now);
         let Some((active, mut staging)) = stage(&self.with.quorum, active) else {
             // The epoch is lost, which the next event says: until then nothing is decided.
-            self.role = Role::Standby;
+            self.role = ControllerRole::Standby;
             return;
         };
         let wall = self.with.env.clock.wall();
@@ -351,15 +359,15 @@ impl ControllerDriver {
 /// The right to stage what `active` decides, if its epoch is still led.
 fn stage<'a>(
     quorum: &'a QuorumClient,
-    active: &'a mut Active,
-) -> Option<(&'a mut Active, Staging<'a>)> {
+    active: &'a mut ActiveController,
+) -> Option<(&'a mut ActiveController, Staging<'a>)> {
     match quorum.stage(active.epoch) {
         Ok(staging) => Some((active, staging)),
         Err(NotLeaderError { .. }) => None,
     }
 }
 
-impl Active {
+impl ActiveController {
     /// Decides a command, and stages and applies its records.
     fn decide(
         &mut self,

@@ -21,7 +21,7 @@ use crate::env::Env;
 use crate::metadata::MetadataImage;
 use crate::metadata::image::Changes;
 use crate::metadata::replay::Replay;
-use crate::raft::log::MetadataLogConfig;
+use crate::raft::MetadataLogConfig;
 use crate::raft::snapshot::{Snapshot, SnapshotId};
 use crate::types::{Mono, Offset, Timestamp};
 
@@ -64,7 +64,7 @@ pub struct CommittedState {
 
 /// How far the feed is.
 #[derive(Clone, Copy, Debug)]
-struct Progress {
+struct FeedProgress {
     /// The end of what was replayed.
     replayed: Offset,
     /// The offset of the image that requests see.
@@ -72,18 +72,18 @@ struct Progress {
     has_ended: bool,
 }
 
-struct Shared {
+struct SharedFeed {
     /// What requests see.
     published: Arc<ArcSwap<MetadataImage>>,
     /// What the publishers are given.
     committed: ArcSwap<CommittedState>,
-    progress: watch::Sender<Progress>,
+    progress: watch::Sender<FeedProgress>,
 }
 
 /// The images of this node. Cheap to clone.
 #[derive(Clone)]
 pub struct MetadataFeed {
-    shared: Arc<Shared>,
+    shared: Arc<SharedFeed>,
     requests: mpsc::Sender<oneshot::Sender<()>>,
 }
 
@@ -125,7 +125,7 @@ impl MetadataFeed {
         Ok(self.committed())
     }
 
-    async fn wait(&self, reached: impl Fn(&Progress) -> bool) -> Result<(), StoppedError> {
+    async fn wait(&self, reached: impl Fn(&FeedProgress) -> bool) -> Result<(), StoppedError> {
         let mut progress = self.shared.progress.subscribe();
         let waited = progress.wait_for(|progress| reached(progress) || progress.has_ended).await;
         match waited {
@@ -152,7 +152,7 @@ pub struct FeedDriver {
     end: Offset,
     subscription: Subscription,
     quorum: QuorumClient,
-    shared: Arc<Shared>,
+    shared: Arc<SharedFeed>,
     requests: mpsc::Receiver<oneshot::Sender<()>>,
     snapshots: SnapshotPolicy,
 }
@@ -178,8 +178,8 @@ pub fn new(
     let image = Arc::new(replay.image().clone());
     let in_transaction = replay.in_transaction();
     let committed = CommittedState { end, image: Arc::clone(&image), in_transaction };
-    let progress = Progress { replayed: end, published: image.offset, has_ended: false };
-    let shared = Arc::new(Shared {
+    let progress = FeedProgress { replayed: end, published: image.offset, has_ended: false };
+    let shared = Arc::new(SharedFeed {
         published: Arc::new(ArcSwap::new(image)),
         committed: ArcSwap::from_pointee(committed),
         progress: watch::Sender::new(progress),

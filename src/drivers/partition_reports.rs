@@ -11,7 +11,7 @@ use super::shutdown::ShutdownSignal;
 use crate::controller::command::{AlterPartition, AssignReplicasToDirs, ProposedIsr};
 use crate::metadata::MetadataImage;
 use crate::store::Mover;
-use crate::store::moves::{ReplicaMove, ReportMove};
+use crate::store::log_dir_moves::{ReplicaMove, ReportMove};
 use crate::types::{BrokerId, PartitionIndex, TopicId, TopicPartition, Uuid};
 
 /// `LeaderRecoveryState.RECOVERING`: elected although records may be missing.

@@ -14,13 +14,13 @@ use crate::types::{BrokerId, ErrorCode, ProducerId};
 pub struct ProducerIds {
     broker_id: BrokerId,
     controller: ControllerClient,
-    state: Mutex<State>,
+    state: Mutex<BlockState>,
     /// Notified when a request for a block has ended.
     refilled: Notify,
 }
 
 #[derive(Debug)]
-struct State {
+struct BlockState {
     broker_epoch: i64,
     left: Range<ProducerId>,
     /// Whether a block is being requested: one request at a time.
@@ -28,7 +28,7 @@ struct State {
 }
 
 /// What the state has for a caller.
-enum Next<'a> {
+enum NextStep<'a> {
     Id(ProducerId),
     /// The caller requests a block.
     Refill(Refill<'a>),
@@ -52,7 +52,7 @@ impl Drop for Refill<'_> {
 impl ProducerIds {
     /// No block yet; one is requested when an id is first needed.
     pub fn new(broker_id: BrokerId, controller: ControllerClient) -> Self {
-        let state = State { broker_epoch: -1, left: 0..0, is_refilling: false };
+        let state = BlockState { broker_epoch: -1, left: 0..0, is_refilling: false };
         Self { broker_id, controller, state: Mutex::new(state), refilled: Notify::new() }
     }
 
@@ -85,9 +85,9 @@ impl ProducerIds {
             // Registered before the look, so that no end of a request falls between.
             refilled.as_mut().enable();
             match self.take() {
-                Next::Id(id) => return Ok(id),
-                Next::Wait => refilled.await,
-                Next::Refill(refill) => {
+                NextStep::Id(id) => return Ok(id),
+                NextStep::Wait => refilled.await,
+                NextStep::Refill(refill) => {
                     let block = request(refill.broker_epoch).await.map_err(|refusal| {
                         tracing::debug!(%refusal, "no block of producer ids");
                         ErrorCode::CoordinatorLoadInProgress
@@ -98,16 +98,16 @@ impl ProducerIds {
         }
     }
 
-    fn take(&self) -> Next<'_> {
+    fn take(&self) -> NextStep<'_> {
         let mut state = self.state.lock();
         if let Some(id) = state.left.next() {
-            return Next::Id(id);
+            return NextStep::Id(id);
         }
         if state.is_refilling {
-            return Next::Wait;
+            return NextStep::Wait;
         }
         state.is_refilling = true;
-        Next::Refill(Refill { ids: self, broker_epoch: state.broker_epoch })
+        NextStep::Refill(Refill { ids: self, broker_epoch: state.broker_epoch })
     }
 }
 

@@ -29,9 +29,9 @@ use crate::env::Env;
 use crate::log::FlushJob;
 use crate::metadata::{MetadataImage, MetadataRecord};
 use crate::raft::batch::{self, Content, ControlRecord};
-use crate::raft::log::{MetadataLog, MetadataLogError};
 use crate::raft::quorum::{Quorum, QuorumRecords};
 use crate::raft::snapshot::{self, SnapshotError, SnapshotId};
+use crate::raft::{MetadataLog, MetadataLogError};
 use crate::raft::{Voter, VoterSet};
 use crate::types::{BrokerId, LeaderEpoch, Mono, Offset, Timestamp};
 

@@ -24,7 +24,7 @@ use crate::log::Marker;
 use crate::metadata::MetadataImage;
 use crate::metadata::image::Changes;
 use crate::record::CompressionType;
-use crate::store::partition::{Accepted, Partition};
+use crate::store::partition::{AcceptedAppend, Partition};
 use crate::types::{
     ErrorCode, NO_LEADER_EPOCH, NO_SEQUENCE, PartitionIndex, ProducerId, TopicPartition,
 };
@@ -323,7 +323,7 @@ impl Transactions {
         ending: &Ending,
         topic: &str,
         index: PartitionIndex,
-    ) -> Result<Option<Accepted>, ErrorCode> {
+    ) -> Result<Option<AcceptedAppend>, ErrorCode> {
         let image = self.around.image.load_full();
         let leads = image
             .topics
@@ -358,7 +358,7 @@ impl Transactions {
         &self,
         id: TopicPartition,
         marker: &Marker,
-    ) -> Result<Accepted, ErrorCode> {
+    ) -> Result<AcceptedAppend, ErrorCode> {
         let partition = self.around.partitions.get(id).ok_or(ErrorCode::NotLeaderOrFollower)?;
         partition.check_leader(NO_LEADER_EPOCH).map_err(|error| error.code())?;
         let now = self.around.env.clock.wall();

@@ -65,6 +65,7 @@ pub const LOGGERS: &[&str] = &[
     "blumfeld.log.segment",
     "blumfeld.raft",
     "blumfeld.raft.log",
+    "blumfeld.raft.log_scan",
     "blumfeld.raft.machine",
     "blumfeld.raft.machine.epochs",
     "blumfeld.raft.machine.following",
@@ -74,7 +75,6 @@ pub const LOGGERS: &[&str] = &[
     "blumfeld.raft.machine.transitions",
     "blumfeld.raft.machine.votes",
     "blumfeld.raft.quorum",
-    "blumfeld.raft.unopened",
     "blumfeld.replica",
     "blumfeld.replica.role",
     "blumfeld.request",
@@ -96,9 +96,9 @@ pub const LOGGERS: &[&str] = &[
     "blumfeld.store.failures",
     "blumfeld.store.flusher",
     "blumfeld.store.housekeeping",
-    "blumfeld.store.leftovers",
-    "blumfeld.store.moves",
+    "blumfeld.store.log_dir_moves",
     "blumfeld.store.placement",
+    "blumfeld.store.startup_cleanup",
 ];
 
 /// How much a logger writes, from nothing to everything. The names are those of Kafka 4.4

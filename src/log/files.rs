@@ -14,6 +14,9 @@ use parking_lot::Mutex;
 use crate::env::{Disk, File, OpenMode};
 use crate::types::Offset;
 
+/// The name of the file of leader epochs.
+pub const EPOCHS_FILE: &str = "leader-epoch-checkpoint";
+
 /// The suffix of record files.
 pub const LOG: &str = ".log";
 /// The suffix of offset indexes.

@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::epochs::Epochs;
-use super::files::is_out_of_descriptors;
-use super::log::EPOCHS_FILE;
+use super::files::{EPOCHS_FILE, is_out_of_descriptors};
 use super::segment::Segment;
 use crate::env::{Disk, OpenMode};
 use crate::types::Offset;

@@ -94,10 +94,10 @@ pub struct Among<E> {
 /// An index of a segment.
 pub struct Index<E> {
     file: LazyFile,
-    state: RwLock<State<E>>,
+    state: RwLock<IndexState<E>>,
 }
 
-struct State<E> {
+struct IndexState<E> {
     /// How many entries the file holds; those in `tail` follow them.
     in_file: u32,
     /// Entries that are not in the file yet.
@@ -108,7 +108,7 @@ struct State<E> {
 impl<E: Entry> Index<E> {
     /// An empty index over a file that holds nothing of worth.
     pub fn empty(file: LazyFile) -> Self {
-        Self { file, state: RwLock::new(State { in_file: 0, tail: Vec::new(), last: None }) }
+        Self { file, state: RwLock::new(IndexState { in_file: 0, tail: Vec::new(), last: None }) }
     }
 
     /// The index as its file has it. The file comes back when it is missing, holds no whole number
@@ -130,7 +130,7 @@ impl<E: Entry> Index<E> {
             }
             last = Some(E::read(&bytes));
         }
-        let state = State { in_file: entries, tail: Vec::new(), last };
+        let state = IndexState { in_file: entries, tail: Vec::new(), last };
         Ok(Ok(Self { file, state: RwLock::new(state) }))
     }
 
@@ -193,7 +193,11 @@ impl<E: Entry> Index<E> {
         self.entry_at(&state, count)
     }
 
-    fn count_before(&self, state: &State<E>, is_before: impl Fn(E) -> bool) -> io::Result<u32> {
+    fn count_before(
+        &self,
+        state: &IndexState<E>,
+        is_before: impl Fn(E) -> bool,
+    ) -> io::Result<u32> {
         if state.tail.first().is_some_and(|first| is_before(*first)) {
             let in_tail = state.tail.partition_point(|entry| is_before(*entry));
             return Ok(state.in_file + in_tail as u32);
@@ -210,7 +214,7 @@ impl<E: Entry> Index<E> {
         Ok(low)
     }
 
-    fn entry_at(&self, state: &State<E>, at: u32) -> io::Result<Option<E>> {
+    fn entry_at(&self, state: &IndexState<E>, at: u32) -> io::Result<Option<E>> {
         if at >= state.in_file {
             return Ok(state.tail.get((at - state.in_file) as usize).copied());
         }

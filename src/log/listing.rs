@@ -6,10 +6,10 @@
 use std::io;
 use std::path::Path;
 
+use super::files::EPOCHS_FILE;
 use super::files::{
     CLEANED, DELETED, INDEX, LOG, SNAPSHOT, SWAP, TIME_INDEX, TXN_INDEX, offset_of,
 };
-use super::log::EPOCHS_FILE;
 use crate::env::{DirEntry, Directory, Disk};
 use crate::types::Offset;
 

@@ -15,11 +15,11 @@ use arc_swap::ArcSwap;
 use super::config::LogConfig;
 use super::epochs::Epochs;
 use super::error::AppendError;
-use super::files::{DELETED, OpenFiles, SNAPSHOT, file_path, is_out_of_descriptors};
+use super::files::{DELETED, EPOCHS_FILE, OpenFiles, SNAPSHOT, file_path, is_out_of_descriptors};
 use super::flush::{FlushJob, FlushKind, sync_names};
 use super::index::{OffsetEntry, TimeEntry};
 use super::marker::Marker;
-use super::producers::{CompletedTxn, ProducerError, Producers, Verdict};
+use super::producers::{CompletedTxn, ProducerError, Producers, SequenceVerdict};
 use super::producers_file;
 use super::segment::Segment;
 use super::verification::{Verification, VerificationGuard, Verifications};
@@ -30,9 +30,6 @@ use crate::record::{BatchHeader, BatchView, TimestampType};
 use crate::types::{
     LeaderEpoch, NO_SEQUENCE, NO_TIMESTAMP, Offset, ProducerEpoch, ProducerId, Timestamp,
 };
-
-/// The name of the file of leader epochs.
-pub const EPOCHS_FILE: &str = "leader-epoch-checkpoint";
 
 /// A batch that is in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -206,7 +203,7 @@ impl Log {
         now: Timestamp,
     ) -> Result<Appended, AppendError> {
         self.check_online()?;
-        if let Verdict::Duplicate(original) = self.producers.decide(header)? {
+        if let SequenceVerdict::Duplicate(original) = self.producers.decide(header)? {
             return Ok(Appended {
                 base_offset: original.first_offset(),
                 last_offset: original.last_offset,
@@ -645,7 +642,7 @@ impl Log {
             } else {
                 now
             };
-            Ok(super::retention::Outline {
+            Ok(super::retention::SegmentOutline {
                 next_offset: next(at),
                 size: u64::from(segment.size()),
                 max_timestamp,

@@ -25,10 +25,10 @@ pub mod producers;
 pub mod producers_file;
 pub mod recovery;
 pub mod retention;
+pub mod scan;
 pub mod segment;
 mod split;
 pub mod txn_index;
-pub mod unopened;
 pub mod verification;
 pub mod view;
 

@@ -53,7 +53,7 @@ impl ProducerError {
 
 /// What to do with a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum SequenceVerdict {
     /// Append it.
     Append,
     /// It is in the log: answer with these.
@@ -124,7 +124,7 @@ impl Producer {
         self.open_since.is_some() && self.epoch == epoch
     }
 
-    fn decide(&self, header: &BatchHeader) -> Result<Verdict, ProducerError> {
+    fn decide(&self, header: &BatchHeader) -> Result<SequenceVerdict, ProducerError> {
         let producer_id = header.producer_id;
         if header.producer_epoch == self.epoch {
             let same = self.recent.iter().find(|batch| {
@@ -132,7 +132,7 @@ impl Producer {
                     && batch.last_sequence == header.last_sequence()
             });
             if let Some(original) = same {
-                return Ok(Verdict::Duplicate(*original));
+                return Ok(SequenceVerdict::Duplicate(*original));
             }
         }
         if header.producer_epoch < self.epoch {
@@ -153,7 +153,7 @@ impl Producer {
         if self.open_since.is_some() && !header.attributes.is_transactional() {
             return Err(ProducerError::NotTransactional { producer_id });
         }
-        Ok(Verdict::Append)
+        Ok(SequenceVerdict::Append)
     }
 
     fn set_epoch(&mut self, epoch: ProducerEpoch) {
@@ -233,16 +233,16 @@ impl Producers {
     }
 
     /// Judges a client's batch; changes nothing.
-    pub fn decide(&self, header: &BatchHeader) -> Result<Verdict, ProducerError> {
+    pub fn decide(&self, header: &BatchHeader) -> Result<SequenceVerdict, ProducerError> {
         match self.by_id.get(&header.producer_id) {
             Some(producer) if header.has_producer_id() => producer.decide(header),
-            _ => Ok(Verdict::Append),
+            _ => Ok(SequenceVerdict::Append),
         }
     }
 
     /// Whether this very batch is in the log.
     pub fn is_duplicate(&self, header: &BatchHeader) -> bool {
-        matches!(self.decide(header), Ok(Verdict::Duplicate(_)))
+        matches!(self.decide(header), Ok(SequenceVerdict::Duplicate(_)))
     }
 
     /// Judges the producer of a batch that a coordinator made, which has no sequence; changes
@@ -412,7 +412,8 @@ mod tests {
     #[test]
     fn a_retry_of_a_remembered_batch_gets_its_first_offset_back() {
         let producers = after(&[(0, 0, 10), (0, 10, 10)]);
-        let Ok(Verdict::Duplicate(original)) = producers.decide(&header(0, 0, 10, 0)) else {
+        let Ok(SequenceVerdict::Duplicate(original)) = producers.decide(&header(0, 0, 10, 0))
+        else {
             panic!("not seen as a retry");
         };
         assert_eq!((original.first_offset(), original.last_offset), (100, 109));
@@ -425,7 +426,7 @@ mod tests {
             producers.decide(&header(0, 0, 1, 0)),
             Err(ProducerError::OutOfOrder { got: 0, last: 5, .. })
         ));
-        assert!(matches!(producers.decide(&header(0, 1, 1, 0)), Ok(Verdict::Duplicate(_))));
+        assert!(matches!(producers.decide(&header(0, 1, 1, 0)), Ok(SequenceVerdict::Duplicate(_))));
     }
 
     #[test]
@@ -435,18 +436,18 @@ mod tests {
         assert_eq!(code(1, 11), ErrorCode::OutOfOrderSequenceNumber);
         assert_eq!(code(0, 10), ErrorCode::InvalidProducerEpoch);
         assert_eq!(code(2, 10), ErrorCode::OutOfOrderSequenceNumber, "a new epoch begins at 0");
-        assert_eq!(producers.decide(&header(2, 0, 1, 0)), Ok(Verdict::Append));
+        assert_eq!(producers.decide(&header(2, 0, 1, 0)), Ok(SequenceVerdict::Append));
     }
 
     #[test]
     fn what_is_remembered_of_an_epoch_is_no_retry_of_the_next() {
         let mut producers = after(&[(0, 0, 10), (0, 10, 10)]);
         producers.apply(&header(1, 0, 10, 120), NOW);
-        let Ok(Verdict::Duplicate(again)) = producers.decide(&header(1, 0, 10, 0)) else {
+        let Ok(SequenceVerdict::Duplicate(again)) = producers.decide(&header(1, 0, 10, 0)) else {
             panic!("not seen as a retry");
         };
         assert_eq!(again.first_offset(), 120, "and not the 100 of the epoch before");
-        assert_eq!(producers.decide(&header(1, 10, 10, 0)), Ok(Verdict::Append));
+        assert_eq!(producers.decide(&header(1, 10, 10, 0)), Ok(SequenceVerdict::Append));
         let late = producers.decide(&header(0, 10, 10, 0)).unwrap_err();
         assert_eq!(late.code(), ErrorCode::InvalidProducerEpoch);
     }
@@ -473,7 +474,7 @@ mod tests {
 
     #[test]
     fn a_producer_that_nothing_is_known_of_may_begin_anywhere() {
-        assert_eq!(Producers::default().decide(&header(3, 77, 1, 0)), Ok(Verdict::Append));
+        assert_eq!(Producers::default().decide(&header(3, 77, 1, 0)), Ok(SequenceVerdict::Append));
     }
 
     #[test]
@@ -506,14 +507,14 @@ mod tests {
     #[test]
     fn sequences_wrap_from_the_largest_to_zero() {
         let producers = after(&[(0, i32::MAX - 4, 5)]);
-        assert_eq!(producers.decide(&header(0, 0, 3, 0)), Ok(Verdict::Append));
+        assert_eq!(producers.decide(&header(0, 0, 3, 0)), Ok(SequenceVerdict::Append));
         let wrapped = after(&[(0, i32::MAX - 1, 5)]);
         assert_eq!(wrapped.get(9).unwrap().last_sequence(), 2);
         assert!(matches!(
             wrapped.decide(&header(0, i32::MAX - 1, 5, 0)),
-            Ok(Verdict::Duplicate(_))
+            Ok(SequenceVerdict::Duplicate(_))
         ));
-        assert_eq!(wrapped.decide(&header(0, 3, 1, 0)), Ok(Verdict::Append));
+        assert_eq!(wrapped.decide(&header(0, 3, 1, 0)), Ok(SequenceVerdict::Append));
     }
 
     #[test]

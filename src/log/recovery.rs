@@ -22,13 +22,14 @@ use super::batch_reader::BatchReader;
 use super::config::LogConfig;
 use super::epochs::Epochs;
 use super::error::OpenError;
+use super::files::EPOCHS_FILE;
 use super::files::{
     CLEANED, DELETED, INDEX, LOG, SNAPSHOT, SWAP, TIME_INDEX, TXN_INDEX, file_path, offset_of,
 };
 use super::flush::FlushKind;
 use super::index::{OffsetEntry, TimeEntry};
 use super::listing::Listing;
-use super::log::{EPOCHS_FILE, Log, LogShared};
+use super::log::{Log, LogShared};
 use super::producers::Producers;
 use super::producers_file;
 use super::segment::Segment;

@@ -5,7 +5,7 @@ use crate::types::{NO_TIMESTAMP, Offset, Timestamp};
 
 /// What retention looks at in a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Outline {
+pub struct SegmentOutline {
     /// The first offset behind it.
     pub next_offset: Offset,
     /// Its bytes.
@@ -20,14 +20,14 @@ pub struct Outline {
 /// those whose newest record is too old, and those beyond the size. Never one that reaches past the
 /// high watermark. A timestamp in the future keeps its segment until then, as in Kafka.
 pub fn deletable(
-    segments: &[Outline],
+    segments: &[SegmentOutline],
     config: &LogConfig,
     log_start_offset: Offset,
     high_watermark: Offset,
     now: Timestamp,
 ) -> usize {
     let eligible = segments.iter().take_while(|s| s.next_offset <= high_watermark).count();
-    let leading = |gone: &dyn Fn(&Outline) -> bool| {
+    let leading = |gone: &dyn Fn(&SegmentOutline) -> bool| {
         segments[..eligible].iter().take_while(|segment| gone(segment)).count()
     };
     let below_start = leading(&|segment| segment.next_offset <= log_start_offset);
@@ -61,8 +61,8 @@ mod tests {
     use super::*;
 
     /// Three segments of 100 bytes, up to offsets 10, 20, 30 and times 1000, 2000, 3000.
-    fn segments() -> [Outline; 3] {
-        [1, 2, 3].map(|n| Outline {
+    fn segments() -> [SegmentOutline; 3] {
+        [1, 2, 3].map(|n| SegmentOutline {
             next_offset: n * 10,
             size: 100,
             max_timestamp: Timestamp(n * 1000),

@@ -29,7 +29,7 @@ pub enum Verification {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Entry {
+struct VerificationEntry {
     guard: VerificationGuard,
     lowest_sequence: Sequence,
     epoch: ProducerEpoch,
@@ -40,7 +40,7 @@ struct Entry {
 /// The questions that are open, one a producer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verifications {
-    by_id: BTreeMap<ProducerId, Entry>,
+    by_id: BTreeMap<ProducerId, VerificationEntry>,
     next: u64,
 }
 
@@ -70,7 +70,7 @@ impl Verifications {
         let entry = self.by_id.entry(id).or_insert_with(|| {
             *next += 1;
             let guard = VerificationGuard(*next);
-            Entry { guard, lowest_sequence: sequence, epoch, bumps_epoch, since: now }
+            VerificationEntry { guard, lowest_sequence: sequence, epoch, bumps_epoch, since: now }
         });
         if epoch > entry.epoch {
             (entry.epoch, entry.lowest_sequence) = (epoch, sequence);

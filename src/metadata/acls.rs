@@ -19,13 +19,13 @@ pub const PREFIXED: i8 = 4;
 
 /// An entry, ready to be asked.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
+pub struct AclEntry {
     /// As the log has it.
     pub record: AccessControlEntryRecord,
     hosts: Hosts,
 }
 
-impl Entry {
+impl AclEntry {
     /// Whether it speaks of clients at this address.
     pub fn concerns_host(&self, host: IpAddr) -> bool {
         self.hosts.contains(host)
@@ -33,21 +33,21 @@ impl Entry {
 }
 
 /// The entries of one pattern.
-type Entries = SharedMap<Uuid, Arc<Entry>>;
+type AclEntries = SharedMap<Uuid, Arc<AclEntry>>;
 
 /// The patterns of one type of resource.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Patterns {
-    literal: SharedMap<String, Entries>,
-    prefixed: SharedMap<String, Entries>,
+struct AclPatterns {
+    literal: SharedMap<String, AclEntries>,
+    prefixed: SharedMap<String, AclEntries>,
 }
 
 /// All entries of a cluster.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Acls {
-    by_id: SharedMap<Uuid, Arc<Entry>>,
+    by_id: SharedMap<Uuid, Arc<AclEntry>>,
     /// By the number of the resource's type.
-    by_pattern: BTreeMap<i8, Patterns>,
+    by_pattern: BTreeMap<i8, AclPatterns>,
 }
 
 impl Acls {
@@ -68,12 +68,12 @@ impl Acls {
 
     /// All of them, type by type and name by name: literal patterns first.
     pub fn records_by_pattern(&self) -> impl Iterator<Item = &AccessControlEntryRecord> {
-        self.by_pattern.values().flat_map(Patterns::entries).map(|entry| &entry.record)
+        self.by_pattern.values().flat_map(AclPatterns::entries).map(|entry| &entry.record)
     }
 
     /// All that are for resources of this type.
-    pub fn of_type(&self, resource_type: i8) -> impl Iterator<Item = &Entry> {
-        self.by_pattern.get(&resource_type).into_iter().flat_map(Patterns::entries)
+    pub fn of_type(&self, resource_type: i8) -> impl Iterator<Item = &AclEntry> {
+        self.by_pattern.get(&resource_type).into_iter().flat_map(AclPatterns::entries)
     }
 
     /// Those whose pattern fits a resource: literally, by a prefix, or as one for all.
@@ -81,7 +81,7 @@ impl Acls {
         &'a self,
         resource_type: i8,
         name: &'a str,
-    ) -> impl Iterator<Item = &'a Entry> {
+    ) -> impl Iterator<Item = &'a AclEntry> {
         let patterns = self.by_pattern.get(&resource_type).into_iter();
         patterns.flat_map(move |patterns| {
             let literal =
@@ -95,7 +95,7 @@ impl Acls {
     pub fn insert(&mut self, record: AccessControlEntryRecord) {
         self.remove(&record.id);
         let (id, hosts) = (record.id, Hosts::of(&record.host));
-        let entry = Arc::new(Entry { record, hosts });
+        let entry = Arc::new(AclEntry { record, hosts });
         let record = &entry.record;
         let patterns = self.by_pattern.entry(record.resource_type).or_default();
         let patterns = patterns.of_kind(record.pattern_type);
@@ -104,7 +104,7 @@ impl Acls {
     }
 
     /// Takes an entry out.
-    pub fn remove(&mut self, id: &Uuid) -> Option<Arc<Entry>> {
+    pub fn remove(&mut self, id: &Uuid) -> Option<Arc<AclEntry>> {
         let entry = self.by_id.remove(id)?;
         let record = &entry.record;
         if let Some(patterns) = self.by_pattern.get_mut(&record.resource_type) {
@@ -124,13 +124,13 @@ impl Acls {
     }
 }
 
-impl Patterns {
+impl AclPatterns {
     /// What is not prefixed is literal: the controller lets nothing else in.
-    fn of_kind(&mut self, pattern_type: i8) -> &mut SharedMap<String, Entries> {
+    fn of_kind(&mut self, pattern_type: i8) -> &mut SharedMap<String, AclEntries> {
         if pattern_type == PREFIXED { &mut self.prefixed } else { &mut self.literal }
     }
 
-    fn entries(&self) -> impl Iterator<Item = &Entry> {
+    fn entries(&self) -> impl Iterator<Item = &AclEntry> {
         let patterns = self.literal.values().chain(self.prefixed.values());
         patterns.flat_map(|entries| entries.values().map(|entry| &**entry))
     }
@@ -138,7 +138,7 @@ impl Patterns {
     /// The entries of the prefixes of a name, the longest first. Each step looks for the greatest
     /// pattern that is not after what may still come; where that one parts from the name, nothing
     /// longer can fit.
-    fn prefixes_of<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Entries> {
+    fn prefixes_of<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a AclEntries> {
         let mut longest = Some(name);
         std::iter::from_fn(move || {
             loop {

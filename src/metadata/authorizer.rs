@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use super::acls::{Acls, Entry, PREFIXED, WILDCARD};
+use super::acls::{AclEntry, Acls, PREFIXED, WILDCARD};
 use crate::types::ErrorCode;
 
 /// What someone wants to do, by the numbers of Kafka's `AclOperation`.
@@ -193,7 +193,7 @@ pub struct Authorizer {
 
 /// What an entry says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
+enum AclDecision {
     Allowed,
     Denied,
 }
@@ -225,8 +225,8 @@ impl Authorizer {
         for entry in acls.of_resource(kind, name) {
             is_found = true;
             match verdict(entry, requester, operation) {
-                Some(Verdict::Denied) => return false,
-                Some(Verdict::Allowed) => is_allowed = true,
+                Some(AclDecision::Denied) => return false,
+                Some(AclDecision::Allowed) => is_allowed = true,
                 None => {}
             }
         }
@@ -292,21 +292,25 @@ pub fn bits(operations: impl Iterator<Item = Operation>) -> i32 {
 }
 
 /// Whether an entry speaks of who asks, and of where from.
-fn is_about(entry: &Entry, requester: Requester<'_>) -> bool {
+fn is_about(entry: &AclEntry, requester: Requester<'_>) -> bool {
     let principal = entry.record.principal.as_str();
     (principal == requester.principal.as_str() || principal == EVERYONE)
         && entry.concerns_host(requester.host)
 }
 
-fn verdict(entry: &Entry, requester: Requester<'_>, operation: Operation) -> Option<Verdict> {
+fn verdict(
+    entry: &AclEntry,
+    requester: Requester<'_>,
+    operation: Operation,
+) -> Option<AclDecision> {
     if !is_about(entry, requester) {
         return None;
     }
     let number = entry.record.operation;
     // Who is denied to read may still describe; who is allowed to read may describe too.
     match entry.record.permission_type == ALLOW {
-        true if number == ALL || operation.is_allowed_by(number) => Some(Verdict::Allowed),
-        false if number == ALL || number == operation as i8 => Some(Verdict::Denied),
+        true if number == ALL || operation.is_allowed_by(number) => Some(AclDecision::Allowed),
+        false if number == ALL || number == operation as i8 => Some(AclDecision::Denied),
         _ => None,
     }
 }

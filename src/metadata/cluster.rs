@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::image::ApplyError;
+use super::apply_error::ApplyError;
 use super::record::{
     BrokerRegistrationChangeRecord, RegisterBrokerRecord, RegisterControllerRecord,
 };

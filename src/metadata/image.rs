@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::acls::Acls;
+use super::apply_error::ApplyError;
 use super::cluster::Cluster;
 use super::configs::{ConfigResource, Configs, ResourceType};
 use super::features::{KRAFT_VERSION, METADATA_VERSION, Release};
@@ -15,33 +16,7 @@ use super::record::{
 };
 use super::shared::SharedMap;
 use super::topics::{Topic, Topics};
-use crate::types::{BrokerId, LeaderEpoch, Offset, TopicId, TopicPartition, Uuid};
-
-/// A record that contradicts the image: the log is not the one this image was built from.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[allow(missing_docs)] // The fields are what the messages say.
-pub enum ApplyError {
-    #[error("topic {name} ({id}) exists already")]
-    TopicExists { name: String, id: TopicId },
-    #[error("no topic has id {id}")]
-    UnknownTopic { id: TopicId },
-    #[error("no topic is named {name}")]
-    UnknownTopicName { name: String },
-    #[error("topic {topic} has no partition {partition}")]
-    UnknownPartition { topic: TopicId, partition: i32 },
-    #[error("broker {id} is not registered")]
-    UnknownBroker { id: BrokerId },
-    #[error("broker {id} is registered with epoch {registered}, the record says {record}")]
-    BrokerEpoch { id: BrokerId, record: i64, registered: i64 },
-    #[error("controller {id} is not registered")]
-    UnknownController { id: BrokerId },
-    #[error("no access control entry has id {id}")]
-    UnknownAcl { id: Uuid },
-    #[error("metadata.version {level} is unknown to this release")]
-    UnknownRelease { level: i16 },
-    #[error("{field} of the change to broker {id} is {value}, which is unknown to this release")]
-    UnknownChange { id: BrokerId, field: &'static str, value: i8 },
-}
+use crate::types::{LeaderEpoch, Offset, TopicId, TopicPartition};
 
 /// Who a client quota is for: sorted (type, name) pairs, where no name is the default entity.
 pub type QuotaEntity = Vec<(String, Option<String>)>;
@@ -333,6 +308,7 @@ mod tests {
         TopicRecord,
     };
     use super::*;
+    use crate::types::Uuid;
 
     const TOPIC: TopicId = Uuid::from_halves(1, 2);
 

@@ -6,6 +6,7 @@
 //! image back to records). `shared.rs` makes all of it cheap to copy.
 
 pub mod acls;
+pub mod apply_error;
 pub mod authorizer;
 pub mod cluster;
 pub mod configs;
@@ -19,9 +20,10 @@ pub mod snapshot;
 pub mod topics;
 
 pub use acls::Acls;
+pub use apply_error::ApplyError;
 pub use authorizer::{Authorizer, Operation, Principal, Requester, Resource, ResourceKind};
 pub use cluster::{Broker, Cluster, Controller, ListenerEndpoint};
 pub use configs::{ConfigResource, Configs, ResourceType};
-pub use image::{ApplyError, Changes, MetadataImage};
+pub use image::{Changes, MetadataImage};
 pub use record::MetadataRecord;
 pub use topics::{Partition, Topic, Topics};

@@ -3,8 +3,9 @@
 //! Records between Begin and End of a metadata transaction show in no image before the End; an
 //! Abort drops them (KIP-868, Kafka 4.4 `MetadataBatchLoader`).
 
+use super::apply_error::ApplyError;
 use super::features;
-use super::image::{ApplyError, Changes, MetadataImage};
+use super::image::{Changes, MetadataImage};
 use super::record::MetadataRecord;
 use crate::types::{LeaderEpoch, Offset};
 

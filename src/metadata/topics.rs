@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::image::ApplyError;
+use super::apply_error::ApplyError;
 use super::record::{PartitionChangeRecord, PartitionRecord};
 use super::shared::{SharedMap, SharedVec};
 use crate::types::{BrokerId, LeaderEpoch, PartitionIndex, TopicId, TopicPartition, Uuid};

@@ -111,7 +111,7 @@ impl ProduceRequest {
 
 /// The answer for one partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PartitionAnswer {
+pub struct ProducePartitionAnswer {
     /// The partition.
     pub index: PartitionIndex,
     /// What happened.
@@ -123,21 +123,21 @@ pub struct PartitionAnswer {
     /// The log's start, or -1.
     pub log_start_offset: Offset,
     /// More about an error; boxed, since there rarely is one.
-    pub fault: Option<Box<Fault>>,
+    pub fault: Option<Box<ProduceFault>>,
     /// Where the leader is now, for NOT_LEADER_OR_FOLLOWER.
     pub current_leader: Option<(BrokerId, LeaderEpoch)>,
 }
 
 /// More about an error.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Fault {
+pub struct ProduceFault {
     /// In words.
     pub message: Option<String>,
     /// The records at fault, by their number in the batch.
     pub records: Vec<(i32, String)>,
 }
 
-impl PartitionAnswer {
+impl ProducePartitionAnswer {
     /// A refusal.
     pub fn refused(index: PartitionIndex, error: ErrorCode) -> Self {
         Self {
@@ -160,7 +160,7 @@ pub struct TopicAnswer<'a> {
     /// Its id, from version 13.
     pub id: TopicId,
     /// Its partitions.
-    pub partitions: &'a [PartitionAnswer],
+    pub partitions: &'a [ProducePartitionAnswer],
 }
 
 /// A node that a client may go to instead.
@@ -247,7 +247,7 @@ pub(super) fn seal(mut response: BytesMut) -> Bytes {
     response.freeze()
 }
 
-fn put_partition(out: &mut Writer, answer: &PartitionAnswer, version: i16) {
+fn put_partition(out: &mut Writer, answer: &ProducePartitionAnswer, version: i16) {
     let flexible = version >= FLEXIBLE;
     out.buf().put_i32(answer.index);
     out.buf().put_i16(answer.error.code());
@@ -335,13 +335,17 @@ mod tests {
 
     #[test]
     fn every_version_of_the_response_is_read_by_the_message_library() {
-        let fault = Fault { message: Some("bad".into()), records: vec![(3, "keyless".into())] };
+        let fault =
+            ProduceFault { message: Some("bad".into()), records: vec![(3, "keyless".into())] };
         let partitions = [
-            PartitionAnswer { base_offset: 42, ..PartitionAnswer::refused(0, ErrorCode::None) },
-            PartitionAnswer {
+            ProducePartitionAnswer {
+                base_offset: 42,
+                ..ProducePartitionAnswer::refused(0, ErrorCode::None)
+            },
+            ProducePartitionAnswer {
                 fault: Some(Box::new(fault)),
                 current_leader: Some((2, 9)),
-                ..PartitionAnswer::refused(1, ErrorCode::InvalidRecord)
+                ..ProducePartitionAnswer::refused(1, ErrorCode::InvalidRecord)
             },
         ];
         let nodes = [NodeEndpoint { id: 2, host: "h".into(), port: 9092, rack: None }];
@@ -378,7 +382,7 @@ mod tests {
             .with_partition_data(vec![partition]);
         let request = km::ProduceRequest::default().with_topic_data(vec![topic]);
         request.encode(&mut body, 12).unwrap();
-        let answers = [PartitionAnswer::refused(0, ErrorCode::None)];
+        let answers = [ProducePartitionAnswer::refused(0, ErrorCode::None)];
         let memory = allocation_counter::measure(|| {
             let request = ProduceRequest::scan(&body, 12).unwrap();
             let topics = request.topics.iter().map(|_| TopicAnswer {

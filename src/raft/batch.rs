@@ -10,7 +10,8 @@ use crate::metadata::control::{
     SnapshotFooterRecord, SnapshotHeaderRecord, Voter as VoterRecord, VotersRecord,
 };
 use crate::metadata::record::{MetadataRecord, RecordError};
-use crate::record::batch::{BatchView, CompressionType, HEADER_LEN};
+use crate::record::CompressionType;
+use crate::record::batch::{BatchView, HEADER_LEN};
 use crate::record::{BatchBuilder, ControlType, Records, RecordsError};
 use crate::types::{BrokerId, LeaderEpoch, Offset, Timestamp, Uuid};
 

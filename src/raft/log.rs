@@ -10,94 +10,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::batch::ContentError;
-use super::snapshot::{SnapshotError, SnapshotId};
-use super::unopened::{Kept, Unopened};
+use super::log_config::MetadataLogConfig;
+use super::log_error::MetadataLogError;
+use super::log_scan::{MetadataLogScan, SnapshotInfo};
+use super::snapshot::SnapshotId;
 use crate::log::checkpoint::{PARTITION_METADATA, partition_metadata};
-use crate::log::{
-    AppendError, FlushJob, FlushKind, Log, LogConfig, LogShared, OpenContext, OpenError,
-};
-use crate::record::batch::{BatchError, BatchView};
+use crate::log::{AppendError, FlushJob, FlushKind, Log, LogConfig, LogShared, OpenContext};
+use crate::record::batch::BatchView;
 use crate::types::{LeaderEpoch, Offset, Timestamp, Uuid};
-
-/// The folder of the log in the metadata directory.
-pub const DIRECTORY: &str = "__cluster_metadata-0";
-
-/// The configuration of the metadata log. Sizes in bytes, times in milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MetadataLogConfig {
-    /// `metadata.log.segment.bytes`.
-    pub segment_bytes: u32,
-    /// `metadata.log.segment.ms`.
-    pub segment_ms: i64,
-    /// `metadata.max.retention.bytes`, of segments and snapshots together; `None`: unbounded.
-    pub retention_bytes: Option<u64>,
-    /// `metadata.max.retention.ms`; `None`: forever.
-    pub retention_ms: Option<i64>,
-    /// `metadata.log.max.record.bytes.between.snapshots`.
-    pub snapshot_after_bytes: u64,
-    /// `metadata.log.max.snapshot.interval.ms`; `None`: not by time.
-    pub snapshot_after_ms: Option<u64>,
-}
-
-impl Default for MetadataLogConfig {
-    /// Kafka's defaults.
-    fn default() -> Self {
-        const WEEK_MS: i64 = 7 * 24 * 3_600_000;
-        Self {
-            segment_bytes: 1 << 30,
-            segment_ms: WEEK_MS,
-            retention_bytes: Some(100 << 20),
-            retention_ms: Some(WEEK_MS),
-            snapshot_after_bytes: 20 << 20,
-            snapshot_after_ms: Some(3_600_000),
-        }
-    }
-}
-
-/// Why the metadata log is of no use.
-#[derive(Debug, thiserror::Error)]
-pub enum MetadataLogError {
-    /// The disk failed.
-    #[error("{}: {source}", .path.display())]
-    Io {
-        /// Where.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The log does not open.
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    /// What is to be appended is no batch.
-    #[error("batch at offset {offset}: {source}")]
-    Batch {
-        /// Where.
-        offset: Offset,
-        /// What is wrong.
-        source: BatchError,
-    },
-    /// A record is of a newer release: the directory is left untouched.
-    #[error(transparent)]
-    Content(#[from] ContentError),
-    /// A snapshot is of a newer release, or cannot be read or written.
-    #[error(transparent)]
-    Snapshot(#[from] SnapshotError),
-    /// The log begins behind every snapshot that is whole: the records between are gone.
-    #[error(
-        "Inconsistent snapshot state: there must be a snapshot at an offset larger than the \
-         current log start offset {start}, but the latest snapshot is {latest}"
-    )]
-    NoSnapshot {
-        /// Where the log begins.
-        start: Offset,
-        /// The newest snapshot that is whole.
-        latest: String,
-    },
-    /// Nothing is appended any more.
-    #[error(transparent)]
-    Append(#[from] AppendError),
-}
 
 /// The metadata log.
 pub struct MetadataLog {
@@ -105,14 +25,15 @@ pub struct MetadataLog {
     dir: PathBuf,
     shared: LogShared,
     config: MetadataLogConfig,
-    snapshots: BTreeMap<SnapshotId, Kept>,
+    snapshots: BTreeMap<SnapshotId, SnapshotInfo>,
 }
 
 impl MetadataLog {
     /// Opens the log, creating it if it is missing, and makes it ready for appends: what is torn is
     /// cut off, what is no snapshot any more, or not yet, is removed.
-    pub fn open(unopened: Unopened, now: Timestamp) -> Result<Self, MetadataLogError> {
-        let Unopened { shared, metadata_dir, dir, config, snapshots, newest, useless } = unopened;
+    pub fn open(scan: MetadataLogScan, now: Timestamp) -> Result<Self, MetadataLogError> {
+        let MetadataLogScan { shared, metadata_dir, dir, config, snapshots, newest, useless } =
+            scan;
         let io = |source| MetadataLogError::Io { path: dir.clone(), source };
         shared.disk.create_dir_all(&dir).map_err(io)?;
         shared.disk.sync_dir(&metadata_dir).map_err(io)?;
@@ -272,7 +193,7 @@ impl MetadataLog {
 
     /// Notes a snapshot that was written.
     pub fn add_snapshot(&mut self, id: SnapshotId, bytes: u64, last_contained: Timestamp) {
-        self.snapshots.insert(id, Kept { bytes, last_contained });
+        self.snapshots.insert(id, SnapshotInfo { bytes, last_contained });
     }
 
     /// Whether there may be something to delete.

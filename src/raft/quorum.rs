@@ -171,7 +171,7 @@ impl Quorum {
 
     /// The only voter stands for election in the next epoch. Returns what to persist before
     /// anything else happens: this node voted.
-    pub fn stand(&mut self) -> Result<&ElectionState, QuorumError> {
+    pub fn become_candidate(&mut self) -> Result<&ElectionState, QuorumError> {
         let voters = &self.records.voters;
         if !voters.is_voter(self.me) {
             let ReplicaKey { id, directory } = self.me;
@@ -192,7 +192,7 @@ impl Quorum {
 
     /// A majority granted its vote: the candidate itself. Returns what to persist before the first
     /// record of the epoch is appended, at `epoch_start`.
-    pub fn win(&mut self, epoch_start: Offset) -> &ElectionState {
+    pub fn become_leader(&mut self, epoch_start: Offset) -> &ElectionState {
         assert!(self.role == Role::Candidate, "only a candidate is elected, not {:?}", self.role);
         let epoch = self.election.epoch;
         // Kafka keeps no vote beside a known leader.
@@ -254,31 +254,35 @@ mod tests {
     #[test]
     fn the_only_voter_leads_the_next_epoch_and_votes_before() {
         let mut quorum = quorum(&[ME], None, 0);
-        let voted = quorum.stand().unwrap().clone();
+        let voted = quorum.become_candidate().unwrap().clone();
         assert_eq!(voted, ElectionState { epoch: 1, leader: None, voted: Some(voter(ME).key) });
-        let leads = quorum.win(0).clone();
+        let leads = quorum.become_leader(0).clone();
         assert_eq!(leads, ElectionState { epoch: 1, leader: Some(1), voted: None });
         let mut rebooted = super::tests::quorum(&[ME], Some(leads), 1);
-        assert_eq!(rebooted.stand().unwrap().epoch, 2, "a restarted leader leads a new epoch");
+        assert_eq!(
+            rebooted.become_candidate().unwrap().epoch,
+            2,
+            "a restarted leader leads a new epoch"
+        );
     }
 
     #[test]
     fn an_epoch_that_the_log_has_seen_is_never_led_again() {
         let stale = ElectionState { epoch: 3, leader: Some(1), voted: None };
         let mut quorum = quorum(&[ME], Some(stale), 7);
-        assert_eq!(quorum.stand().unwrap().epoch, 8);
+        assert_eq!(quorum.become_candidate().unwrap().epoch, 8);
     }
 
     #[test]
     fn a_node_that_does_not_vote_or_not_alone_is_told_who_votes() {
-        let error = quorum(&[OTHER], None, 0).stand().unwrap_err().to_string();
+        let error = quorum(&[OTHER], None, 0).become_candidate().unwrap_err().to_string();
         assert_eq!(
             error,
             "node 1 with metadata directory JEXY6aqzQY-32P5TStzaFg is not a voter: the voters are \
              [2:MvDxzVmcRsaTz33bUuRU6A]. It is the directory of a broker, or was formatted anew: \
              use the voter's, as metadata.log.dir"
         );
-        let error = quorum(&[ME, OTHER], None, 0).stand().unwrap_err().to_string();
+        let error = quorum(&[ME, OTHER], None, 0).become_candidate().unwrap_err().to_string();
         assert_eq!(
             error,
             "the quorum has the voters [1:JEXY6aqzQY-32P5TStzaFg, 2:MvDxzVmcRsaTz33bUuRU6A]: more \
@@ -290,24 +294,24 @@ mod tests {
     fn a_copy_that_a_broker_kept_of_another_controllers_log_is_not_led() {
         let fixed =
             VoterSet::new([Voter { key: ReplicaKey { id: 1, directory: None }, ..voter(ME) }]);
-        let stand = |before: &[BrokerId], kraft_version| {
+        let become_candidate = |before: &[BrokerId], kraft_version| {
             let election = ElectionState { epoch: 4, leader: Some(9), voted: None };
             let static_voters = Some(before.iter().copied().collect());
             let records = QuorumRecords { kraft_version, ..QuorumRecords::new(fixed.clone()) };
             let remembered = Some(Remembered { election, static_voters });
             let mut quorum = Quorum::new(voter(ME).key, records, remembered, 4);
-            quorum.stand().map(|state| state.epoch).map_err(|error| error.to_string())
+            quorum.become_candidate().map(|state| state.epoch).map_err(|error| error.to_string())
         };
         assert_eq!(
-            stand(&[9], 0).unwrap_err(),
+            become_candidate(&[9], 0).unwrap_err(),
             "the metadata log was last used with the static voters {9}, and \
              controller.quorum.voters names [1]: this is not the directory of the controller that \
              led it. Use that one, as its metadata.log.dir"
         );
-        assert!(stand(&[1, 9], 0).is_err());
-        assert_eq!(stand(&[1], 0), Ok(5));
-        assert_eq!(stand(&[], 0), Ok(5), "nothing is known of them");
-        assert_eq!(stand(&[9], 1), Ok(5), "records name the voters since");
+        assert!(become_candidate(&[1, 9], 0).is_err());
+        assert_eq!(become_candidate(&[1], 0), Ok(5));
+        assert_eq!(become_candidate(&[], 0), Ok(5), "nothing is known of them");
+        assert_eq!(become_candidate(&[9], 1), Ok(5), "records name the voters since");
     }
 
     #[test]

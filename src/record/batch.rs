@@ -11,8 +11,8 @@
 //!
 //! Base offset and leader epoch lie outside the CRC, so that a broker stamps them in place.
 
-use super::legacy::{self, Messages};
-use super::record::RecordsError;
+use super::compression_type::CompressionType;
+use super::legacy;
 use crate::types::{
     LeaderEpoch, NO_PRODUCER_ID, NO_SEQUENCE, Offset, ProducerEpoch, ProducerId, Sequence,
     Timestamp,
@@ -28,47 +28,6 @@ pub const CRC_START: usize = 21;
 pub const MAGIC: i8 = 2;
 /// Bytes up to and including the magic, in every message format.
 pub const MAGIC_END: usize = 17;
-
-/// How the records of a batch are compressed; the low three bits of the attributes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum CompressionType {
-    /// Not at all.
-    None = 0,
-    /// Deflate in a gzip frame.
-    Gzip = 1,
-    /// Snappy, raw or in xerial frames.
-    Snappy = 2,
-    /// LZ4 in an LZ4 frame.
-    Lz4 = 3,
-    /// Zstandard.
-    Zstd = 4,
-}
-
-impl CompressionType {
-    /// From the low three bits of the attributes.
-    pub fn from_id(id: u8) -> Option<Self> {
-        Some(match id {
-            0 => Self::None,
-            1 => Self::Gzip,
-            2 => Self::Snappy,
-            3 => Self::Lz4,
-            4 => Self::Zstd,
-            _ => return None,
-        })
-    }
-
-    /// As configuration and tools write it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Gzip => "gzip",
-            Self::Snappy => "snappy",
-            Self::Lz4 => "lz4",
-            Self::Zstd => "zstd",
-        }
-    }
-}
 
 /// Who set the timestamps of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -359,17 +318,6 @@ impl<'a> BatchView<'a> {
             Some(bytes) => Ok(Self { bytes, header }),
             None => Err(BatchError::Truncated { needed, available: bytes.len() }),
         }
-    }
-
-    /// The offset of its first record, for which a wrapper of message format 0 or 1 is inflated.
-    pub fn base_offset(&self) -> Result<Offset, RecordsError> {
-        let is_wrapper = self.header.attributes.compression() != Some(CompressionType::None);
-        if !self.header.is_legacy() || !is_wrapper {
-            return Ok(self.header.base_offset);
-        }
-        let messages = Messages::of(self)?;
-        let first = messages.iter().next();
-        first.map_or(Ok(self.header.base_offset), |first| first.map(|first| first.offset))
     }
 
     /// The header's fields.

@@ -14,7 +14,7 @@ use std::io::{self, Read, Write};
 
 use zstd::stream::raw::{self, DParameter, Operation};
 
-use super::batch::CompressionType;
+use super::compression_type::CompressionType;
 
 /// A batch that inflates to more than this is refused. It bounds the work that a client can
 /// cause with one small request; Apache Kafka has no such bound.
@@ -63,16 +63,16 @@ pub(super) fn reader_with(
 ) -> io::Result<Inflate<'_>> {
     let mut scratch = SCRATCH.take().unwrap_or_default();
     let source = match codec {
-        CompressionType::None => Source::Plain(payload),
+        CompressionType::None => CompressedSource::Plain(payload),
         CompressionType::Gzip => {
             match &mut scratch.gzip {
                 Some(inflater) => inflater.reset(false),
                 none => *none = Some(flate2::Decompress::new(false)),
             }
-            Source::Gzip(gzip::Members::new(payload)?)
+            CompressedSource::Gzip(gzip::Members::new(payload)?)
         }
-        CompressionType::Snappy => Source::Snappy(snappy::Blocks::new(payload)?),
-        CompressionType::Lz4 => Source::Lz4(lz4::Frame::new(payload, lz4_header)?),
+        CompressionType::Snappy => CompressedSource::Snappy(snappy::Blocks::new(payload)?),
+        CompressionType::Lz4 => CompressedSource::Lz4(lz4::Frame::new(payload, lz4_header)?),
         CompressionType::Zstd => {
             if let Some(decoder) = &mut scratch.zstd {
                 decoder.reinit()?;
@@ -81,7 +81,7 @@ pub(super) fn reader_with(
                 decoder.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG_MAX))?;
                 scratch.zstd = Some(decoder);
             }
-            Source::Zstd(zstd_frames::Frames::new(payload))
+            CompressedSource::Zstd(zstd_frames::Frames::new(payload))
         }
     };
     Ok(Inflate { source, scratch, at: 0, end: 0, before: 0 })
@@ -89,7 +89,7 @@ pub(super) fn reader_with(
 
 /// A stream of inflated bytes; see [`reader`].
 pub struct Inflate<'a> {
-    source: Source<'a>,
+    source: CompressedSource<'a>,
     scratch: Box<Scratch>,
     /// The bytes of the chunk that are not read yet lie between these two.
     at: usize,
@@ -98,7 +98,7 @@ pub struct Inflate<'a> {
     before: u64,
 }
 
-enum Source<'a> {
+enum CompressedSource<'a> {
     Plain(&'a [u8]),
     Gzip(gzip::Members<'a>),
     Snappy(snappy::Blocks<'a>),
@@ -106,7 +106,7 @@ enum Source<'a> {
     Zstd(zstd_frames::Frames<'a>),
 }
 
-impl Source<'_> {
+impl CompressedSource<'_> {
     /// Inflates the next bytes to the start of the chunk; how many, or none at the end.
     fn next_chunk(&mut self, scratch: &mut Scratch) -> io::Result<Option<usize>> {
         let chunk = &mut scratch.chunk;

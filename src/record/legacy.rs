@@ -17,12 +17,12 @@ use std::borrow::Cow;
 use std::io::Read;
 
 use super::batch::{
-    Attributes, BatchError, BatchHeader, BatchView, CompressionType, LENGTH_PREFIX_LEN, MAGIC,
-    TimestampType,
+    Attributes, BatchError, BatchHeader, BatchView, LENGTH_PREFIX_LEN, MAGIC, TimestampType,
 };
-use super::builder::{field_len, put_field, put_varlong, varlong_len};
 use super::codec::{self, Lz4Header};
-use super::record::RecordsError;
+use super::compression_type::CompressionType;
+use super::error::RecordsError;
+use super::varint::{field_len, put_field, put_varlong, varlong_len};
 use crate::types::{
     NO_LEADER_EPOCH, NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_SEQUENCE, NO_TIMESTAMP, Offset,
     Timestamp,
@@ -284,6 +284,19 @@ impl<'a> Messages<'a> {
             ..self.outer
         };
         Ok((header, records))
+    }
+}
+
+impl BatchView<'_> {
+    /// The offset of its first record, for which a wrapper of message format 0 or 1 is inflated.
+    pub fn base_offset(&self) -> Result<Offset, RecordsError> {
+        let is_wrapper = self.header().attributes.compression() != Some(CompressionType::None);
+        if !self.header().is_legacy() || !is_wrapper {
+            return Ok(self.header().base_offset);
+        }
+        let messages = Messages::of(self)?;
+        let first = messages.iter().next();
+        first.map_or(Ok(self.header().base_offset), |first| first.map(|first| first.offset))
     }
 }
 

@@ -7,20 +7,23 @@
 pub mod batch;
 pub mod builder;
 pub mod codec;
+pub mod compression_type;
 pub mod control;
+pub mod error;
 pub mod legacy;
 #[expect(clippy::module_inception, reason = "one record, in the module of batches of them")]
 pub mod record;
 pub mod retain;
 pub mod validate;
+mod varint;
 
 #[cfg(test)]
 mod tests;
 
-pub use batch::{
-    Attributes, BatchError, BatchHeader, BatchView, CompressionType, HEADER_LEN, TimestampType,
-};
+pub use batch::{Attributes, BatchError, BatchHeader, BatchView, HEADER_LEN, TimestampType};
 pub use builder::BatchBuilder;
+pub use compression_type::CompressionType;
 pub use control::ControlType;
-pub use record::{RawRecord, Record, Records, RecordsError};
+pub use error::RecordsError;
+pub use record::{RawRecord, Record, Records};
 pub use validate::{InvalidBatch, Rules, TargetCompression, Validated};

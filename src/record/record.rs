@@ -12,43 +12,13 @@ use std::io;
 
 use super::batch::{BatchHeader, BatchView};
 use super::codec::{self, Inflate};
+use super::error::RecordsError;
 use super::legacy::Messages;
 use crate::types::{Offset, Timestamp};
 
-/// Why bytes are not the records that their batch claims.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RecordsError {
-    /// The codec is unknown, or the bytes do not inflate.
-    #[error("the records cannot be read: {0}")]
-    Unreadable(String),
-    /// A length, count or varint that cannot be, or one that the bytes end in.
-    #[error("record {index}: {what}")]
-    Malformed {
-        /// Which record, from 0.
-        index: i32,
-        /// What about it.
-        what: &'static str,
-    },
-    /// The batch counts fewer than no records.
-    #[error("the batch counts {0} records")]
-    Count(i32),
-    /// Bytes after the last record that the batch counts.
-    #[error("bytes follow the {count} records that the batch counts")]
-    Trailing {
-        /// As the header says.
-        count: i32,
-    },
-}
-
-impl From<io::Error> for RecordsError {
-    fn from(error: io::Error) -> Self {
-        Self::Unreadable(error.to_string())
-    }
-}
-
 /// What can be wrong with a record. Small, since every byte that is read may be it.
 #[derive(Debug)]
-enum Fault {
+enum DecodeFault {
     End,
     Varint,
     Size,
@@ -58,7 +28,7 @@ enum Fault {
     Inflate(io::Error),
 }
 
-impl Fault {
+impl DecodeFault {
     #[cold]
     fn at(self, index: i32) -> RecordsError {
         let what = match self {
@@ -88,31 +58,31 @@ pub struct Outline {
 }
 
 /// Where a walk takes its bytes from.
-trait Source {
-    fn byte(&mut self) -> Result<u8, Fault>;
-    fn skip(&mut self, count: usize) -> Result<(), Fault>;
+trait RecordSource {
+    fn byte(&mut self) -> Result<u8, DecodeFault>;
+    fn skip(&mut self, count: usize) -> Result<(), DecodeFault>;
     /// How many bytes were taken.
     fn position(&self) -> u64;
-    fn is_at_end(&mut self) -> Result<bool, Fault>;
+    fn is_at_end(&mut self) -> Result<bool, DecodeFault>;
 }
 
-struct Slice<'a> {
+struct RecordSlice<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
-impl Source for Slice<'_> {
+impl RecordSource for RecordSlice<'_> {
     #[inline]
-    fn byte(&mut self) -> Result<u8, Fault> {
-        let byte = self.bytes.get(self.at).copied().ok_or(Fault::End)?;
+    fn byte(&mut self) -> Result<u8, DecodeFault> {
+        let byte = self.bytes.get(self.at).copied().ok_or(DecodeFault::End)?;
         self.at += 1;
         Ok(byte)
     }
 
     #[inline]
-    fn skip(&mut self, count: usize) -> Result<(), Fault> {
+    fn skip(&mut self, count: usize) -> Result<(), DecodeFault> {
         if count > self.bytes.len() - self.at {
-            return Err(Fault::End);
+            return Err(DecodeFault::End);
         }
         self.at += count;
         Ok(())
@@ -122,34 +92,34 @@ impl Source for Slice<'_> {
         self.at as u64
     }
 
-    fn is_at_end(&mut self) -> Result<bool, Fault> {
+    fn is_at_end(&mut self) -> Result<bool, DecodeFault> {
         Ok(self.at == self.bytes.len())
     }
 }
 
-impl Source for Inflate<'_> {
+impl RecordSource for Inflate<'_> {
     #[inline]
-    fn byte(&mut self) -> Result<u8, Fault> {
-        self.byte().map_err(Fault::Inflate)?.ok_or(Fault::End)
+    fn byte(&mut self) -> Result<u8, DecodeFault> {
+        self.byte().map_err(DecodeFault::Inflate)?.ok_or(DecodeFault::End)
     }
 
     #[inline]
-    fn skip(&mut self, count: usize) -> Result<(), Fault> {
-        if self.skip(count).map_err(Fault::Inflate)? { Ok(()) } else { Err(Fault::End) }
+    fn skip(&mut self, count: usize) -> Result<(), DecodeFault> {
+        if self.skip(count).map_err(DecodeFault::Inflate)? { Ok(()) } else { Err(DecodeFault::End) }
     }
 
     fn position(&self) -> u64 {
         self.position()
     }
 
-    fn is_at_end(&mut self) -> Result<bool, Fault> {
-        Ok(self.byte().map_err(Fault::Inflate)?.is_none())
+    fn is_at_end(&mut self) -> Result<bool, DecodeFault> {
+        Ok(self.byte().map_err(DecodeFault::Inflate)?.is_none())
     }
 }
 
 /// Base-128 digits, the least significant first, in at most `bytes_max` bytes.
 #[inline]
-fn unsigned<S: Source>(source: &mut S, bytes_max: u32) -> Result<u64, Fault> {
+fn unsigned<S: RecordSource>(source: &mut S, bytes_max: u32) -> Result<u64, DecodeFault> {
     let first = source.byte()?;
     if first & 0x80 == 0 {
         return Ok(u64::from(first));
@@ -162,11 +132,11 @@ fn unsigned<S: Source>(source: &mut S, bytes_max: u32) -> Result<u64, Fault> {
             return Ok(value);
         }
     }
-    Err(Fault::Varint)
+    Err(DecodeFault::Varint)
 }
 
 #[inline]
-fn varlong<S: Source>(source: &mut S) -> Result<i64, Fault> {
+fn varlong<S: RecordSource>(source: &mut S) -> Result<i64, DecodeFault> {
     let value = unsigned(source, 10)?;
     Ok((value >> 1) as i64 ^ -((value & 1) as i64))
 }
@@ -174,22 +144,22 @@ fn varlong<S: Source>(source: &mut S) -> Result<i64, Fault> {
 /// Bits beyond the 32nd are dropped before the sign is undone, as Kafka does: broker and clients
 /// must not read different numbers from the same bytes.
 #[inline]
-fn varint<S: Source>(source: &mut S) -> Result<i32, Fault> {
+fn varint<S: RecordSource>(source: &mut S) -> Result<i32, DecodeFault> {
     let value = unsigned(source, 5)? as u32;
     Ok((value >> 1) as i32 ^ -((value & 1) as i32))
 }
 
 /// Skips a value with a length before it; whether it is there (not null).
 #[inline]
-fn skip_field<S: Source>(source: &mut S) -> Result<bool, Fault> {
+fn skip_field<S: RecordSource>(source: &mut S) -> Result<bool, DecodeFault> {
     match varint(source)? {
         len if len < 0 => Ok(false),
         len => source.skip(len as usize).map(|()| true),
     }
 }
 
-fn skip_record<S: Source>(source: &mut S, index: i32) -> Result<Outline, Fault> {
-    let size = u64::try_from(varint(source)?).map_err(|_| Fault::NegativeSize)?;
+fn skip_record<S: RecordSource>(source: &mut S, index: i32) -> Result<Outline, DecodeFault> {
+    let size = u64::try_from(varint(source)?).map_err(|_| DecodeFault::NegativeSize)?;
     let start = source.position();
     source.byte()?; // Attributes: unused since they exist.
     let timestamp_delta = varlong(source)?;
@@ -198,21 +168,21 @@ fn skip_record<S: Source>(source: &mut S, index: i32) -> Result<Outline, Fault> 
     skip_field(source)?;
     let headers = varint(source)?;
     if headers < 0 {
-        return Err(Fault::NegativeHeaders);
+        return Err(DecodeFault::NegativeHeaders);
     }
     for _ in 0..headers {
         if !skip_field(source)? {
-            return Err(Fault::HeaderKey);
+            return Err(DecodeFault::HeaderKey);
         }
         skip_field(source)?;
     }
     if source.position() - start != size {
-        return Err(Fault::Size);
+        return Err(DecodeFault::Size);
     }
     Ok(Outline { index, offset_delta, timestamp_delta, has_key })
 }
 
-fn walk<S: Source>(
+fn walk<S: RecordSource>(
     source: &mut S,
     count: i32,
     mut each: impl FnMut(Outline),
@@ -239,7 +209,7 @@ pub fn outline(batch: &BatchView<'_>, each: impl FnMut(Outline)) -> Result<(), R
     }
     let codec = header.attributes.compression().ok_or_else(unknown_codec)?;
     if codec == super::CompressionType::None {
-        let mut source = Slice { bytes: batch.payload(), at: 0 };
+        let mut source = RecordSlice { bytes: batch.payload(), at: 0 };
         walk(&mut source, header.records_count, each)
     } else {
         walk(&mut codec::reader(codec, batch.payload())?, header.records_count, each)
@@ -333,10 +303,10 @@ impl<'a> Records<'a> {
 
     fn each<'b, T>(
         &'b self,
-        read: impl Fn(&mut Slice<'b>, &BatchHeader) -> Result<T, Fault>,
+        read: impl Fn(&mut RecordSlice<'b>, &BatchHeader) -> Result<T, DecodeFault>,
     ) -> impl Iterator<Item = Result<T, RecordsError>> {
         let count = self.header.records_count;
-        let mut source = Slice { bytes: &self.bytes, at: 0 };
+        let mut source = RecordSlice { bytes: &self.bytes, at: 0 };
         let mut index = 0;
         let mut failed = (count < 0).then_some(RecordsError::Count(count));
         std::iter::from_fn(move || {
@@ -358,15 +328,15 @@ impl<'a> Records<'a> {
     }
 }
 
-fn field<'a>(source: &mut Slice<'a>) -> Result<Option<&'a [u8]>, Fault> {
+fn field<'a>(source: &mut RecordSlice<'a>) -> Result<Option<&'a [u8]>, DecodeFault> {
     let Ok(len) = usize::try_from(varint(source)?) else { return Ok(None) };
     let start = source.at;
     source.skip(len)?;
     Ok(Some(&source.bytes[start..source.at]))
 }
 
-fn read<'a>(source: &mut Slice<'a>, header: &BatchHeader) -> Result<Record<'a>, Fault> {
-    let size = usize::try_from(varint(source)?).map_err(|_| Fault::NegativeSize)?;
+fn read<'a>(source: &mut RecordSlice<'a>, header: &BatchHeader) -> Result<Record<'a>, DecodeFault> {
+    let size = usize::try_from(varint(source)?).map_err(|_| DecodeFault::NegativeSize)?;
     let start = source.at;
     source.byte()?;
     let timestamp = header.timestamp_at(varlong(source)?);
@@ -375,21 +345,24 @@ fn read<'a>(source: &mut Slice<'a>, header: &BatchHeader) -> Result<Record<'a>, 
     let value = field(source)?;
     let headers_count = varint(source)?;
     if headers_count < 0 {
-        return Err(Fault::NegativeHeaders);
+        return Err(DecodeFault::NegativeHeaders);
     }
     let mut headers = Vec::new();
     for _ in 0..headers_count {
-        let key = field(source)?.ok_or(Fault::HeaderKey)?;
+        let key = field(source)?.ok_or(DecodeFault::HeaderKey)?;
         headers.push(Header { key, value: field(source)? });
     }
     if source.at - start != size {
-        return Err(Fault::Size);
+        return Err(DecodeFault::Size);
     }
     Ok(Record { offset, timestamp, key, value, headers })
 }
 
-fn read_raw<'a>(source: &mut Slice<'a>, header: &BatchHeader) -> Result<RawRecord<'a>, Fault> {
-    let size = usize::try_from(varint(source)?).map_err(|_| Fault::NegativeSize)?;
+fn read_raw<'a>(
+    source: &mut RecordSlice<'a>,
+    header: &BatchHeader,
+) -> Result<RawRecord<'a>, DecodeFault> {
+    let size = usize::try_from(varint(source)?).map_err(|_| DecodeFault::NegativeSize)?;
     let start = source.at;
     let attributes = source.byte()?;
     let timestamp = header.timestamp_at(varlong(source)?);
@@ -399,7 +372,7 @@ fn read_raw<'a>(source: &mut Slice<'a>, header: &BatchHeader) -> Result<RawRecor
     let has_value = skip_field(source)?;
     // Its headers are not looked at.
     let read = source.at - start;
-    source.skip(size.checked_sub(read).ok_or(Fault::Size)?)?;
+    source.skip(size.checked_sub(read).ok_or(DecodeFault::Size)?)?;
     let body = &source.bytes[body_start..source.at];
     Ok(RawRecord { attributes, offset_delta, timestamp, key, has_value, body })
 }
@@ -483,12 +456,12 @@ mod tests {
 
     #[test]
     fn bits_beyond_the_32nd_of_a_varint_are_dropped_as_kafka_drops_them() {
-        let read = |bytes: &[u8]| varint(&mut Slice { bytes, at: 0 }).ok();
+        let read = |bytes: &[u8]| varint(&mut RecordSlice { bytes, at: 0 }).ok();
         assert_eq!(read(&[0xfe, 0xff, 0xff, 0xff, 0x0f]), Some(i32::MAX));
         assert_eq!(read(&[0xff, 0xff, 0xff, 0xff, 0x0f]), Some(i32::MIN));
         assert_eq!(read(&[0x80, 0x80, 0x80, 0x80, 0x70]), Some(0));
         assert!(read(&[0x80, 0x80, 0x80, 0x80, 0x80, 0]).is_none());
-        let read = |bytes: &[u8]| varlong(&mut Slice { bytes, at: 0 }).ok();
+        let read = |bytes: &[u8]| varlong(&mut RecordSlice { bytes, at: 0 }).ok();
         assert_eq!(
             read(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1]),
             Some(i64::MIN)

@@ -6,9 +6,11 @@
 
 use std::io;
 
-use super::batch::{Attributes, BatchHeader, CompressionType, TimestampType};
-use super::builder::{put_varlong, rebuild, varlong_len};
+use super::batch::{Attributes, BatchHeader, TimestampType};
+use super::builder::rebuild;
+use super::compression_type::CompressionType;
 use super::record::RawRecord;
+use super::varint::{put_varlong, varlong_len};
 use crate::types::{NO_TIMESTAMP, Timestamp};
 
 /// The batch of `header` with `records` alone, in its own codec. With a `delete_horizon` that is

@@ -5,9 +5,11 @@
 //! 0, 1, 2... is refused (Kafka stores it, with holes), what does not inflate is INVALID_RECORD
 //! (Kafka: UNKNOWN_SERVER_ERROR, which clients retry for ever), and the inflated size is bounded.
 
-use super::batch::{BatchError, BatchHeader, BatchView, CompressionType, TimestampType};
+use super::batch::{BatchError, BatchHeader, BatchView, TimestampType};
 use super::builder::{rebuild, stamp_timestamp};
-use super::record::{Outline, RecordsError, outline};
+use super::compression_type::CompressionType;
+use super::error::RecordsError;
+use super::record::{Outline, outline};
 use super::{builder::BatchBuilder, record::Records};
 use crate::types::{ErrorCode, NO_TIMESTAMP, Timestamp};
 

@@ -2,7 +2,7 @@
 //! count.
 
 use super::divergence::{EpochEnd, OutOfRange};
-use super::isr::BrokerEpoch;
+use crate::types::BrokerEpoch;
 use crate::types::{BrokerId, ErrorCode, LeaderEpoch, NO_LEADER_EPOCH, Offset};
 
 /// A follower's fetch of one partition.

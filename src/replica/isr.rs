@@ -1,10 +1,8 @@
 //! In-sync replicas as the leader knows them, and the change that it asked the controller for
 //! (Kafka 4.4 `PartitionState`, `CommittedPartitionState`, `PendingExpandIsr`, `PendingShrinkIsr`).
 
-use crate::types::{BrokerId, LeaderEpoch};
+use crate::types::{BrokerEpoch, BrokerId, LeaderEpoch};
 
-/// The incarnation of a broker: the offset of its registration in the metadata log.
-pub type BrokerEpoch = i64;
 /// Counts the changes of a partition's registration.
 pub type PartitionEpoch = i32;
 

@@ -9,11 +9,11 @@ use super::follower_fetch::{
     AcceptedFetch, FetchCheck, FetchRefusal, FollowerFetch, check_leader_epoch,
 };
 use super::isr::{
-    BrokerEpoch, BrokerStatus, Isr, IsrMember, PartitionEpoch, Proposal, ProposalId,
-    UNKNOWN_BROKER_EPOCH,
+    BrokerStatus, Isr, IsrMember, PartitionEpoch, Proposal, ProposalId, UNKNOWN_BROKER_EPOCH,
 };
 use super::remote_replica::{LastFetch, RemoteReplica};
 use crate::metadata::Partition as Registration;
+use crate::types::BrokerEpoch;
 use crate::types::{BrokerId, ErrorCode, LeaderEpoch, Mono, NO_LEADER_EPOCH, Offset};
 
 /// The ISR is too small for acks=all.

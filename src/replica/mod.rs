@@ -41,8 +41,7 @@ pub use follower_fetch::{
     AcceptedFetch, EpochMismatch, FetchCheck, FetchRefusal, FollowerFetch, check_leader_epoch,
 };
 pub use isr::{
-    BrokerEpoch, BrokerStatus, Isr, IsrMember, PartitionEpoch, Proposal, ProposalId,
-    UNKNOWN_BROKER_EPOCH,
+    BrokerStatus, Isr, IsrMember, PartitionEpoch, Proposal, ProposalId, UNKNOWN_BROKER_EPOCH,
 };
 pub use leader::{
     AlterPartitionOutcome, CommittedIsr, LeaderOutcome, LeaderSettings, LocalEnd,

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::faults::PlantedFault;
 use super::follower_fetch::AcceptedFetch;
-use super::isr::{BrokerEpoch, BrokerStatus};
+use super::isr::BrokerStatus;
+use crate::types::BrokerEpoch;
 use crate::types::{BrokerId, Mono, Offset};
 
 /// What the leader knows about one other replica.

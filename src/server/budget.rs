@@ -1,21 +1,13 @@
 //! Memory for requests: what all connections together may hold of what clients sent.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::services::Services;
-
 /// A request of this length makes it worth while to return memory to the system.
 const RETURNED_LEN_MIN: usize = 1024 * 1024;
-/// Time between the end of such a request and the return, longer than the allocator waits for the
-/// memory to be used again (mimalloc: 1 s).
-const RETURN_DELAY: Duration = Duration::from_millis(1_500);
-
 /// What incomplete requests of the length of one buffer may hold beyond the limit, so that they are
 /// read while large ones wait for one another.
 pub const SMALL_RESERVE: u64 = 64 * 1024 * 1024;
@@ -34,7 +26,7 @@ pub struct Budget {
     used: AtomicU64,
     /// Whether a connection exceeds the limit.
     overdrawn: AtomicBool,
-    waiting: Mutex<Waiting>,
+    waiting: Mutex<WaitingConnections>,
     /// A large request has ended.
     large_ended: Notify,
 }
@@ -50,7 +42,7 @@ pub enum Reserve {
 
 /// Connections that wait for memory.
 #[derive(Debug, Default)]
-struct Waiting {
+struct WaitingConnections {
     wakers: Vec<Waker>,
     /// Counts how often all were woken.
     woken: u64,
@@ -120,6 +112,11 @@ impl Budget {
         self.give(account, usize::try_from(account.held).unwrap_or(usize::MAX));
     }
 
+    /// Waits until a large request has ended.
+    pub(super) async fn large_request_ended(&self) {
+        self.large_ended.notified().await;
+    }
+
     fn bound(&self, reserve: Reserve) -> u64 {
         match reserve {
             Reserve::Large => self.limit,
@@ -152,20 +149,6 @@ impl Budget {
             waiting.wakers.push(cx.waker().clone());
         }
         Poll::Pending
-    }
-}
-
-/// Returns the memory of large requests to the system soon after they have ended. Otherwise the
-/// allocator keeps it until enough else is allocated, on a quiet broker for minutes.
-pub async fn return_memory(broker: Arc<Services>) {
-    let clock = &broker.env.clock;
-    loop {
-        tokio::select! {
-            () = broker.stopping.wait() => return,
-            () = broker.budget.large_ended.notified() => {}
-        }
-        clock.sleep_until(clock.now() + RETURN_DELAY).await;
-        broker.env.threads.return_memory();
     }
 }
 

@@ -31,10 +31,11 @@ use bytes::{Buf, BytesMut};
 use super::apis::{self, Api, Order};
 use super::budget::{Account, Budget, Reserve};
 use super::buffers::{self, BUFFER_LEN};
-use super::context::{Handled, ListenerInfo, Reply, RequestContext, Services};
-use super::request_log::{Outcome, Trace};
+use super::config::ServerConfig;
+use super::context::{Handled, Reply, RequestContext, Services};
+use super::listener_info::ListenerInfo;
+use super::request_log::{RequestTrace, ResponseOutcome, TracedRequest};
 use super::request_metrics::{AnsweredRequest, RequestMetrics, RequestTimes};
-use super::services::ServerConfig;
 use super::slice::Slice;
 use crate::drivers::ShutdownSignal;
 use crate::env::clock::Sleep;
@@ -68,7 +69,7 @@ const READY_LEN_MAX: usize = 256 * 1024;
 
 /// Why a connection ended, other than by its client.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Closed {
+pub(super) enum CloseReason {
     #[error("a frame of {len} bytes, socket.request.max.bytes={max}{}", explain(*len))]
     FrameLength { len: i32, max: usize },
     #[error("{0}")]
@@ -143,7 +144,7 @@ pub(super) struct Request {
     pub(super) listener: Arc<ListenerInfo>,
     pub(super) received_at: Mono,
     /// If the request is logged.
-    pub(super) trace: Option<Arc<Trace>>,
+    pub(super) trace: Option<Arc<RequestTrace>>,
 }
 
 /// What stands at the front of the input.
@@ -161,7 +162,7 @@ enum Front {
 }
 
 /// A request that may begin.
-struct Next {
+struct NextRequest {
     /// Of its frame, with the prefix.
     len: usize,
     /// Where its body begins.
@@ -170,11 +171,11 @@ struct Next {
 }
 
 /// A request that is not answered.
-struct Waiting {
+struct UnansweredRequest {
     reply: Pending,
     /// What it holds of the budget.
     charged: usize,
-    trace: Option<Arc<Trace>>,
+    trace: Option<Arc<RequestTrace>>,
     api: &'static ApiFacts,
     version: i16,
     /// Of its frame, without the prefix.
@@ -209,7 +210,7 @@ pub(super) struct Session<H> {
     pace: Option<(Mono, usize)>,
     slice: Slice,
     /// In the order of the requests.
-    waiting: VecDeque<Waiting>,
+    waiting: VecDeque<UnansweredRequest>,
     /// How many of them are answered later.
     pending: usize,
     /// How many at the end have never been polled.
@@ -232,7 +233,7 @@ pub(super) struct Session<H> {
     closing: Option<String>,
     timer: Option<Sleep>,
     /// Requests that are logged once their answers are sent.
-    unsent: Vec<Arc<Trace>>,
+    unsent: Vec<Arc<RequestTrace>>,
     /// Requests that are counted once their answers are sent.
     sending: Vec<AnsweredRequest>,
 }
@@ -273,7 +274,7 @@ impl<H: Host> Session<H> {
     }
 
     /// Runs until the connection ends. What is unanswered then is dropped.
-    pub(super) async fn run(mut self) -> Result<Ended, Closed> {
+    pub(super) async fn run(mut self) -> Result<Ended, CloseReason> {
         let stopping = Arc::clone(self.host.stopping());
         let mut stopped = std::pin::pin!(stopping.wait());
         let result = poll_fn(|cx| {
@@ -288,23 +289,23 @@ impl<H: Host> Session<H> {
             log.closed(&self.client_id, peer, &self.listener, closed);
         }
         self.unsent.extend(self.waiting.iter().filter_map(|waiting| waiting.trace.clone()));
-        self.log_requests(Outcome::Unsent);
+        self.log_requests(ResponseOutcome::Unsent);
         self.host.budget().close(&mut self.account);
         buffers::give_back(std::mem::take(&mut self.input));
         let _ = poll_fn(|cx| self.connection.writer.poll_shutdown(cx)).await; // It may be gone.
         result
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Ended, Closed>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Ended, CloseReason>> {
         loop {
             self.begin_requests()?;
             self.collect_replies(cx);
             let sent = self.send(cx)?;
             if sent {
-                self.log_requests(Outcome::Answered);
+                self.log_requests(ResponseOutcome::Answered);
                 self.count_requests();
                 if let Some(why) = self.closing.take() {
-                    return Poll::Ready(Err(Closed::Refused(why)));
+                    return Poll::Ready(Err(CloseReason::Refused(why)));
                 }
                 if self.stopping && self.waiting.is_empty() {
                     return Poll::Ready(Ok(Ended::Stopped));
@@ -357,7 +358,7 @@ impl<H: Host> Session<H> {
     }
 
     /// Begins every request that is whole and may begin, within the slice.
-    fn begin_requests(&mut self) -> Result<(), Closed> {
+    fn begin_requests(&mut self) -> Result<(), CloseReason> {
         while !self.slice.is_spent(self.now)
             && let Some(next) = self.next_request()?
         {
@@ -369,7 +370,7 @@ impl<H: Host> Session<H> {
 
     /// The request that may begin now. Errors for what no request may be; where earlier requests
     /// are unanswered, that waits until they are.
-    fn next_request(&self) -> Result<Option<Next>, Closed> {
+    fn next_request(&self) -> Result<Option<NextRequest>, CloseReason> {
         let has_room = !self.stopping
             && !self.alone
             && self.closing.is_none()
@@ -384,7 +385,7 @@ impl<H: Host> Session<H> {
             Front::Whole(len) => self.request(len),
             Front::Invalid(len) => {
                 let max = self.host.config().socket_request_max_bytes;
-                Err(Closed::FrameLength { len, max })
+                Err(CloseReason::FrameLength { len, max })
             }
         };
         match next {
@@ -398,18 +399,18 @@ impl<H: Host> Session<H> {
     }
 
     /// The request in the first `len` bytes of the input.
-    fn request(&self, len: usize) -> Result<Next, Closed> {
+    fn request(&self, len: usize) -> Result<NextRequest, CloseReason> {
         let header = RequestHeader::read(&self.input[PREFIX_LEN..len])
-            .map_err(|error| Closed::Refused(error.to_string()))?;
+            .map_err(|error| CloseReason::Refused(error.to_string()))?;
         let (api, version) = (header.api, header.version);
         let entry = self.host.find(api.key, self.listener.is_controller).ok_or_else(|| {
             let (name, listener) = (api.name, &self.listener.name);
-            Closed::Refused(format!("{name} is not served on listener {listener}"))
+            CloseReason::Refused(format!("{name} is not served on listener {listener}"))
         })?;
         // ApiVersions alone is answered at any version, so that a client can begin with its own.
         let with_unstable = self.host.config().unstable_api_versions;
         if !entry.serves(version, with_unstable) && api.key != key::ApiVersions {
-            return Err(Closed::Refused(format!(
+            return Err(CloseReason::Refused(format!(
                 "{} version {version} is not supported, versions {} to {} are",
                 api.name,
                 entry.min_version,
@@ -418,7 +419,7 @@ impl<H: Host> Session<H> {
         }
         let client_id = header.client_id.unwrap_or_default();
         let is_known = *self.client_id == *client_id;
-        Ok(Next {
+        Ok(NextRequest {
             len,
             body_at: PREFIX_LEN + header.len,
             request: Request {
@@ -436,7 +437,7 @@ impl<H: Host> Session<H> {
     }
 
     /// Logs the requests whose answers are sent, or will not be.
-    fn log_requests(&mut self, outcome: Outcome) {
+    fn log_requests(&mut self, outcome: ResponseOutcome) {
         if !self.unsent.is_empty() {
             let now = self.host.env().clock.now();
             self.unsent.drain(..).for_each(|trace| trace.finish(now, outcome));
@@ -458,10 +459,19 @@ impl<H: Host> Session<H> {
         self.sending.push(answered);
     }
 
-    fn begin(&mut self, next: Next) {
-        let Next { len, body_at, mut request } = next;
+    fn begin(&mut self, next: NextRequest) {
+        let NextRequest { len, body_at, mut request } = next;
         let trace = self.host.config().request_log.wants(&request.client_id).then(|| {
-            let trace = Trace::new(&request, len - PREFIX_LEN);
+            let trace = RequestTrace::new(TracedRequest {
+                api: request.api,
+                version: request.version,
+                correlation_id: request.correlation_id,
+                client_id: Arc::clone(&request.client_id),
+                listener: Arc::clone(&request.listener),
+                peer: request.peer,
+                len: len - PREFIX_LEN,
+                received_at: request.received_at,
+            });
             trace.begin(self.host.env().clock.now());
             trace
         });
@@ -498,7 +508,7 @@ impl<H: Host> Session<H> {
         self.alone = alone;
         self.pending += usize::from(matches!(reply, Pending::Later(_)));
         self.unpolled += 1;
-        self.waiting.push_back(Waiting {
+        self.waiting.push_back(UnansweredRequest {
             reply,
             charged,
             trace,
@@ -511,7 +521,11 @@ impl<H: Host> Session<H> {
     }
 
     /// Runs a part of a handler, and notes how long that took if its request is logged.
-    fn timed<T>(&mut self, trace: Option<&Arc<Trace>>, run: impl FnOnce(&mut Self) -> T) -> T {
+    fn timed<T>(
+        &mut self,
+        trace: Option<&Arc<RequestTrace>>,
+        run: impl FnOnce(&mut Self) -> T,
+    ) -> T {
         let Some(trace) = trace else { return run(self) };
         let start = self.host.env().clock.now();
         let result = run(self);
@@ -519,7 +533,7 @@ impl<H: Host> Session<H> {
         result
     }
 
-    fn note_ready(&self, trace: Option<&Arc<Trace>>, reply: &Reply) {
+    fn note_ready(&self, trace: Option<&Arc<RequestTrace>>, reply: &Reply) {
         let Some(trace) = trace else { return };
         trace.ready(self.host.env().clock.now(), reply.len());
         if let Reply::Close(why) = reply {
@@ -539,7 +553,7 @@ impl<H: Host> Session<H> {
         while self.closing.is_none() && !self.waiting.is_empty() {
             self.poll_reply(cx, 0);
             let (reply, mut answered) = match self.waiting.pop_front() {
-                Some(Waiting {
+                Some(UnansweredRequest {
                     reply: Pending::Ready(reply),
                     charged,
                     trace,
@@ -597,7 +611,7 @@ impl<H: Host> Session<H> {
 
     fn poll_reply(&mut self, cx: &mut Context<'_>, at: usize) {
         let Some(waiting) = self.waiting.get_mut(at) else { return };
-        let Waiting { reply: Pending::Later(later), trace, .. } = waiting else { return };
+        let UnansweredRequest { reply: Pending::Later(later), trace, .. } = waiting else { return };
         let is_first = !std::mem::replace(&mut waiting.is_polled, true);
         let start = trace.as_ref().map(|_| self.host.env().clock.now());
         let polled = later.as_mut().poll(cx);
@@ -620,7 +634,7 @@ impl<H: Host> Session<H> {
     }
 
     /// Sends what goes; whether nothing is left.
-    fn send(&mut self, cx: &mut Context<'_>) -> Result<bool, Closed> {
+    fn send(&mut self, cx: &mut Context<'_>) -> Result<bool, CloseReason> {
         let left = |output: &VecDeque<OutPart>| (output.len(), output.front().map(OutPart::len));
         let before = left(&self.output);
         if before.0 == 0 {
@@ -639,7 +653,7 @@ impl<H: Host> Session<H> {
     ///
     /// Goes on while requests wait: to notice that the client has gone, and to have the next
     /// request ready. No more than one whole frame is read ahead.
-    fn receive(&mut self, cx: &mut Context<'_>) -> Result<bool, Closed> {
+    fn receive(&mut self, cx: &mut Context<'_>) -> Result<bool, CloseReason> {
         if self.at_end || self.stopping || self.closing.is_some() {
             return Ok(false);
         }
@@ -769,7 +783,7 @@ impl<H: Host> Session<H> {
     ///
     /// The timer is not set anew for every request: it goes off at least every [`PACE_TIME`] or
     /// `connections.max.idle.ms`, which no deadline that begins later can precede.
-    fn check_deadlines(&mut self, cx: &mut Context<'_>) -> Result<Option<Ended>, Closed> {
+    fn check_deadlines(&mut self, cx: &mut Context<'_>) -> Result<Option<Ended>, CloseReason> {
         let max_idle = self.host.config().connections_max_idle;
         loop {
             if let Some(timer) = &mut self.timer {
@@ -792,18 +806,18 @@ impl<H: Host> Session<H> {
             let is_idle = (self.is_quiet() && !is_part) || (self.at_end && self.output.is_empty());
             let idle = is_idle.then(|| self.last_active + max_idle);
             if has_passed(send) {
-                return Err(Closed::NotReading(max_idle));
+                return Err(CloseReason::NotReading(max_idle));
             }
             if has_passed(part) {
-                return Err(Closed::HalfSent(max_idle));
+                return Err(CloseReason::HalfSent(max_idle));
             }
             if has_passed(starved) {
                 let limit = self.host.config().queued_max_request_bytes;
-                return Err(Closed::NoRoom { limit, waited: max_idle });
+                return Err(CloseReason::NoRoom { limit, waited: max_idle });
             }
             if is_part && self.is_too_slow() {
                 let limit = self.host.config().queued_max_request_bytes;
-                return Err(Closed::TooSlow { limit });
+                return Err(CloseReason::TooSlow { limit });
             }
             if has_passed(idle) {
                 return Ok(Some(Ended::Idle));

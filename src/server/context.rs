@@ -13,18 +13,10 @@ use crate::protocol::ApiFacts;
 use crate::protocol::messages::{WireResponse, encode_response};
 use crate::types::{ErrorCode, Mono};
 
-use super::request_log::Trace;
+use super::listener_info::ListenerInfo;
+use super::request_log::RequestTrace;
 pub use super::services::Services;
 use super::slice::Steps;
-
-/// A listener, as its connections know it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ListenerInfo {
-    /// Its name: Metadata answers with the endpoints of this name.
-    pub name: String,
-    /// Whether it is the controller's: it answers another set of APIs.
-    pub is_controller: bool,
-}
 
 /// One request: who asks, for what, and the metadata it sees.
 pub struct RequestContext {
@@ -49,7 +41,7 @@ pub struct RequestContext {
     /// When its last byte arrived.
     pub received_at: Mono,
     /// What the request log wants to know, if the request is logged.
-    pub trace: Option<Arc<Trace>>,
+    pub trace: Option<Arc<RequestTrace>>,
 }
 
 /// A whole response, length included; nothing for a request that gets none.

@@ -35,7 +35,7 @@ pub enum TopicKey {
 
 /// What a fetch asks of one partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wanted {
+pub struct RequestedPartition {
     /// The topic, as the request names it.
     pub topic: TopicKey,
     /// The partition.
@@ -68,7 +68,7 @@ pub struct Answered {
 }
 
 /// What a request asks of its session.
-pub struct Asked {
+pub struct SessionRequest {
     /// The session; [`NO_SESSION`] for none.
     pub id: i32,
     /// The epoch of the session.
@@ -78,29 +78,29 @@ pub struct Asked {
     /// Another broker asks.
     pub is_follower: bool,
     /// Partitions that are new, or asked for otherwise than before.
-    pub wanted: Vec<Wanted>,
+    pub wanted: Vec<RequestedPartition>,
     /// Partitions that are no longer asked for.
-    pub forgotten: Vec<Key>,
+    pub forgotten: Vec<SessionPartition>,
 }
 
 /// A fetch that has begun. Hand it back to [`FetchSessions::finish`].
 #[derive(Debug)]
-pub struct Begun {
-    kind: Kind,
+pub struct SessionFetch {
+    kind: SessionKind,
     uses_topic_ids: bool,
     is_follower: bool,
 }
 
 #[derive(Debug)]
-enum Kind {
+enum SessionKind {
     Sessionless,
     Full,
     Incremental { session: i32, epoch: i32 },
 }
 
 #[derive(Debug)]
-struct Slot {
-    wanted: Wanted,
+struct SessionSlot {
+    wanted: RequestedPartition,
     high_watermark: Offset,
     log_start_offset: Offset,
     /// Its place in the order of reading; partitions that returned records go last, so that
@@ -108,12 +108,12 @@ struct Slot {
     place: u64,
 }
 
-type Key = (TopicKey, PartitionIndex);
+type SessionPartition = (TopicKey, PartitionIndex);
 
 #[derive(Debug)]
-struct Session {
-    slots: IndexMap<Key, Slot>,
-    order: BTreeMap<u64, Key>,
+struct CachedSession {
+    slots: IndexMap<SessionPartition, SessionSlot>,
+    order: BTreeMap<u64, SessionPartition>,
     next_place: u64,
     uses_topic_ids: bool,
     is_follower: bool,
@@ -126,7 +126,7 @@ struct Session {
 /// The sessions of one broker, bounded in number. Callers hold one lock around it.
 #[derive(Debug)]
 pub struct FetchSessions {
-    sessions: BTreeMap<i32, Session>,
+    sessions: BTreeMap<i32, CachedSession>,
     by_last_use: BTreeSet<(Mono, i32)>,
     max_sessions: usize,
     /// Sessions that gave way to others.
@@ -142,8 +142,8 @@ fn next_epoch(epoch: i32) -> i32 {
     }
 }
 
-impl Session {
-    fn upsert(&mut self, wanted: Wanted) {
+impl CachedSession {
+    fn upsert(&mut self, wanted: RequestedPartition) {
         let key = (wanted.topic.clone(), wanted.partition);
         if let Some(slot) = self.slots.get_mut(&key) {
             slot.wanted = wanted;
@@ -152,16 +152,17 @@ impl Session {
         let place = self.next_place;
         self.next_place += 1;
         self.order.insert(place, key.clone());
-        self.slots.insert(key, Slot { wanted, high_watermark: -1, log_start_offset: -1, place });
+        self.slots
+            .insert(key, SessionSlot { wanted, high_watermark: -1, log_start_offset: -1, place });
     }
 
-    fn forget(&mut self, key: &Key) {
+    fn forget(&mut self, key: &SessionPartition) {
         if let Some(slot) = self.slots.swap_remove(key) {
             self.order.remove(&slot.place);
         }
     }
 
-    fn wanted(&self) -> Vec<Wanted> {
+    fn wanted(&self) -> Vec<RequestedPartition> {
         self.order
             .values()
             .filter_map(|key| self.slots.get(key))
@@ -170,7 +171,7 @@ impl Session {
     }
 
     /// Remembers `answered`; whether the response must carry it.
-    fn answer(&mut self, key: &Key, answered: Answered) -> bool {
+    fn answer(&mut self, key: &SessionPartition, answered: Answered) -> bool {
         let Some(slot) = self.slots.get_mut(key) else { return false };
         let changed = slot.high_watermark != answered.high_watermark
             || slot.log_start_offset != answered.log_start_offset;
@@ -213,7 +214,7 @@ impl FetchSessions {
         self.sessions.is_empty()
     }
 
-    fn remove(&mut self, id: i32) -> Option<Session> {
+    fn remove(&mut self, id: i32) -> Option<CachedSession> {
         let session = self.sessions.remove(&id)?;
         self.by_last_use.remove(&(session.last_used, id));
         Some(session)
@@ -237,14 +238,19 @@ impl FetchSessions {
     ///
     /// Errors: `FETCH_SESSION_ID_NOT_FOUND`, `INVALID_FETCH_SESSION_EPOCH`,
     /// `FETCH_SESSION_TOPIC_ID_ERROR` (the version changed sides of 13 within a session).
-    pub fn begin(&mut self, now: Mono, asked: Asked) -> Result<(Begun, Vec<Wanted>), ErrorCode> {
-        let Asked { id, epoch, uses_topic_ids, is_follower, wanted, forgotten } = asked;
-        let begun = |kind| Begun { kind, uses_topic_ids, is_follower };
+    pub fn begin(
+        &mut self,
+        now: Mono,
+        asked: SessionRequest,
+    ) -> Result<(SessionFetch, Vec<RequestedPartition>), ErrorCode> {
+        let SessionRequest { id, epoch, uses_topic_ids, is_follower, wanted, forgotten } = asked;
+        let begun = |kind| SessionFetch { kind, uses_topic_ids, is_follower };
         if epoch == INITIAL_EPOCH || epoch == FINAL_EPOCH {
             if id != NO_SESSION {
                 self.remove(id);
             }
-            let kind = if epoch == FINAL_EPOCH { Kind::Sessionless } else { Kind::Full };
+            let kind =
+                if epoch == FINAL_EPOCH { SessionKind::Sessionless } else { SessionKind::Full };
             return Ok((begun(kind), wanted));
         }
         let Some(session) = self.sessions.get_mut(&id) else {
@@ -264,12 +270,12 @@ impl FetchSessions {
         }
         if session.slots.is_empty() {
             self.remove(id);
-            return Ok((begun(Kind::Sessionless), wanted));
+            return Ok((begun(SessionKind::Sessionless), wanted));
         }
         session.epoch = next_epoch(epoch);
         let (epoch, all) = (session.epoch, session.wanted());
         self.touch(id, now);
-        Ok((begun(Kind::Incremental { session: id, epoch }), all))
+        Ok((begun(SessionKind::Incremental { session: id, epoch }), all))
     }
 
     /// Ends a fetch: `answers` are what was read of the partitions that `begin` gave, in that
@@ -280,13 +286,13 @@ impl FetchSessions {
     pub fn finish(
         &mut self,
         now: Mono,
-        begun: Begun,
-        answers: Vec<(Wanted, Answered)>,
+        begun: SessionFetch,
+        answers: Vec<(RequestedPartition, Answered)>,
         mut new_id: impl FnMut() -> i32,
     ) -> Result<(i32, Vec<bool>), ErrorCode> {
         match begun.kind {
-            Kind::Sessionless => Ok((NO_SESSION, vec![true; answers.len()])),
-            Kind::Full => {
+            SessionKind::Sessionless => Ok((NO_SESSION, vec![true; answers.len()])),
+            SessionKind::Full => {
                 let everything = vec![true; answers.len()];
                 if !self.make_room(now, begun.is_follower, answers.len()) {
                     return Ok((NO_SESSION, everything));
@@ -297,7 +303,7 @@ impl FetchSessions {
                         break id;
                     }
                 };
-                let mut session = Session {
+                let mut session = CachedSession {
                     slots: IndexMap::with_capacity(answers.len()),
                     order: BTreeMap::new(),
                     next_place: 0,
@@ -319,7 +325,7 @@ impl FetchSessions {
                 self.by_last_use.insert((now, id));
                 Ok((id, everything))
             }
-            Kind::Incremental { session: id, epoch } => {
+            SessionKind::Incremental { session: id, epoch } => {
                 let session = self
                     .sessions
                     .get_mut(&id)
@@ -367,8 +373,8 @@ impl FetchSessions {
 mod tests {
     use super::*;
 
-    fn wanted(partition: PartitionIndex, fetch_offset: Offset) -> Wanted {
-        Wanted {
+    fn wanted(partition: PartitionIndex, fetch_offset: Offset) -> RequestedPartition {
+        RequestedPartition {
             topic: TopicKey::Name("t".into()),
             partition,
             fetch_offset,
@@ -390,8 +396,8 @@ mod tests {
     }
 
     /// Nothing more of a session.
-    fn asked(id: i32, epoch: i32) -> Asked {
-        Asked {
+    fn asked(id: i32, epoch: i32) -> SessionRequest {
+        SessionRequest {
             id,
             epoch,
             uses_topic_ids: false,
@@ -405,9 +411,9 @@ mod tests {
         sessions: &mut FetchSessions,
         id: i32,
         epoch: i32,
-        partitions: Vec<Wanted>,
-    ) -> Result<(Begun, Vec<Wanted>), ErrorCode> {
-        sessions.begin(Mono(0), Asked { wanted: partitions, ..asked(id, epoch) })
+        partitions: Vec<RequestedPartition>,
+    ) -> Result<(SessionFetch, Vec<RequestedPartition>), ErrorCode> {
+        sessions.begin(Mono(0), SessionRequest { wanted: partitions, ..asked(id, epoch) })
     }
 
     /// A session 7 with partitions 0 to `count`, all answered with high watermark 5.
@@ -469,14 +475,16 @@ mod tests {
     fn a_wrong_epoch_an_unknown_session_and_a_change_of_naming_are_told_apart() {
         let mut sessions = FetchSessions::new(10);
         let id = open(&mut sessions, 1);
-        let error = |result: Result<(Begun, Vec<Wanted>), ErrorCode>| result.unwrap_err();
+        let error = |result: Result<(SessionFetch, Vec<RequestedPartition>), ErrorCode>| {
+            result.unwrap_err()
+        };
         assert_eq!(error(begin(&mut sessions, id, 2, vec![])), ErrorCode::InvalidFetchSessionEpoch);
         assert_eq!(
             error(begin(&mut sessions, id + 1, 1, vec![])),
             ErrorCode::FetchSessionIdNotFound
         );
         assert_eq!(
-            error(sessions.begin(Mono(0), Asked { uses_topic_ids: true, ..asked(id, 1) })),
+            error(sessions.begin(Mono(0), SessionRequest { uses_topic_ids: true, ..asked(id, 1) })),
             ErrorCode::FetchSessionTopicIdError
         );
     }
@@ -486,7 +494,8 @@ mod tests {
         let mut sessions = FetchSessions::new(10);
         let id = open(&mut sessions, 1);
         let forgotten = vec![(TopicKey::Name("t".into()), 0)];
-        let (begun, all) = sessions.begin(Mono(0), Asked { forgotten, ..asked(id, 1) }).unwrap();
+        let (begun, all) =
+            sessions.begin(Mono(0), SessionRequest { forgotten, ..asked(id, 1) }).unwrap();
         assert!(all.is_empty() && sessions.is_empty());
         assert_eq!(sessions.finish(Mono(0), begun, vec![], || 1).unwrap().0, NO_SESSION);
     }
@@ -511,7 +520,10 @@ mod tests {
             let (begun, all) = sessions
                 .begin(
                     now,
-                    Asked { wanted: vec![wanted(0, 0)], ..asked(NO_SESSION, INITIAL_EPOCH) },
+                    SessionRequest {
+                        wanted: vec![wanted(0, 0)],
+                        ..asked(NO_SESSION, INITIAL_EPOCH)
+                    },
                 )
                 .unwrap();
             let answers = all.into_iter().map(|w| (w, quiet(0))).collect();

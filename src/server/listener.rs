@@ -1,103 +1,37 @@
 //! Accepting connections, within limits.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
-use super::connection::{Closed, Ended, Session};
-use super::connection_metrics::{ConnectionMetrics, OpenConnection};
-use super::context::{ListenerInfo, Services};
+use super::connection::{CloseReason, Ended, Session};
+use super::connection_metrics::OpenConnection;
+use super::context::Services;
+use super::listener_info::ListenerInfo;
 use crate::env::Listener;
 
 /// How long to wait after a failed accept, such as for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// At most one line in this time about connections that were closed for cause.
-const LOG_INTERVAL: Duration = Duration::from_secs(1);
-
-/// The connections of a broker, counted.
-#[derive(Debug, Default)]
-pub struct Connections {
-    by_address: Mutex<BTreeMap<IpAddr, usize>>,
-    total: Mutex<usize>,
-    /// The metrics of all listeners.
-    pub metrics: Arc<ConnectionMetrics>,
-    unlogged: AtomicU64,
-    logged_at_ns: AtomicU64,
-}
-
 /// One counted connection.
-struct Counted {
+struct CountedConnection {
     broker: Arc<Services>,
     address: IpAddr,
 }
 
-impl Drop for Counted {
-    fn drop(&mut self) {
-        let connections = &self.broker.connections;
-        *connections.total.lock() -= 1;
-        let mut by_address = connections.by_address.lock();
-        if let Some(count) = by_address.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                by_address.remove(&self.address);
-            }
-        }
+impl CountedConnection {
+    /// Counts a connection, or reports why it exceeds a limit. The controller's listener has no
+    /// limit: clients must not be able to shut the quorum out.
+    fn admit(broker: &Arc<Services>, is_controller: bool, address: IpAddr) -> Result<Self, String> {
+        let limits = (!is_controller).then_some(&broker.config);
+        broker.connections.add(address, limits)?;
+        Ok(Self { broker: Arc::clone(broker), address })
     }
 }
 
-impl Connections {
-    /// How many are open.
-    pub fn total(&self) -> usize {
-        *self.total.lock()
-    }
-
-    /// Counts a connection, or says why it is one too many. The controller's listener has no
-    /// limit: clients must not be able to shut the quorum out.
-    fn admit(
-        broker: &Arc<Services>,
-        is_controller: bool,
-        address: IpAddr,
-    ) -> Result<Counted, String> {
-        let connections = &broker.connections;
-        let config = &broker.config;
-        let mut total = connections.total.lock();
-        if !is_controller && *total >= config.max_connections {
-            return Err(format!(
-                "{} connections are open, as many as max.connections and the limit of open files \
-                 allow",
-                config.max_connections
-            ));
-        }
-        let mut by_address = connections.by_address.lock();
-        let open = by_address.get(&address).copied().unwrap_or(0);
-        if !is_controller && open >= config.max_connections_per_ip {
-            let max = config.max_connections_per_ip;
-            return Err(format!(
-                "{max} connections are open from {address}, as many as max.connections.per.ip and \
-                 the limit of open files allow"
-            ));
-        }
-        *by_address.entry(address).or_default() += 1;
-        *total += 1;
-        drop(by_address);
-        drop(total);
-        Ok(Counted { broker: Arc::clone(broker), address })
-    }
-
-    /// Whether a line may be written now, and how many were left out since the last.
-    fn may_log(&self, now_ns: u64) -> Option<u64> {
-        let last = self.logged_at_ns.load(Ordering::Relaxed);
-        if last != 0 && now_ns.saturating_sub(last) < LOG_INTERVAL.as_nanos() as u64 {
-            self.unlogged.fetch_add(1, Ordering::Relaxed);
-            return None;
-        }
-        self.logged_at_ns.store(now_ns.max(1), Ordering::Relaxed);
-        Some(self.unlogged.swap(0, Ordering::Relaxed))
+impl Drop for CountedConnection {
+    fn drop(&mut self) {
+        self.broker.connections.remove(self.address);
     }
 }
 
@@ -155,7 +89,7 @@ pub async fn run(mut listener: Box<dyn Listener>, info: Arc<ListenerInfo>, broke
             }
         };
         let peer = accepted.peer();
-        let counted = match Connections::admit(&broker, info.is_controller, peer.ip()) {
+        let counted = match CountedConnection::admit(&broker, info.is_controller, peer.ip()) {
             Ok(counted) => counted,
             Err(reason) => {
                 if let Some(left_out) = broker.connections.may_log(broker.env.clock.now().0) {
@@ -188,7 +122,7 @@ pub async fn run(mut listener: Box<dyn Listener>, info: Arc<ListenerInfo>, broke
                     inner.connections.metrics.count_expired();
                     tracing::debug!(%peer, "closed an idle connection");
                 }
-                Err(Closed::Io(error)) if is_of_network(&error) => {
+                Err(CloseReason::Io(error)) if is_of_network(&error) => {
                     tracing::debug!(%peer, %error, "connection lost");
                 }
                 Err(reason) => {

@@ -12,11 +12,11 @@ use crate::metadata::{ConfigResource, MetadataImage};
 pub struct LiveConfig {
     started_with: Arc<BrokerConfig>,
     broker: ConfigResource,
-    last: Mutex<Resolved>,
+    last: Mutex<ResolvedConfig>,
 }
 
 /// A result, with the alterations that it is of.
-struct Resolved {
+struct ResolvedConfig {
     cluster: Props,
     broker: Props,
     config: Arc<BrokerConfig>,
@@ -28,7 +28,7 @@ impl LiveConfig {
         let broker = ConfigResource::broker(started_with.node.node_id);
         let started_with = Arc::new(started_with);
         let config = Arc::clone(&started_with);
-        let last = Resolved { cluster: Props::new(), broker: Props::new(), config };
+        let last = ResolvedConfig { cluster: Props::new(), broker: Props::new(), config };
         Self { last: Mutex::new(last), started_with, broker }
     }
 
@@ -51,7 +51,7 @@ impl LiveConfig {
             let (config, warnings) = self.started_with.altered(cluster, broker);
             say(&warnings);
             let (cluster, broker) = (cluster.clone(), broker.clone());
-            *last = Resolved { cluster, broker, config: Arc::new(config) };
+            *last = ResolvedConfig { cluster, broker, config: Arc::new(config) };
         }
         Arc::clone(&last.config)
     }

@@ -14,8 +14,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::connection::Request;
-use super::context::ListenerInfo;
+use super::listener_info::ListenerInfo;
 use crate::protocol::ApiFacts;
 use crate::types::{ErrorCode, Mono};
 
@@ -72,16 +71,22 @@ impl RequestLog {
 }
 
 /// A request that is logged: what is known of it, and what is found out while it runs.
-pub struct Trace {
-    api: &'static ApiFacts,
-    version: i16,
-    correlation_id: i32,
-    client_id: Arc<str>,
-    listener: Arc<ListenerInfo>,
-    peer: SocketAddr,
-    request_len: usize,
-    received_at: Mono,
+pub struct RequestTrace {
+    request: TracedRequest,
     noted: Mutex<Noted>,
+}
+
+/// What is known of a request when its handler begins.
+pub(super) struct TracedRequest {
+    pub(super) api: &'static ApiFacts,
+    pub(super) version: i16,
+    pub(super) correlation_id: i32,
+    pub(super) client_id: Arc<str>,
+    pub(super) listener: Arc<ListenerInfo>,
+    pub(super) peer: SocketAddr,
+    /// Its length in bytes, without the length prefix.
+    pub(super) len: usize,
+    pub(super) received_at: Mono,
 }
 
 #[derive(Default)]
@@ -99,26 +104,16 @@ struct Noted {
 
 /// How the answer to a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum ResponseOutcome {
     /// Sent whole, if there was one.
     Answered,
     /// The connection ended first.
     Unsent,
 }
 
-impl Trace {
-    pub(super) fn new(request: &Request, request_len: usize) -> Arc<Self> {
-        Arc::new(Self {
-            api: request.api,
-            version: request.version,
-            correlation_id: request.correlation_id,
-            client_id: Arc::clone(&request.client_id),
-            listener: Arc::clone(&request.listener),
-            peer: request.peer,
-            request_len,
-            received_at: request.received_at,
-            noted: Mutex::default(),
-        })
+impl RequestTrace {
+    pub(super) fn new(request: TracedRequest) -> Arc<Self> {
+        Arc::new(Self { request, noted: Mutex::default() })
     }
 
     /// The handler begins.
@@ -167,33 +162,33 @@ impl Trace {
     }
 
     /// Writes the line.
-    pub(super) fn finish(&self, now: Mono, outcome: Outcome) {
-        let noted = self.noted.lock();
+    pub(super) fn finish(&self, now: Mono, outcome: ResponseOutcome) {
+        let (request, noted) = (&self.request, self.noted.lock());
         let ready_at = noted.ready_at.unwrap_or(now);
         let milliseconds = |time: Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
-        let queue_ms = milliseconds(noted.begun_at.since(self.received_at));
+        let queue_ms = milliseconds(noted.begun_at.since(request.received_at));
         let local_ms = milliseconds(noted.busy);
         let wait_ms = milliseconds(ready_at.since(noted.begun_at).saturating_sub(noted.busy));
         let send_ms = milliseconds(now.since(ready_at));
-        let total_ms = milliseconds(now.since(self.received_at));
+        let total_ms = milliseconds(now.since(request.received_at));
         let errors = noted.errors();
         let message = noted.message.as_deref();
         let outcome = match (&noted.closed, outcome, noted.response_len) {
             (Some(why), ..) => why,
-            (None, Outcome::Unsent, _) => "the connection ended first",
-            (None, Outcome::Answered, 0) => "no answer is wanted",
-            (None, Outcome::Answered, _) => "answered",
+            (None, ResponseOutcome::Unsent, _) => "the connection ended first",
+            (None, ResponseOutcome::Answered, 0) => "no answer is wanted",
+            (None, ResponseOutcome::Answered, _) => "answered",
         };
         // At info: of every client only where the target was asked for at debug.
         tracing::info!(
             target: TARGET,
-            client_id = &*self.client_id,
-            api = self.api.name,
-            version = self.version,
-            correlation_id = self.correlation_id,
-            listener = &*self.listener.name,
-            peer = %self.peer,
-            request_bytes = self.request_len,
+            client_id = &*request.client_id,
+            api = request.api.name,
+            version = request.version,
+            correlation_id = request.correlation_id,
+            listener = &*request.listener.name,
+            peer = %request.peer,
+            request_bytes = request.len,
             response_bytes = noted.response_len,
             queue_ms, local_ms, wait_ms, send_ms, total_ms,
             errors, message, outcome,
@@ -279,17 +274,17 @@ mod tests {
     }
 
     fn noted(body: &dyn Debug) -> Noted {
-        let trace = Trace {
+        let request = TracedRequest {
             api: crate::protocol::apis::facts(crate::protocol::key::Metadata).unwrap(),
             version: 1,
             correlation_id: 1,
             client_id: "c".into(),
             listener: Arc::new(ListenerInfo { name: "L".to_owned(), is_controller: false }),
             peer: ([127, 0, 0, 1], 1).into(),
-            request_len: 1,
+            len: 1,
             received_at: Mono::default(),
-            noted: Mutex::default(),
         };
+        let trace = RequestTrace { request, noted: Mutex::default() };
         trace.note_body(body);
         trace.noted.into_inner()
     }

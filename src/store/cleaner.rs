@@ -13,7 +13,7 @@ use super::partition::Partition;
 use super::partitions::Partitions;
 use crate::env::Env;
 use crate::log::checkpoint::{CLEANER_OFFSETS, Offsets, read_offsets, write_offsets};
-use crate::log::cleaner::{Budget, CleanError, Filth, Pass, Replacement, Step};
+use crate::log::cleaner::{CleanError, CleanerBudget, DirtyRange, Pass, Replacement, Step};
 use crate::types::{Mono, Offset, TopicPartition};
 
 /// What the configuration says of compaction.
@@ -40,9 +40,9 @@ pub type SettingsOf = Arc<dyn Fn() -> CleanerSettings + Send + Sync>;
 const MAP_BYTES_MAX: usize = i32::MAX as usize;
 
 impl CleanerSettings {
-    fn budget(&self) -> Budget {
+    fn budget(&self) -> CleanerBudget {
         let threads = self.threads.max(1);
-        Budget {
+        CleanerBudget {
             map_bytes: (self.map_bytes / threads).min(MAP_BYTES_MAX),
             load_factor: self.load_factor,
             // One half to read into, one to write from.
@@ -57,7 +57,7 @@ pub struct Cleaner {
     partitions: Arc<Partitions>,
     log_dirs: Vec<PathBuf>,
     settings: SettingsOf,
-    state: Mutex<State>,
+    state: Mutex<CleanerState>,
     /// One file is written at a time.
     writing: Mutex<()>,
     finished: Notify,
@@ -67,7 +67,7 @@ pub struct Cleaner {
 }
 
 #[derive(Default)]
-struct State {
+struct CleanerState {
     /// How far each log is clean.
     cleaned_to: BTreeMap<TopicPartition, Offset>,
     in_progress: BTreeSet<TopicPartition>,
@@ -85,7 +85,7 @@ impl Cleaner {
         log_dirs: Vec<PathBuf>,
         settings: SettingsOf,
     ) -> Self {
-        let mut state = State::default();
+        let mut state = CleanerState::default();
         for dir in &log_dirs {
             let path = dir.join(CLEANER_OFFSETS);
             let offsets = read_offsets(&*env.disk, &path).unwrap_or_else(|error| {
@@ -127,13 +127,13 @@ impl Cleaner {
             while self.state.lock().in_progress.len() < settings.threads {
                 let choosing = Arc::clone(&self);
                 let chosen = self.env.threads.run_blocking(move || choosing.choose()).await;
-                let Some((partition, filth)) = chosen else { break };
+                let Some((partition, dirty_range)) = chosen else { break };
                 let cleaner = Arc::clone(&self);
                 self.busy.send_modify(|busy| *busy += 1);
                 self.env.threads.spawn(Box::pin(async move {
                     // It may have been stopped while it chose: who stops looks at `busy` after that.
                     if !*cleaner.stopping.borrow() {
-                        cleaner.clean(partition, filth).await;
+                        cleaner.clean(partition, dirty_range).await;
                     }
                     cleaner.busy.send_modify(|busy| *busy -= 1);
                 }));
@@ -148,9 +148,9 @@ impl Cleaner {
     }
 
     /// The dirtiest log that is due, marked as in progress.
-    fn choose(&self) -> Option<(Arc<Partition>, Filth)> {
+    fn choose(&self) -> Option<(Arc<Partition>, DirtyRange)> {
         let now = self.env.clock.wall();
-        let mut best: Option<(Arc<Partition>, Filth)> = None;
+        let mut best: Option<(Arc<Partition>, DirtyRange)> = None;
         let all = self.partitions.all();
         {
             let here: BTreeSet<TopicPartition> = all.iter().map(|partition| partition.id).collect();
@@ -171,11 +171,12 @@ impl Cleaner {
             if !config.rules.compacted {
                 continue;
             }
-            match partition.filth(cleaned_to, now) {
-                Ok(Some(filth)) => {
-                    let is_worse = best.as_ref().is_none_or(|(_, b)| filth.ratio() > b.ratio());
-                    if filth.is_due(&config) && is_worse {
-                        best = Some((partition, filth));
+            match partition.dirty_range(cleaned_to, now) {
+                Ok(Some(dirty_range)) => {
+                    let is_worse =
+                        best.as_ref().is_none_or(|(_, b)| dirty_range.ratio() > b.ratio());
+                    if dirty_range.is_due(&config) && is_worse {
+                        best = Some((partition, dirty_range));
                     }
                 }
                 Ok(None) => {}
@@ -196,18 +197,18 @@ impl Cleaner {
         self.state.lock().uncleanable.insert(partition.id);
     }
 
-    async fn clean(self: &Arc<Self>, partition: Arc<Partition>, filth: Filth) {
+    async fn clean(self: &Arc<Self>, partition: Arc<Partition>, dirty_range: DirtyRange) {
         let budget = (self.settings)().budget();
         let now = self.env.clock.wall();
-        let pass = partition.begin_cleaning(&filth, budget, now);
+        let pass = partition.begin_cleaning(&dirty_range, budget, now);
         let result = self.passes(&partition, pass).await;
         partition.end_cleaning();
-        let comes_further = matches!(&result, Ok(offset) if *offset > filth.first_dirty);
+        let comes_further = matches!(&result, Ok(offset) if *offset > dirty_range.first_dirty);
         match result {
             Ok(cleaned_to) => {
                 tracing::info!(
                     topic = %partition.topic, partition = partition.id.partition,
-                    from = filth.first_dirty, to = cleaned_to, "compacted a log"
+                    from = dirty_range.first_dirty, to = cleaned_to, "compacted a log"
                 );
                 self.remember(&partition, cleaned_to).await;
             }

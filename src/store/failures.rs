@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::moves::Mover;
+use super::log_dir_moves::Mover;
 use crate::env::Env;
 
 /// What is looked at.

@@ -29,9 +29,9 @@ const RETRY_PAUSE: Duration = Duration::from_millis(20);
 
 /// What failed for several.
 #[derive(Clone, Copy)]
-struct Failure(io::ErrorKind, Option<i32>);
+struct FlushFailure(io::ErrorKind, Option<i32>);
 
-impl Failure {
+impl FlushFailure {
     fn of(error: &io::Error) -> Self {
         Self(error.kind(), error.raw_os_error())
     }
@@ -41,12 +41,12 @@ impl Failure {
     }
 }
 
-type Wanted = BTreeMap<TopicPartition, (Arc<Partition>, FlushKind)>;
+type PendingFlushes = BTreeMap<TopicPartition, (Arc<Partition>, FlushKind)>;
 
 /// The partitions that wait for a flush. One task runs [`Flusher::run`].
 #[derive(Default)]
 pub struct Flusher {
-    waiting: Mutex<Wanted>,
+    waiting: Mutex<PendingFlushes>,
     wake: Notify,
     metrics: LogFlushMetrics,
 }
@@ -93,7 +93,7 @@ impl Collect for Flusher {
 /// which no descriptor was left come back.
 async fn flush(
     env: &Env,
-    partitions: Wanted,
+    partitions: PendingFlushes,
     metrics: &LogFlushMetrics,
 ) -> Vec<(Arc<Partition>, FlushKind)> {
     let jobs: Vec<(Arc<Partition>, FlushJob)> = partitions
@@ -165,17 +165,17 @@ fn sync(disk: &dyn Disk, jobs: &[(Arc<Partition>, FlushJob)]) -> Vec<io::Result<
     }
     let prepared: Vec<io::Result<()>> = jobs.iter().map(|(_, job)| job.prepare()).collect();
     // One call for each file system; a failure there is a failure of all that wait on it.
-    let mut synced: Vec<(PathBuf, Result<(), Failure>)> = Vec::new();
+    let mut synced: Vec<(PathBuf, Result<(), FlushFailure>)> = Vec::new();
     let together = |(prepared, (_, job)): (io::Result<()>, &(Arc<Partition>, FlushJob))| {
         prepared?;
         let log_dir = job.log_dir();
         let known = synced.iter().find(|(dir, _)| dir == log_dir).map(|(_, result)| *result);
         let result = known.unwrap_or_else(|| {
-            let result = disk.sync_filesystem(log_dir).map_err(|error| Failure::of(&error));
+            let result = disk.sync_filesystem(log_dir).map_err(|error| FlushFailure::of(&error));
             synced.push((log_dir.to_owned(), result));
             result
         });
-        result.map_err(Failure::error)
+        result.map_err(FlushFailure::error)
     };
     prepared.into_iter().zip(jobs).map(together).collect()
 }

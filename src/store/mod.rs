@@ -5,8 +5,8 @@
 //!
 //! Read `partition.rs` first (one partition as a monitor), then `partitions.rs` (all of them),
 //! `flusher.rs` (group commit), `fetch_watch.rs` (long polls), `placement.rs` (what a new
-//! metadata image changes), `log_dirs.rs` (what lies where), `moves.rs` (from one log directory to
-//! another), `leftovers.rs` (what a crash left of that), `failures.rs` (a log directory that fails),
+//! metadata image changes), `log_dirs.rs` (what lies where), `log_dir_moves.rs` (from one log directory to
+//! another), `startup_cleanup.rs` (what a crash left of that), `failures.rs` (a log directory that fails),
 //! `topic_metrics.rs` (traffic of each topic), `log_metrics.rs` (logs and flushes), `in_parallel.rs` (work shared out to threads) and `housekeeping.rs` (what runs by
 //! the clock).
 
@@ -17,20 +17,20 @@ pub mod fetch_watch;
 pub mod flusher;
 pub mod housekeeping;
 mod in_parallel;
-pub mod leftovers;
+pub mod log_dir_moves;
 pub mod log_dirs;
 pub mod log_metrics;
-pub mod moves;
 pub mod partition;
 pub mod partitions;
 pub mod placement;
+pub mod startup_cleanup;
 pub mod topic_metrics;
 
 pub use error::StoreError;
 pub use fetch_watch::{FetchWatch, FetchWatches};
 pub use flusher::Flusher;
+pub use log_dir_moves::Mover;
 pub use log_dirs::LogDir;
-pub use moves::Mover;
-pub use partition::{Accepted, Acks, Partition};
+pub use partition::{AcceptedAppend, Acks, Partition};
 pub use partitions::Partitions;
 pub use placement::Placement;

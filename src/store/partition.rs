@@ -15,8 +15,8 @@ use tokio::sync::oneshot;
 use super::error::StoreError;
 use super::fetch_watch::FetchWatches;
 use super::topic_metrics::TopicTraffic;
-use crate::log::cleaner::choose::{Bounds, filth};
-use crate::log::cleaner::{Budget, CleanError, Extent, Filth, Pass, Replacement};
+use crate::log::cleaner::choose::{Bounds, dirty_range};
+use crate::log::cleaner::{CleanError, CleanerBudget, DirtyRange, Extent, Pass, Replacement};
 use crate::log::producers::ProducerError;
 use crate::log::segment::Segment;
 use crate::log::{
@@ -49,11 +49,11 @@ pub enum Acks {
 /// Resolves when what was appended may be acknowledged, or never can be.
 pub type Acknowledged = oneshot::Receiver<Result<(), StoreError>>;
 
-type Waiting = replica::ParkedAcks<oneshot::Sender<Result<(), StoreError>>>;
+type WaitingAcks = replica::ParkedAcks<oneshot::Sender<Result<(), StoreError>>>;
 
 /// An append that was made.
 #[derive(Debug)]
-pub struct Accepted {
+pub struct AcceptedAppend {
     /// Offsets and time of the batch; those of the original for a retry.
     pub appended: Appended,
     /// The log's start, for the response.
@@ -85,7 +85,7 @@ pub struct Partition {
 
 /// What an attempt to put a copy in a partition's place came to.
 #[derive(Debug)]
-pub enum ChangeOfPlace {
+pub enum LogDirSwap {
     /// It is there; what it replaced is in this directory.
     Done(std::path::PathBuf),
     /// Too much is missing in it, or the log is being cleaned.
@@ -97,9 +97,9 @@ struct Monitor {
     /// There while this broker leads.
     leader: Option<PartitionLeader>,
     /// Appends that wait for the high watermark.
-    commits: Waiting,
+    commits: WaitingAcks,
     /// Appends that wait for a flush.
-    flushes: Waiting,
+    flushes: WaitingAcks,
     /// Its directory stays what it is: the broker stops, or the partition is deleted.
     closed: bool,
 }
@@ -182,8 +182,8 @@ impl Partition {
             monitor: Mutex::new(Monitor {
                 log,
                 leader: None,
-                commits: Waiting::default(),
-                flushes: Waiting::default(),
+                commits: WaitingAcks::default(),
+                flushes: WaitingAcks::default(),
                 closed: false,
             }),
             watches: FetchWatches::default(),
@@ -302,7 +302,7 @@ impl Partition {
         valid: &mut Validated,
         acks: Acks,
         now: Timestamp,
-    ) -> Result<Accepted, StoreError> {
+    ) -> Result<AcceptedAppend, StoreError> {
         let batch = match &mut valid.rewritten {
             Some(rewritten) => &mut rewritten[..],
             None => bytes,
@@ -319,7 +319,7 @@ impl Partition {
         verification: Verification,
         acks: Acks,
         now: Timestamp,
-    ) -> Result<Accepted, StoreError> {
+    ) -> Result<AcceptedAppend, StoreError> {
         let batch = match &mut valid.rewritten {
             Some(rewritten) => &mut rewritten[..],
             None => bytes,
@@ -363,7 +363,11 @@ impl Partition {
     /// Appends the marker that ends a transaction, with acks=all.
     ///
     /// Errors: nothing was appended.
-    pub fn append_marker(&self, marker: &Marker, now: Timestamp) -> Result<Accepted, StoreError> {
+    pub fn append_marker(
+        &self,
+        marker: &Marker,
+        now: Timestamp,
+    ) -> Result<AcceptedAppend, StoreError> {
         let accepted =
             self.append_with(Acks::All, |log, epoch| log.append_marker(marker, epoch, now))?;
         // Readers of what is committed get more than the marker.
@@ -379,7 +383,7 @@ impl Partition {
         batch: &mut [u8],
         header: &BatchHeader,
         now: Timestamp,
-    ) -> Result<Accepted, StoreError> {
+    ) -> Result<AcceptedAppend, StoreError> {
         self.append_with(Acks::All, |log, epoch| {
             log.append_as_coordinator(batch, header, epoch, now)
         })
@@ -389,12 +393,14 @@ impl Partition {
         &self,
         acks: Acks,
         append: impl FnOnce(&mut Log, LeaderEpoch) -> Result<Appended, AppendError>,
-    ) -> Result<Accepted, StoreError> {
+    ) -> Result<AcceptedAppend, StoreError> {
         let accepted = self.append_in_monitor(acks, append);
-        self.traffic().appended(accepted.as_ref().ok().map(|Accepted { appended, .. }| {
-            let records = appended.last_offset - appended.base_offset + 1;
-            if appended.is_duplicate { (0, 0) } else { (records as u64, appended.bytes as u64) }
-        }));
+        self.traffic().appended(accepted.as_ref().ok().map(
+            |AcceptedAppend { appended, .. }| {
+                let records = appended.last_offset - appended.base_offset + 1;
+                if appended.is_duplicate { (0, 0) } else { (records as u64, appended.bytes as u64) }
+            },
+        ));
         accepted
     }
 
@@ -402,7 +408,7 @@ impl Partition {
         &self,
         acks: Acks,
         append: impl FnOnce(&mut Log, LeaderEpoch) -> Result<Appended, AppendError>,
-    ) -> Result<Accepted, StoreError> {
+    ) -> Result<AcceptedAppend, StoreError> {
         let mut monitor = self.monitor.lock();
         let Some(leader) = &monitor.leader else {
             return Err(match monitor.log.offline() {
@@ -441,7 +447,7 @@ impl Partition {
         } else {
             due.then_some(FlushKind::Records)
         };
-        Ok(Accepted { appended, log_start_offset, wait, flush })
+        Ok(AcceptedAppend { appended, log_start_offset, wait, flush })
     }
 
     /// A log that failed leads no more.
@@ -526,7 +532,11 @@ impl Partition {
     }
 
     /// How much of the log is not compacted yet, where it is to be; nothing for one that is offline.
-    pub fn filth(&self, cleaned_to: Option<Offset>, now: Timestamp) -> io::Result<Option<Filth>> {
+    pub fn dirty_range(
+        &self,
+        cleaned_to: Option<Offset>,
+        now: Timestamp,
+    ) -> io::Result<Option<DirtyRange>> {
         let (is_offline, recovery_point) = {
             let monitor = self.monitor.lock();
             (monitor.log.offline().is_some(), monitor.log.recovery_point())
@@ -553,12 +563,17 @@ impl Partition {
             stable: view.last_stable_offset.min(recovery_point),
             log_end: view.log_end_offset,
         };
-        Ok(Some(filth(&extents, bounds, cleaned_to, &config, now)))
+        Ok(Some(dirty_range(&extents, bounds, cleaned_to, &config, now)))
     }
 
     /// Begins to compact the log; see [`Log::begin_cleaning`].
-    pub fn begin_cleaning(&self, filth: &Filth, budget: Budget, now: Timestamp) -> Pass {
-        let (from, to) = (filth.first_dirty, filth.first_uncleanable);
+    pub fn begin_cleaning(
+        &self,
+        dirty_range: &DirtyRange,
+        budget: CleanerBudget,
+        now: Timestamp,
+    ) -> Pass {
+        let (from, to) = (dirty_range.first_dirty, dirty_range.first_uncleanable);
         self.monitor.lock().log.begin_cleaning(from, to, budget, now)
     }
 
@@ -679,16 +694,16 @@ impl Partition {
         deleted: &str,
         bytes_max: usize,
         now: Timestamp,
-    ) -> Result<ChangeOfPlace, CopyError> {
+    ) -> Result<LogDirSwap, CopyError> {
         let mut monitor = self.monitor.lock();
-        let Some(log) = copy.as_mut() else { return Ok(ChangeOfPlace::NotYet) };
+        let Some(log) = copy.as_mut() else { return Ok(LogDirSwap::NotYet) };
         if monitor.closed || monitor.log.is_being_cleaned() || monitor.log.offline().is_some() {
-            return Ok(ChangeOfPlace::NotYet);
+            return Ok(LogDirSwap::NotYet);
         }
         let view = self.view();
         log.copy_from(&view, bytes_max, now)?;
         if log.end() != view.log_end_offset {
-            return Ok(ChangeOfPlace::NotYet);
+            return Ok(LogDirSwap::NotYet);
         }
         let deleted = monitor.log.dir().with_file_name(deleted);
         if let Err(error) = log.take_place_of(&mut monitor.log, &deleted, now) {
@@ -704,7 +719,7 @@ impl Partition {
         }
         drop(monitor);
         self.watches.on_event();
-        Ok(ChangeOfPlace::Done(deleted))
+        Ok(LogDirSwap::Done(deleted))
     }
 
     /// The log directory that it lies in.

@@ -7,11 +7,10 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::in_parallel::in_parallel;
-use super::leftovers::{self, AtHand, Found};
 use super::log_dirs::LogDir;
-use super::moves::Unfinished;
 use super::partition::Partition;
 use super::partitions::Partitions;
+use super::startup_cleanup::{self, DirectoryContents, DirectoryScan, UnfinishedMove};
 use crate::env::{Env, OpenMode};
 use crate::log::checkpoint::{PARTITION_METADATA, partition_metadata};
 use crate::log::{Log, LogConfig, LogShared, OpenContext, OpenError, RecoveryReport, dirs};
@@ -34,18 +33,18 @@ pub struct Placement {
     /// Partitions that did not open: damage, or a disk that failed.
     offline: Mutex<Vec<(TopicPartition, String)>>,
     /// Moves of the broker before this one.
-    unfinished: Mutex<Vec<Unfinished>>,
+    unfinished: Mutex<Vec<UnfinishedMove>>,
 }
 
 /// A partition to open.
-struct Wanted {
+struct PartitionToOpen {
     id: TopicPartition,
     topic: Arc<str>,
     dir: Arc<LogDir>,
     config: Arc<LogConfig>,
     is_new: bool,
     /// What is known of its directory; an id that was read is the topic's.
-    at_hand: AtHand,
+    contents: DirectoryContents,
 }
 
 /// What became of a partition: why it is offline, if it is.
@@ -87,9 +86,18 @@ impl Placement {
 
     /// Opens all partitions that `image` places here, in the directories where they were found.
     /// Called once, before anything is served; the broker leads what [`Placement::apply`] says.
-    pub async fn open_all(&self, image: &MetadataImage, mut found: Found) -> RecoveryTotals {
-        let unfinished =
-            leftovers::settle(&self.env, self.this_broker, &self.log_dirs, &mut found, image);
+    pub async fn open_all(
+        &self,
+        image: &MetadataImage,
+        mut found: DirectoryScan,
+    ) -> RecoveryTotals {
+        let unfinished = startup_cleanup::clean_up(
+            &self.env,
+            self.this_broker,
+            &self.log_dirs,
+            &mut found,
+            image,
+        );
         *self.unfinished.lock() = unfinished;
         let mut counts = self.counts();
         let mut wanted = Vec::new();
@@ -102,7 +110,7 @@ impl Placement {
                     continue;
                 };
                 let dir = self.log_dirs.iter().position(|dir| Arc::ptr_eq(dir, &one.dir));
-                one.at_hand = dir.map(|dir| found.take(dir, index)).unwrap_or_default();
+                one.contents = dir.map(|dir| found.take(dir, index)).unwrap_or_default();
                 wanted.push(one);
             }
         }
@@ -111,7 +119,7 @@ impl Placement {
     }
 
     /// The moves between log directories that were under way; given once.
-    pub fn take_unfinished(&self) -> Vec<Unfinished> {
+    pub fn take_unfinished(&self) -> Vec<UnfinishedMove> {
         std::mem::take(&mut *self.unfinished.lock())
     }
 
@@ -196,7 +204,7 @@ impl Placement {
         index: PartitionIndex,
         config: &Arc<LogConfig>,
         counts: &mut [(Arc<LogDir>, usize)],
-    ) -> Option<Wanted> {
+    ) -> Option<PartitionToOpen> {
         let registration = topic.partition(index)?;
         let named = registration.directory_of(self.this_broker)?;
         let lies_in = self.log_dirs.iter().find(|dir| dir.holds(&topic.name, index));
@@ -206,19 +214,19 @@ impl Placement {
         if let Some((_, count)) = counts.iter_mut().find(|(known, _)| Arc::ptr_eq(known, &dir)) {
             *count += 1;
         }
-        Some(Wanted {
+        Some(PartitionToOpen {
             id: TopicPartition { topic: topic.id, partition: index },
             topic: Arc::clone(&topic.name),
             dir,
             config: Arc::clone(config),
             is_new: lies_in.is_none(),
-            at_hand: AtHand::default(),
+            contents: DirectoryContents::default(),
         })
     }
 
     /// Opens logs, several at once. A new partition's files and its topic id are durable
     /// afterwards.
-    async fn open(&self, wanted: Vec<Wanted>) -> RecoveryTotals {
+    async fn open(&self, wanted: Vec<PartitionToOpen>) -> RecoveryTotals {
         if wanted.is_empty() {
             return RecoveryTotals::default();
         }
@@ -321,7 +329,7 @@ impl RecoveryTotals {
         self.cut += other.cut;
     }
 
-    fn add(&mut self, wanted: &Wanted, report: &RecoveryReport) {
+    fn add(&mut self, wanted: &PartitionToOpen, report: &RecoveryReport) {
         self.logs += 1;
         self.checked_bytes += report.checked_bytes;
         if let Some(cut) = &report.cut {
@@ -337,10 +345,10 @@ impl RecoveryTotals {
 }
 
 /// Opens a partition; what there is to tell of it, is told.
-fn open_one(shared: &LogShared, mut wanted: Wanted, now: Timestamp) -> Opened {
-    let at_hand = std::mem::take(&mut wanted.at_hand);
+fn open_one(shared: &LogShared, mut wanted: PartitionToOpen, now: Timestamp) -> Opened {
+    let contents = std::mem::take(&mut wanted.contents);
     let mut totals = RecoveryTotals::default();
-    match open_log(shared, &wanted, at_hand, now) {
+    match open_log(shared, &wanted, contents, now) {
         Ok((log, report)) => {
             totals.add(&wanted, &report);
             (totals, Ok(Arc::new(Partition::new(wanted.id, wanted.topic, log))))
@@ -358,8 +366,8 @@ fn open_one(shared: &LogShared, mut wanted: Wanted, now: Timestamp) -> Opened {
 
 fn open_log(
     shared: &LogShared,
-    wanted: &Wanted,
-    at_hand: AtHand,
+    wanted: &PartitionToOpen,
+    contents: DirectoryContents,
     now: Timestamp,
 ) -> Result<(Log, RecoveryReport), OpenError> {
     let dir = wanted.dir.path.join(dirs::live_name(&wanted.topic, wanted.id.partition));
@@ -372,11 +380,11 @@ fn open_log(
         OpenContext { clean, recovery_point, log_start_offset, high_watermark, now }
     };
     let (shared_too, config) = (shared.clone(), Arc::clone(&wanted.config));
-    let opened = match at_hand.listing {
+    let opened = match contents.listing {
         Some(listing) => Log::open_listed(shared_too, &dir, listing, config, &context)?,
         None => Log::open(shared_too, &dir, config, &context)?,
     };
-    if at_hand.topic_id.is_none() {
+    if contents.topic_id.is_none() {
         write_topic_id(shared, &dir, wanted.id.topic).map_err(OpenError::io(dir))?;
     }
     Ok(opened)

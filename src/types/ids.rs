@@ -6,6 +6,9 @@ use std::str::FromStr;
 use base64::Engine as _;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, URL_SAFE_NO_PAD};
 
+/// The epoch of a broker: the offset of its registration in the metadata log.
+pub type BrokerEpoch = i64;
+
 /// The position of a record in a partition. Ranges are end-exclusive everywhere.
 pub type Offset = i64;
 /// Counts the leaders a partition has had. -1 is "not known".

@@ -8,8 +8,8 @@ mod time;
 
 pub use error_code::ErrorCode;
 pub use ids::{
-    BrokerId, LeaderEpoch, NO_LEADER_EPOCH, NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_SEQUENCE, Offset,
-    PartitionIndex, ProducerEpoch, ProducerId, Sequence, TopicId, TopicPartition, Uuid,
-    UuidParseError,
+    BrokerEpoch, BrokerId, LeaderEpoch, NO_LEADER_EPOCH, NO_PRODUCER_EPOCH, NO_PRODUCER_ID,
+    NO_SEQUENCE, Offset, PartitionIndex, ProducerEpoch, ProducerId, Sequence, TopicId,
+    TopicPartition, Uuid, UuidParseError,
 };
 pub use time::{Mono, NO_TIMESTAMP, Timestamp};

@@ -65,7 +65,7 @@ fn metadata(name: &str) -> PathBuf {
 /// Appends a record of a kind that no release knows yet to the metadata log, and half a batch.
 fn add_what_a_newer_release_wrote(disk: &SimDisk) {
     let disk: &dyn Disk = disk;
-    let extent = blumfeld::log::unopened::read::<()>(disk, &metadata(""), |_| Ok(())).unwrap();
+    let extent = blumfeld::log::scan::read::<()>(disk, &metadata(""), |_| Ok(())).unwrap();
     let mut newer = batch::empty(extent.end, extent.epoch.unwrap());
     newer.push(Timestamp(1), None, Some(&[1, 0x8f, 0x4e, 0]));
     let mut bytes = batch::finish(newer);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::segment::{Names, Placed};
+use super::segment_files::{Names, Placed};
 use super::{Advice, At, Check};
 use crate::log::files::TXN_INDEX;
 use crate::log::txn_index::AbortedTxn;

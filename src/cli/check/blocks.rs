@@ -10,14 +10,14 @@ use crate::env::{Disk, File, OpenMode};
 const BLOCK_LEN: usize = 1 << 20;
 
 /// A file opened for reading, and the block of it that was read last.
-pub(super) struct Blocks {
+pub(super) struct FileBlocks {
     file: Arc<dyn File>,
     len: u64,
     start: u64,
     block: Vec<u8>,
 }
 
-impl Blocks {
+impl FileBlocks {
     pub(super) fn open(disk: &dyn Disk, path: &Path) -> io::Result<Self> {
         let file = disk.open(path, OpenMode::Read)?;
         let len = file.len()?;

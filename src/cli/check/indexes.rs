@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use super::segment::{Names, Placed};
+use super::segment_files::{Names, Placed};
 use super::{Advice, At, Check};
 use crate::log::files::{INDEX, TIME_INDEX};
 use crate::log::index::{Entry, OffsetEntry, TimeEntry};
 use crate::types::{NO_TIMESTAMP, Offset, Timestamp};
 
 /// The entries of an index, as far as they go.
-struct Entries<E> {
+struct IndexEntries<E> {
     path: PathBuf,
     base_offset: Offset,
     entries: Vec<E>,
@@ -21,7 +21,7 @@ struct Entries<E> {
 /// More is not reported of one index: it is made anew as a whole.
 const TOLD_MAX: usize = 4;
 
-impl<E: Entry> Entries<E> {
+impl<E: Entry> IndexEntries<E> {
     /// Reads an index. The one of a segment in use may be longer than its entries: zeroes follow
     /// them, and only zeroes.
     fn read(check: &mut Check<'_>, names: &Names<'_>, suffix: &str) -> Self {
@@ -67,7 +67,7 @@ impl<E: Entry> Entries<E> {
 /// the last batch that was written with it, which is one before the next entry's, and those that
 /// wrote message formats 0 and 1 any offset of the wrapper.
 pub(super) struct OffsetsInStep {
-    entries: Entries<OffsetEntry>,
+    entries: IndexEntries<OffsetEntry>,
     /// The last offset of the batch before.
     last_offset: Offset,
     /// The entry whose batch was met, and its offset not yet.
@@ -77,7 +77,7 @@ pub(super) struct OffsetsInStep {
 impl OffsetsInStep {
     pub(super) fn read(check: &mut Check<'_>, names: &Names<'_>) -> Self {
         let last_offset = names.base_offset - 1;
-        Self { entries: Entries::read(check, names, INDEX), last_offset, sought: None }
+        Self { entries: IndexEntries::read(check, names, INDEX), last_offset, sought: None }
     }
 
     pub(super) fn on_batch(&mut self, check: &mut Check<'_>, batch: &Placed, trusted_to: Offset) {
@@ -143,13 +143,13 @@ impl OffsetsInStep {
 /// The time index, in step with the batches. An entry names the largest timestamp up to an offset,
 /// and an offset of the first batch that has it.
 pub(super) struct TimesInStep {
-    entries: Entries<TimeEntry>,
+    entries: IndexEntries<TimeEntry>,
     latest: Timestamp,
 }
 
 impl TimesInStep {
     pub(super) fn read(check: &mut Check<'_>, names: &Names<'_>) -> Self {
-        Self { entries: Entries::read(check, names, TIME_INDEX), latest: NO_TIMESTAMP }
+        Self { entries: IndexEntries::read(check, names, TIME_INDEX), latest: NO_TIMESTAMP }
     }
 
     pub(super) fn on_batch(&mut self, check: &mut Check<'_>, batch: &Placed, trusted_to: Offset) {

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::partition;
+use super::partition_walk::Known;
 use super::{Advice, At, Check, CheckError};
 use crate::format::{self, MetaProperties};
 use crate::log::checkpoint::{
@@ -26,14 +27,6 @@ pub(super) struct LogDirState {
     high_watermarks: Offsets,
     log_start_offsets: Offsets,
     cleaner_offsets: Offsets,
-}
-
-/// What is known of one partition before its files are read.
-#[derive(Clone, Copy)]
-pub(super) struct Known {
-    /// What lies behind it may be torn, or not be indexed yet.
-    pub(super) trusted_to: Offset,
-    pub(super) log_start_offset: Offset,
 }
 
 /// Checks the log directory or the partition at `dir`.

@@ -3,34 +3,18 @@
 use std::path::Path;
 
 use super::aborted::OpenTxns;
-use super::log_dir::Known;
-use super::segment::{self, Names};
+use super::partition_walk::{Known, PartitionWalk};
+use super::segment;
+use super::segment_files::Names;
 use super::{Advice, At, Check};
 use crate::format;
 use crate::log::checkpoint::{PARTITION_METADATA, topic_id_of};
 use crate::log::epochs::Epochs;
-use crate::log::files::{LOG, SNAPSHOT, file_name, offset_of};
-use crate::log::log::EPOCHS_FILE;
+use crate::log::files::{EPOCHS_FILE, LOG, SNAPSHOT, file_name, offset_of};
 use crate::log::producers_file;
 use crate::raft::quorum_state;
 use crate::raft::snapshot::{self, SnapshotId, SnapshotState};
 use crate::types::Offset;
-
-/// What is known of a log from its segments so far.
-pub(super) struct Walk {
-    pub(super) known: Known,
-    /// As `leader-epoch-checkpoint` has them; nothing where that is missing or damaged.
-    pub(super) epochs: Option<Epochs>,
-    /// The offset behind the last batch.
-    pub(super) end: Offset,
-    /// Offsets are missing: of records that were compacted, or deleted from the front.
-    pub(super) has_gaps: bool,
-    /// A bad batch was met: what is behind it is not known.
-    pub(super) is_broken: bool,
-    /// Some batch has a leader epoch.
-    pub(super) has_epochs: bool,
-    pub(super) txns: OpenTxns,
-}
 
 /// Checks all files of a partition; the offset behind its last record.
 pub(super) fn check(check: &mut Check<'_>, dir: &Path, known: Known) -> Offset {
@@ -44,7 +28,7 @@ pub(super) fn check(check: &mut Check<'_>, dir: &Path, known: Known) -> Offset {
     };
     let has = |name: &str| names.binary_search_by(|known| known.as_str().cmp(name)).is_ok();
     let epochs = epochs(check, &dir.join(EPOCHS_FILE));
-    let mut walk = Walk {
+    let mut walk = PartitionWalk {
         known,
         epochs: None,
         end: known.log_start_offset,
@@ -107,7 +91,12 @@ fn epochs(check: &mut Check<'_>, path: &Path) -> Option<Option<Epochs>> {
 }
 
 /// Epochs that begin where there is no log. The newest may begin at its end.
-fn beyond_the_end(check: &mut Check<'_>, dir: &Path, walk: &Walk, epochs_are_damaged: bool) {
+fn beyond_the_end(
+    check: &mut Check<'_>,
+    dir: &Path,
+    walk: &PartitionWalk,
+    epochs_are_damaged: bool,
+) {
     let path = dir.join(EPOCHS_FILE);
     if let Some(epochs) = &walk.epochs {
         let is_beyond = |start: Offset| start > walk.end && start < walk.known.trusted_to;
@@ -123,7 +112,7 @@ fn beyond_the_end(check: &mut Check<'_>, dir: &Path, walk: &Walk, epochs_are_dam
     }
 }
 
-fn producers(check: &mut Check<'_>, path: &Path, offset: Offset, walk: &Walk) {
+fn producers(check: &mut Check<'_>, path: &Path, offset: Offset, walk: &PartitionWalk) {
     let Some(bytes) = check.read(path) else { return };
     let Some(entries) = producers_file::entries(&bytes) else {
         let what = "its CRC is not that of its bytes, or its version is unknown";

@@ -1,53 +1,23 @@
 //! A segment, batch by batch, with its indexes in step.
 
 use std::io;
-use std::path::{Path, PathBuf};
 
 use super::aborted::TxnsOfSegment;
-use super::blocks::Blocks;
+use super::blocks::FileBlocks;
 use super::indexes::{OffsetsInStep, TimesInStep};
-use super::partition::Walk;
+use super::partition_walk::PartitionWalk;
+use super::segment_files::{Names, Placed};
 use super::{Advice, At, Check};
 use crate::log::files::{INDEX, LOG, TIME_INDEX, file_name};
 use crate::record::batch::MAGIC_END;
 use crate::record::{BatchHeader, BatchView, HEADER_LEN};
 use crate::types::Offset;
 
-/// A segment among the files of its partition.
-pub(super) struct Names<'a> {
-    pub(super) dir: &'a Path,
-    pub(super) base_offset: Offset,
-    /// Where the next segment begins.
-    pub(super) next: Option<Offset>,
-    pub(super) has: &'a dyn Fn(&str) -> bool,
-    pub(super) is_first: bool,
-}
-
-impl Names<'_> {
-    pub(super) fn path(&self, suffix: &str) -> PathBuf {
-        self.dir.join(file_name(self.base_offset, suffix))
-    }
-
-    /// The bytes of a file beside the segment, if it is there.
-    pub(super) fn read(&self, check: &mut Check<'_>, suffix: &str) -> Option<Vec<u8>> {
-        (self.has)(&file_name(self.base_offset, suffix))
-            .then(|| check.read(&self.path(suffix)))
-            .flatten()
-    }
-}
-
-/// A batch and its first byte.
-#[derive(Clone, Copy)]
-pub(super) struct Placed {
-    pub(super) header: BatchHeader,
-    pub(super) position: u64,
-}
-
 /// Checks a segment and what lies beside it.
-pub(super) fn check(check: &mut Check<'_>, walk: &mut Walk, names: &Names<'_>) {
+pub(super) fn check(check: &mut Check<'_>, walk: &mut PartitionWalk, names: &Names<'_>) {
     let path = names.path(LOG);
     check.totals.files += 1;
-    let mut file = match Blocks::open(check.disk, &path) {
+    let mut file = match FileBlocks::open(check.disk, &path) {
         Ok(file) => file,
         Err(error) => {
             check.report(&path, At::File, &error.to_string(), Advice::ReadAgain);
@@ -125,12 +95,12 @@ pub(super) fn check(check: &mut Check<'_>, walk: &mut Walk, names: &Names<'_>) {
 }
 
 /// What to do about records that end at `offset`.
-fn advice(walk: &Walk, offset: Offset) -> Advice {
+fn advice(walk: &PartitionWalk, offset: Offset) -> Advice {
     if offset < walk.known.trusted_to { Advice::Restore } else { Advice::WillBeCut }
 }
 
 /// The batch at `position`, whole; what is wrong with it otherwise.
-fn batch_at(file: &mut Blocks, position: u64) -> io::Result<Result<Placed, String>> {
+fn batch_at(file: &mut FileBlocks, position: u64) -> io::Result<Result<Placed, String>> {
     let left = file.len() - position;
     let head_len = HEADER_LEN.min(usize::try_from(left).unwrap_or(HEADER_LEN));
     let Some(head) = file.at(position, head_len)?.filter(|head| head.len() >= MAGIC_END) else {
@@ -148,7 +118,7 @@ fn batch_at(file: &mut Blocks, position: u64) -> io::Result<Result<Placed, Strin
 }
 
 /// What is wrong with the offsets of a batch, in the place where it stands.
-fn order(walk: &Walk, names: &Names<'_>, header: &BatchHeader) -> Option<String> {
+fn order(walk: &PartitionWalk, names: &Names<'_>, header: &BatchHeader) -> Option<String> {
     let (first, last) = (header.base_offset, header.last_offset());
     if first < walk.end || last < first {
         return Some(format!("offsets {first} to {last}, where {} comes next", walk.end));
@@ -161,7 +131,7 @@ fn order(walk: &Walk, names: &Names<'_>, header: &BatchHeader) -> Option<String>
 }
 
 /// Whether the epoch of a batch is another than the epochs of the log have it.
-fn epoch(walk: &Walk, header: &BatchHeader) -> Option<String> {
+fn epoch(walk: &PartitionWalk, header: &BatchHeader) -> Option<String> {
     let epochs = walk.epochs.as_ref().filter(|_| !header.is_legacy())?;
     if header.base_offset >= walk.known.trusted_to
         || header.last_offset() < walk.known.log_start_offset

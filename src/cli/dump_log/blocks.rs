@@ -13,7 +13,7 @@ use crate::record::{BatchHeader, HEADER_LEN};
 const BLOCK_LEN: usize = 256 * 1024;
 
 /// A file opened for reading, and the block of it that was read last.
-pub(super) struct Blocks {
+pub(super) struct LogBlocks {
     path: PathBuf,
     file: Arc<dyn File>,
     len: u64,
@@ -21,7 +21,7 @@ pub(super) struct Blocks {
     block: Vec<u8>,
 }
 
-impl Blocks {
+impl LogBlocks {
     pub(super) fn open(disk: &dyn Disk, path: &Path) -> Result<Self, DumpError> {
         let failed = |source| DumpError::Read { path: path.to_owned(), source };
         let file = disk.open(path, OpenMode::Read).map_err(failed)?;

@@ -11,7 +11,7 @@ use crate::record::control::coordinator_epoch;
 use crate::record::{ControlType, Record};
 
 /// What a record's key and value say, where they are to be printed.
-pub(super) struct Contents {
+pub(super) struct DecodedContents {
     pub(super) key: Option<String>,
     pub(super) value: Option<String>,
 }
@@ -61,9 +61,9 @@ impl Plain {
 }
 
 impl Decoder {
-    pub(super) fn decode(&self, record: &Record<'_>) -> Contents {
+    pub(super) fn decode(&self, record: &Record<'_>) -> DecodedContents {
         match self {
-            Self::Plain { key, value } => Contents {
+            Self::Plain { key, value } => DecodedContents {
                 key: record.key.map(|bytes| key.decode(bytes)),
                 value: record.value.map(|bytes| value.decode(bytes)),
             },
@@ -72,7 +72,7 @@ impl Decoder {
                     |error| format!("Error at {}, skipping. {error}", record.offset),
                     |(value, version)| value.to_json(version),
                 );
-                Contents { key: None, value: Some(value) }
+                DecodedContents { key: None, value: Some(value) }
             }
         }
     }

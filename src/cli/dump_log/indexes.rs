@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 
-use super::blocks::Blocks;
+use super::blocks::LogBlocks;
 use super::{Dump, DumpError, base_offset, beside};
 use crate::log::files::{INDEX, LOG};
 use crate::log::index::{Entry, OffsetEntry, TimeEntry};
@@ -20,7 +20,7 @@ use crate::types::{NO_TIMESTAMP, Offset, Timestamp};
 
 /// What does not fit together, by the file's absolute path.
 #[derive(Default)]
-pub(super) struct Findings {
+pub(super) struct IndexFindings {
     /// An offset index, and in it: the offset of an entry, the one of the batch it points to.
     mismatches: IndexMap<PathBuf, BTreeMap<Offset, Offset>>,
     /// A time index, and in it: the timestamp of an entry, the largest of its batch.
@@ -33,7 +33,7 @@ pub(super) struct Findings {
     pub(super) gaps: IndexMap<PathBuf, BTreeMap<Offset, Offset>>,
 }
 
-impl Findings {
+impl IndexFindings {
     /// In the words of Kafka's tool, which scripts look for.
     pub(super) fn print(&self, err: &mut dyn Write) -> io::Result<()> {
         for (path, offsets) in &self.mismatches {
@@ -76,17 +76,17 @@ impl Findings {
 
 /// The entries of an index file. A running broker's active index is preallocated: its entries end
 /// where zeroes begin.
-struct Entries<E> {
-    file: Blocks,
+struct DumpedEntries<E> {
+    file: LogBlocks,
     base_offset: Offset,
     count: u64,
     kind: PhantomData<E>,
 }
 
-impl<E: Entry> Entries<E> {
+impl<E: Entry> DumpedEntries<E> {
     fn open(dump: &Dump<'_>, path: &Path) -> Result<Self, DumpError> {
         let base_offset = base_offset(path)?;
-        let file = Blocks::open(dump.disk, path)?;
+        let file = LogBlocks::open(dump.disk, path)?;
         let count = file.len() / E::LEN as u64;
         Ok(Self { file, base_offset, count, kind: PhantomData })
     }
@@ -133,7 +133,7 @@ impl<E: Entry> Entries<E> {
     }
 }
 
-impl Entries<OffsetEntry> {
+impl DumpedEntries<OffsetEntry> {
     /// The byte of the log from which to look for `offset`.
     fn lookup(&mut self, offset: Offset) -> Result<u64, DumpError> {
         let (mut low, mut high) = (0, self.count);
@@ -154,8 +154,8 @@ impl Entries<OffsetEntry> {
 impl Dump<'_> {
     /// Shows an offset index, and compares it with its segment.
     pub(super) fn offset_index(&mut self, path: &Path) -> Result<(), DumpError> {
-        let mut log = Blocks::open(self.disk, &beside(path, LOG))?;
-        let mut index = Entries::<OffsetEntry>::open(self, path)?;
+        let mut log = LogBlocks::open(self.disk, &beside(path, LOG))?;
+        let mut index = DumpedEntries::<OffsetEntry>::open(self, path)?;
         if index.count == 0 {
             writeln!(self.out, "{} is empty.", path.display())?;
             return Ok(());
@@ -194,9 +194,9 @@ impl Dump<'_> {
 
     /// Shows a time index, and compares it with its segment.
     pub(super) fn time_index(&mut self, path: &Path) -> Result<(), DumpError> {
-        let mut log = Blocks::open(self.disk, &beside(path, LOG))?;
-        let mut index = Entries::<OffsetEntry>::open(self, &beside(path, INDEX))?;
-        let mut times = Entries::<TimeEntry>::open(self, path)?;
+        let mut log = LogBlocks::open(self.disk, &beside(path, LOG))?;
+        let mut index = DumpedEntries::<OffsetEntry>::open(self, &beside(path, INDEX))?;
+        let mut times = DumpedEntries::<TimeEntry>::open(self, path)?;
         if self.args.index_sanity_check {
             let first = if times.count > 0 { Some(times.at(0)?.timestamp) } else { None };
             let last = times.last()?.map(|entry| entry.timestamp);
@@ -246,7 +246,7 @@ impl Dump<'_> {
 
     /// Shows the aborted transactions of a segment.
     pub(super) fn txn_index(&mut self, path: &Path) -> Result<(), DumpError> {
-        let mut file = Blocks::open(self.disk, path)?;
+        let mut file = LogBlocks::open(self.disk, path)?;
         let mut position = 0;
         while position + AbortedTxn::LEN as u64 <= file.len() {
             let Some(txn) = AbortedTxn::read(file.at(position, AbortedTxn::LEN)?) else {
@@ -312,7 +312,7 @@ impl Dump<'_> {
 /// The first batch from byte `position` on that ends at or after `offset`: its first byte and its
 /// last offset.
 fn batch_holding(
-    log: &mut Blocks,
+    log: &mut LogBlocks,
     mut position: u64,
     offset: Offset,
 ) -> Result<Option<(u64, Offset)>, DumpError> {
@@ -326,7 +326,7 @@ fn batch_holding(
 }
 
 /// The largest timestamp of the records of the batch at byte `position`, which is whole.
-fn newest_timestamp(log: &mut Blocks, position: u64) -> Result<Timestamp, DumpError> {
+fn newest_timestamp(log: &mut LogBlocks, position: u64) -> Result<Timestamp, DumpError> {
     let end = log.len();
     let Some(header) = log.batch_at(position, end)? else { return Ok(NO_TIMESTAMP) };
     let path = log.path().to_owned();

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::blocks::Blocks;
-use super::decode::{self, Contents, Decoder};
+use super::blocks::LogBlocks;
+use super::decode::{self, DecodedContents, Decoder};
 use super::{Dump, DumpError, base_offset};
 use crate::format::BOOTSTRAP_CHECKPOINT;
 use crate::log::files::LOG;
@@ -18,7 +18,7 @@ impl Dump<'_> {
     /// Shows a segment or a snapshot.
     pub(super) fn records(&mut self, path: &Path) -> Result<(), DumpError> {
         self.title(path)?;
-        let mut file = Blocks::open(self.disk, path)?;
+        let mut file = LogBlocks::open(self.disk, path)?;
         let end = file.len().min(u64::from(self.args.max_bytes));
         let decoder = self.args.decoder();
         let is_deep = self.args.deep_iteration || self.args.prints_contents();
@@ -237,7 +237,7 @@ impl Dump<'_> {
     }
 
     fn contents(&mut self, decoder: &Decoder, record: &Record<'_>) -> Result<(), DumpError> {
-        let Contents { key, value } = decoder.decode(record);
+        let DecodedContents { key, value } = decoder.decode(record);
         let mut prefix = if self.args.skip_record_metadata { "| " } else { " " };
         if let Some(key) = key {
             write!(self.out, "{prefix}key: {key}")?;

@@ -1,6 +1,6 @@
 //! The queue without a connection.
 
-use super::super::pipeline::{Answer, Call, Failure, Pipeline};
+use super::super::pipeline::{CallAnswer, Failure, Pipeline, PipelinedCall};
 use super::super::versions::NodeVersions;
 use super::super::{LostReason, UnsentReason};
 use super::*;
@@ -28,7 +28,7 @@ struct Scripted {
     outcomes: Outcomes,
 }
 
-impl Call for Scripted {
+impl PipelinedCall for Scripted {
     fn api(&self) -> &'static ApiFacts {
         facts(key::Heartbeat).unwrap()
     }
@@ -44,7 +44,7 @@ impl Call for Scripted {
     fn encode(&mut self, _: i16, _: i32) -> Result<Bytes, EncodeError> {
         Ok(Bytes::from(vec![self.number; 10]))
     }
-    fn complete(self: Box<Self>, outcome: Result<Answer, Failure>) -> Result<(), DecodeError> {
+    fn complete(self: Box<Self>, outcome: Result<CallAnswer, Failure>) -> Result<(), DecodeError> {
         let outcome = outcome.map(|answer| answer.frame);
         self.outcomes.0.lock().push((self.number, outcome));
         Ok(())

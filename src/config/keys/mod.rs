@@ -33,18 +33,18 @@ pub static BROKER_TABLES: &[(&str, &[Key])] = &[
     ("Tiered storage", remote::REMOTE),
 ];
 
-type Index = LazyLock<BTreeMap<&'static str, &'static Key>>;
+type KeyIndex = LazyLock<BTreeMap<&'static str, &'static Key>>;
 
 fn index(tables: &[&'static [Key]]) -> BTreeMap<&'static str, &'static Key> {
     tables.iter().flat_map(|table| table.iter()).map(|key| (key.name, key)).collect()
 }
 
-static BROKER: Index =
+static BROKER: KeyIndex =
     LazyLock::new(|| index(&BROKER_TABLES.iter().map(|(_, table)| *table).collect::<Vec<_>>()));
-static DYNAMIC_ONLY: Index = LazyLock::new(|| index(&[quota::DYNAMIC_ONLY]));
-static TOPIC: Index = LazyLock::new(|| index(&[topic::TOPIC]));
-static GROUP: Index = LazyLock::new(|| index(&[group_level::GROUP_KEYS]));
-static CLIENT_METRICS: Index = LazyLock::new(|| index(&[client_metrics::CLIENT_METRICS]));
+static DYNAMIC_ONLY: KeyIndex = LazyLock::new(|| index(&[quota::DYNAMIC_ONLY]));
+static TOPIC: KeyIndex = LazyLock::new(|| index(&[topic::TOPIC]));
+static GROUP: KeyIndex = LazyLock::new(|| index(&[group_level::GROUP_KEYS]));
+static CLIENT_METRICS: KeyIndex = LazyLock::new(|| index(&[client_metrics::CLIENT_METRICS]));
 
 /// A key that a broker may be started with.
 pub fn broker(name: &str) -> Option<&'static Key> {

@@ -25,8 +25,8 @@ impl ConfigRules for FewRules {
     fn validate(
         &self,
         resource: &ConfigResource,
-        values: &Values,
-        _before: &Values,
+        values: &ConfigValues,
+        _before: &ConfigValues,
     ) -> Result<(), Refusal> {
         let known = ["retention.ms", "cleanup.policy", "min.insync.replicas", "cordoned.log.dirs"];
         let unclean = "unclean.leader.election.enable";
@@ -49,9 +49,9 @@ impl ConfigRules for FewRules {
 
     fn effective_topic(
         &self,
-        topic: &Values,
-        _node: &Values,
-        _cluster: &Values,
+        topic: &ConfigValues,
+        _node: &ConfigValues,
+        _cluster: &ConfigValues,
     ) -> Vec<EffectiveConfig> {
         let effective = |(name, value): (&String, &String)| EffectiveConfig {
             name: name.clone(),
@@ -65,9 +65,9 @@ impl ConfigRules for FewRules {
     fn effective_topic_value(
         &self,
         key: &str,
-        topic: &Values,
-        _node: &Values,
-        cluster: &Values,
+        topic: &ConfigValues,
+        _node: &ConfigValues,
+        cluster: &ConfigValues,
     ) -> Option<String> {
         topic.get(key).or_else(|| cluster.get(key)).cloned()
     }
@@ -215,7 +215,12 @@ impl World {
         epoch
     }
 
-    pub(crate) fn heartbeat(&mut self, broker: i32, fence: bool, stop: bool) -> HeartbeatReply {
+    pub(crate) fn heartbeat(
+        &mut self,
+        broker: i32,
+        fence: bool,
+        stop: bool,
+    ) -> BrokerHeartbeatReply {
         let broker_epoch = self.machine.image().cluster.brokers[&broker].epoch;
         self.ask(BrokerHeartbeat {
             broker_id: broker,

@@ -7,11 +7,10 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::classic::{ClassicGroup, GroupMember, State};
-use super::command::{
-    GroupReply, JoinGroup, Joined, LeaveGroup, LeavingMember, Member, SyncGroup, Synced,
-};
+use super::command::{GroupReply, JoinGroup, Joined, LeaveGroup, LeavingMember, SyncGroup, Synced};
 use super::timers::Due;
 use super::{Decided, Group, Groups, Kept, NEW_MEMBER_TIMEOUT, Undo};
+use crate::coordinator::groups::member_ref::MemberRef;
 use crate::coordinator::{Decision, ShardContext, Ticket};
 use crate::types::ErrorCode;
 
@@ -31,7 +30,7 @@ impl Groups {
         ticket: Ticket,
         asked: &JoinGroup,
     ) -> Decided {
-        let Member { group: name, member_id, instance_id, .. } = &asked.member;
+        let MemberRef { group: name, member_id, instance_id, .. } = &asked.member;
         let bounds = self.config.session_timeout_min_ms..=self.config.session_timeout_max_ms;
         if !bounds.contains(&asked.session_timeout_ms) {
             return failed(ticket, member_id, ErrorCode::InvalidSessionTimeout);
@@ -220,7 +219,7 @@ impl Groups {
         ticket: Ticket,
         asked: SyncGroup,
     ) -> Decided {
-        let Member { group: name, member_id: id, instance_id, generation } = &asked.member;
+        let MemberRef { group: name, member_id: id, instance_id, generation } = &asked.member;
         if let Some(Group::Consumer(_)) = self.groups.get(name) {
             return self.sync_consumer(context, ticket, asked);
         }
@@ -294,7 +293,7 @@ impl Groups {
     pub(super) fn heartbeat(
         &mut self,
         context: &ShardContext,
-        asked: &Member,
+        asked: &MemberRef,
     ) -> Result<(), ErrorCode> {
         if let Some(Group::Consumer(_)) = self.groups.get(&asked.group) {
             return self.heartbeat_consumer(context, asked);

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use super::consumer::command::{
     ConsumerHeartbeat, DescribedConsumerGroup, HeartbeatReply, Refused, TopicFilter,
 };
+use super::member_ref::MemberRef;
 use crate::coordinator::Producer;
 use crate::types::{ErrorCode, LeaderEpoch, Offset, PartitionIndex, TopicId};
 
@@ -15,7 +16,7 @@ use crate::types::{ErrorCode, LeaderEpoch, Offset, PartitionIndex, TopicId};
 pub enum GroupCommand {
     Join(Box<JoinGroup>),
     Sync(SyncGroup),
-    Heartbeat(Member),
+    Heartbeat(MemberRef),
     Leave(LeaveGroup),
     ConsumerHeartbeat(Box<ConsumerHeartbeat>),
     Commit(CommitOffsets),
@@ -53,24 +54,11 @@ pub enum GroupReply {
     Listed(Vec<ListedGroup>),
 }
 
-/// Who calls itself a member of a group.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Member {
-    /// The group.
-    pub group: String,
-    /// "" for nobody yet.
-    pub member_id: String,
-    /// Of a static member (KIP-345).
-    pub instance_id: Option<String>,
-    /// The generation it believes in, -1 for none.
-    pub generation: i32,
-}
-
 /// JoinGroup.
 #[derive(Clone, Debug, Default)]
 pub struct JoinGroup {
     /// Who; the generation is not looked at.
-    pub member: Member,
+    pub member: MemberRef,
     /// How its client calls itself.
     pub client_id: String,
     /// Where from.
@@ -126,7 +114,7 @@ impl Joined {
 #[derive(Clone, Debug, Default)]
 pub struct SyncGroup {
     /// Who.
-    pub member: Member,
+    pub member: MemberRef,
     /// What it believes of the group.
     pub protocol_type: Option<String>,
     /// What it believes was selected.
@@ -168,7 +156,7 @@ pub struct LeavingMember {
 #[derive(Clone, Debug, Default)]
 pub struct CommitOffsets {
     /// Who.
-    pub member: Member,
+    pub member: MemberRef,
     /// Whose transaction they are part of, and count once it is committed.
     pub producer: Option<Producer>,
     /// How long to keep them, by old clients.

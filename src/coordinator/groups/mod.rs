@@ -11,6 +11,7 @@ mod classic_events;
 pub mod command;
 pub mod consumer;
 mod embedded;
+pub mod member_ref;
 mod offset_events;
 mod offsets;
 #[cfg(test)]
@@ -29,7 +30,7 @@ use self::consumer::{ConsumerConfig, ConsumerGroup, TopicHashes};
 use self::offsets::Offsets;
 use self::timers::{Due, Timers};
 use super::records::classic::{GroupMetadataKey, OffsetCommitKey, OffsetCommitValue};
-use super::records::{GroupRecord, RecordError};
+use super::records::{CoordinatorRecordError, GroupRecord};
 use super::shard::{Decision, Outcome, Producer, Shard, ShardContext, Ticket};
 use crate::codec::CodecError;
 use crate::config::MigrationPolicy;
@@ -197,7 +198,7 @@ impl Shard for Groups {
     type Effect = std::convert::Infallible;
     type Undo = Undo;
 
-    fn decode(key: &[u8], value: Option<&[u8]>) -> Result<GroupRecord, RecordError> {
+    fn decode(key: &[u8], value: Option<&[u8]>) -> Result<GroupRecord, CoordinatorRecordError> {
         GroupRecord::decode(key, value).map(|(record, _)| record)
     }
 

@@ -2,11 +2,10 @@
 //! `OffsetExpirationConditionImpl`).
 
 use super::classic::{ClassicGroup, State};
-use super::command::{
-    CommitOffsets, DeleteOffsets, FetchOffsets, FetchedOffset, GroupReply, Member,
-};
+use super::command::{CommitOffsets, DeleteOffsets, FetchOffsets, FetchedOffset, GroupReply};
 use super::offsets::{Committed, tombstone};
 use super::{Decided, Group, Groups};
+use crate::coordinator::groups::member_ref::MemberRef;
 use crate::coordinator::records::GroupRecord;
 use crate::coordinator::records::classic::{OffsetCommitKey, OffsetCommitValue};
 use crate::coordinator::{Decision, ShardContext, Ticket};
@@ -227,7 +226,7 @@ fn is_of_topic(context: &ShardContext, topic: &str, known: &Committed) -> bool {
 
 fn check_commit(
     group: &ClassicGroup,
-    member: &Member,
+    member: &MemberRef,
     in_transaction: bool,
 ) -> Result<(), ErrorCode> {
     let is_nobody = member.member_id.is_empty() && member.instance_id.is_none();

@@ -8,7 +8,7 @@ use crate::coordinator::records::classic::{OffsetCommitKey, OffsetCommitValue};
 use crate::coordinator::{Outcome, Producer};
 use crate::types::{Offset, ProducerId};
 
-type Partitions = BTreeMap<i32, Committed>;
+type PartitionOffsets = BTreeMap<i32, Committed>;
 
 /// A committed offset.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,7 +20,7 @@ pub(super) struct Committed {
 
 #[derive(Debug, Default)]
 pub(super) struct Offsets {
-    groups: BTreeMap<String, BTreeMap<String, Partitions>>,
+    groups: BTreeMap<String, BTreeMap<String, PartitionOffsets>>,
     /// By producer, what its open transaction would commit; a tombstone never is.
     pending: BTreeMap<ProducerId, BTreeMap<(String, String, i32), Committed>>,
     /// The same by partition: which producers.
@@ -100,7 +100,7 @@ impl Offsets {
         self.groups.get(group)?.get(topic)?.get(&partition)
     }
 
-    pub(super) fn of_group(&self, group: &str) -> Option<&BTreeMap<String, Partitions>> {
+    pub(super) fn of_group(&self, group: &str) -> Option<&BTreeMap<String, PartitionOffsets>> {
         self.groups.get(group)
     }
 

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use super::command::*;
 use super::{Groups, GroupsConfig};
 use crate::config::MigrationPolicy;
+use crate::coordinator::groups::member_ref::MemberRef;
 use crate::coordinator::records::GroupRecord;
 use crate::coordinator::{Decision, Outcome, Producer, Shard, ShardContext, Ticket};
 use crate::types::{ErrorCode, Mono, Timestamp, Uuid};
@@ -166,14 +167,19 @@ impl Story {
         }
     }
 
-    fn commit(&mut self, who: Member, offset: i64, metadata: &str) -> Result<ErrorCode, ErrorCode> {
+    fn commit(
+        &mut self,
+        who: MemberRef,
+        offset: i64,
+        metadata: &str,
+    ) -> Result<ErrorCode, ErrorCode> {
         self.commit_to("t", who, offset, metadata)
     }
 
     fn commit_to(
         &mut self,
         topic: &str,
-        who: Member,
+        who: MemberRef,
         offset: i64,
         metadata: &str,
     ) -> Result<ErrorCode, ErrorCode> {
@@ -231,9 +237,9 @@ impl Story {
     }
 }
 
-fn member(id: &str, instance: Option<&str>, generation: i32) -> Member {
+fn member(id: &str, instance: Option<&str>, generation: i32) -> MemberRef {
     let instance_id = instance.map(str::to_owned);
-    Member { group: "g".into(), member_id: id.to_owned(), instance_id, generation }
+    MemberRef { group: "g".into(), member_id: id.to_owned(), instance_id, generation }
 }
 
 fn subscription(topic: &str) -> Bytes {

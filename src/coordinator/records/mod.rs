@@ -25,7 +25,7 @@ const KEY_VERSION: i16 = 0;
 
 /// Why a record of an internal topic is not understood.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RecordError {
+pub enum CoordinatorRecordError {
     /// Of a later release: to be passed over, and kept.
     #[error("record type {0} is unknown to this release")]
     UnknownType(i16),
@@ -81,12 +81,12 @@ macro_rules! records {
             }
 
             /// Reads a record; with it comes the version of its value, 0 when it has none.
-            pub fn decode(key: &[u8], value: Option<&[u8]>) -> Result<(Self, i16), RecordError> {
+            pub fn decode(key: &[u8], value: Option<&[u8]>) -> Result<(Self, i16), CoordinatorRecordError> {
                 let mut reader = Reader::new(key);
-                match reader.i16().map_err(RecordError::NoType)? {
+                match reader.i16().map_err(CoordinatorRecordError::NoType)? {
                     $($number => {
                         let damaged =
-                            |part, source| RecordError::Damaged { name: $name, part, source };
+                            |part, source| CoordinatorRecordError::Damaged { name: $name, part, source };
                         let key = $module::$key::decode(reader.rest(), KEY_VERSION)
                             .map_err(|source| damaged("key", source))?;
                         let Some(value) = value else { return Ok((Self::$variant(key, None), 0)) };
@@ -96,7 +96,7 @@ macro_rules! records {
                             .map_err(|source| damaged("value", source))?;
                         Ok((Self::$variant(key, Some(value)), version))
                     })*
-                    unknown => Err(RecordError::UnknownType(unknown)),
+                    unknown => Err(CoordinatorRecordError::UnknownType(unknown)),
                 }
             }
 

@@ -9,7 +9,7 @@ use super::queries::{Listed, TransactionDescription, TransactionFilter};
 use super::state::{Transaction, TransactionPartitions, TransactionState, is_exhausted};
 use crate::codec::CodecError;
 use crate::coordinator::records::transaction::TransactionLogKey;
-use crate::coordinator::records::{RecordError, TransactionRecord};
+use crate::coordinator::records::{CoordinatorRecordError, TransactionRecord};
 use crate::coordinator::{Answer, Decision, Outcome, Producer, Shard, ShardContext, Ticket};
 use crate::metadata::features::TRANSACTION_VERSION;
 use crate::types::{
@@ -169,7 +169,7 @@ const NEVER_MS: i32 = i32::MAX;
 
 /// An id, and what is not kept.
 #[derive(Clone, Debug)]
-struct Entry {
+struct TransactionEntry {
     transaction: Transaction,
     /// The epoch before the last bump that a producer asked for: if it asks again, the answer was
     /// lost.
@@ -180,14 +180,14 @@ struct Entry {
 pub struct TransactionShard {
     settings: TransactionCoordinatorConfig,
     load: u64,
-    ids: BTreeMap<String, Entry>,
+    ids: BTreeMap<String, TransactionEntry>,
     next_abort_scan: Option<Mono>,
     next_expiration_scan: Option<Mono>,
     /// What a scan found.
-    due: VecDeque<Due>,
+    due: VecDeque<DueTransition>,
 }
 
-enum Due {
+enum DueTransition {
     TimedOut(String, Producer),
     Expired(String),
 }
@@ -432,8 +432,8 @@ impl TransactionShard {
         let bumps = version >= 2;
         let answer = match self.judge_end(id, producer, outcome, bumps) {
             Err(code) => Err(code),
-            Ok(End::Again(producer)) => Ok(TransactionReply::Producer(producer)),
-            Ok(End::New { without_records }) => {
+            Ok(EndOutcome::Again(producer)) => Ok(TransactionReply::Producer(producer)),
+            Ok(EndOutcome::New { without_records }) => {
                 let Some(entry) = self.ids.get_mut(id) else { return Decision::default() };
                 let before = entry.transaction.clone();
                 let mut next = before.clone();
@@ -475,7 +475,7 @@ impl TransactionShard {
         producer: Producer,
         outcome: Outcome,
         bumps: bool,
-    ) -> Result<End, ErrorCode> {
+    ) -> Result<EndOutcome, ErrorCode> {
         let known = self.known(id)?;
         if bumps && known.state.is_ending() {
             return Err(ErrorCode::ConcurrentTransactions);
@@ -506,14 +506,16 @@ impl TransactionShard {
             TransactionState::PrepareCommit | TransactionState::PrepareAbort => {
                 Err(ErrorCode::ConcurrentTransactions)
             }
-            TransactionState::Ongoing => Ok(End::New { without_records: false }),
-            TransactionState::Empty if bumps && !commits => Ok(End::New { without_records: true }),
-            TransactionState::CompleteCommit if commits && is_again => Ok(End::Again(again)),
-            TransactionState::CompleteAbort if !commits && is_again => Ok(End::Again(again)),
+            TransactionState::Ongoing => Ok(EndOutcome::New { without_records: false }),
+            TransactionState::Empty if bumps && !commits => {
+                Ok(EndOutcome::New { without_records: true })
+            }
+            TransactionState::CompleteCommit if commits && is_again => Ok(EndOutcome::Again(again)),
+            TransactionState::CompleteAbort if !commits && is_again => Ok(EndOutcome::Again(again)),
             TransactionState::CompleteCommit | TransactionState::CompleteAbort
                 if !commits && !is_again =>
             {
-                Ok(End::New { without_records: true })
+                Ok(EndOutcome::New { without_records: true })
             }
             _ => Err(ErrorCode::InvalidTxnState),
         }
@@ -575,22 +577,22 @@ impl TransactionShard {
         let wall = context.wall.0;
         if self.next_abort_scan.is_some_and(|at| at <= context.now) {
             self.next_abort_scan = Some(context.now + self.settings.abort_interval);
-            for (id, Entry { transaction, .. }) in &self.ids {
+            for (id, TransactionEntry { transaction, .. }) in &self.ids {
                 let end = transaction.started.0.saturating_add(transaction.timeout_ms.into());
                 let never = transaction.timeout_ms == NEVER_MS;
                 if transaction.state == TransactionState::Ongoing && !never && end < wall {
                     let (id, epoch) = (id.clone(), transaction.epoch);
                     let producer = Producer { id: transaction.producer_id, epoch };
-                    self.due.push_back(Due::TimedOut(id, producer));
+                    self.due.push_back(DueTransition::TimedOut(id, producer));
                 }
             }
         }
         if self.next_expiration_scan.is_some_and(|at| at <= context.now) {
             self.next_expiration_scan = Some(context.now + self.settings.expiration_interval);
             let before = wall.saturating_sub(self.settings.id_expiration_ms);
-            for (id, Entry { transaction, .. }) in &self.ids {
+            for (id, TransactionEntry { transaction, .. }) in &self.ids {
                 if transaction.state.may_expire() && transaction.updated.0 <= before {
-                    self.due.push_back(Due::Expired(id.clone()));
+                    self.due.push_back(DueTransition::Expired(id.clone()));
                 }
             }
         }
@@ -598,7 +600,7 @@ impl TransactionShard {
 }
 
 /// What an EndTxn is.
-enum End {
+enum EndOutcome {
     New {
         without_records: bool,
     },
@@ -630,7 +632,7 @@ impl Shard for TransactionShard {
     type Effect = TransactionEffect;
     type Undo = ();
 
-    fn decode(key: &[u8], value: Option<&[u8]>) -> Result<Versioned, RecordError> {
+    fn decode(key: &[u8], value: Option<&[u8]>) -> Result<Versioned, CoordinatorRecordError> {
         let (record, version) = TransactionRecord::decode(key, value)?;
         Ok(Versioned { record, version })
     }
@@ -648,7 +650,7 @@ impl Shard for TransactionShard {
             Some(transaction) => match self.ids.get_mut(&key.transactional_id) {
                 Some(entry) => entry.transaction = transaction,
                 None => {
-                    let entry = Entry { transaction, last_epoch: NO_PRODUCER_EPOCH };
+                    let entry = TransactionEntry { transaction, last_epoch: NO_PRODUCER_EPOCH };
                     self.ids.insert(key.transactional_id, entry);
                 }
             },
@@ -701,7 +703,7 @@ impl Shard for TransactionShard {
                     .ids
                     .iter()
                     .filter(|(_, entry)| filter.admits(&entry.transaction, context.wall));
-                let listed = admitted.map(|(id, Entry { transaction, .. })| Listed {
+                let listed = admitted.map(|(id, TransactionEntry { transaction, .. })| Listed {
                     id: id.clone(),
                     producer_id: transaction.producer_id,
                     state: transaction.state,
@@ -724,8 +726,10 @@ impl Shard for TransactionShard {
                 self.scan(context);
                 Decision::default()
             }
-            Some(Due::TimedOut(id, producer)) => self.expel(context, (&id, producer), None, None),
-            Some(Due::Expired(id)) => {
+            Some(DueTransition::TimedOut(id, producer)) => {
+                self.expel(context, (&id, producer), None, None)
+            }
+            Some(DueTransition::Expired(id)) => {
                 let before = context.wall.0.saturating_sub(self.settings.id_expiration_ms);
                 let expired = self
                     .get(&id)

@@ -266,7 +266,7 @@ fn read(disk: &SimDisk, path: &Path) -> io::Result<Option<Vec<u8>>> {
 /// Every batch of the log, one line each.
 fn log_lines(disk: &SimDisk) -> Vec<String> {
     let mut lines = Vec::new();
-    crate::log::unopened::read::<()>(disk, &log_file(""), |bytes| {
+    crate::log::scan::read::<()>(disk, &log_file(""), |bytes| {
         let (header, content) = (bytes.header(), batch::decode(&bytes).unwrap());
         let names: Vec<&str> = match &content {
             Content::Data(records) => records.iter().map(MetadataRecord::name).collect(),

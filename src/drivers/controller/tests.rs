@@ -13,7 +13,7 @@ use crate::controller::tests::{FewRules, registration, settings};
 use crate::env::sim::SimDisk;
 use crate::metadata::record::TopicRecord;
 use crate::metadata::replay::Replay;
-use crate::raft::log::MetadataLogConfig;
+use crate::raft::MetadataLogConfig;
 use crate::types::Uuid;
 
 type Called<T> = tokio::task::JoinHandle<Result<T, Refusal>>;

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::coordinator::records::RecordError;
+use crate::coordinator::records::CoordinatorRecordError;
 use crate::coordinator::{Outcome, Producer, Shard};
 use crate::log::view::UpTo;
 use crate::log::{LogView, ReadError};
@@ -20,7 +20,7 @@ pub(super) enum LoadError {
     #[error("offset {offset}: {source}")]
     Records { offset: i64, source: RecordsError },
     #[error("offset {offset}: {source}")]
-    Record { offset: i64, source: RecordError },
+    Record { offset: i64, source: CoordinatorRecordError },
 }
 
 impl LoadError {
@@ -111,7 +111,7 @@ fn apply<S: Shard>(
                 shard.apply(record.offset, of, decoded);
                 loaded.records += 1;
             }
-            Err(RecordError::UnknownType(number)) => {
+            Err(CoordinatorRecordError::UnknownType(number)) => {
                 tracing::warn!(
                     offset = record.offset,
                     number,

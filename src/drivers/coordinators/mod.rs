@@ -26,7 +26,7 @@ use crate::metadata::{MetadataImage, Topic};
 use crate::record::CompressionType;
 use crate::store::error::StoreError;
 use crate::store::flusher::Flusher;
-use crate::store::partition::{Accepted, Partition};
+use crate::store::partition::{AcceptedAppend, Partition};
 use crate::store::partitions::Partitions;
 use crate::types::{BrokerId, ErrorCode, PartitionIndex, Sequence, TopicPartition};
 
@@ -164,8 +164,8 @@ impl<S: Shard> Coordinators<S> {
         partition: PartitionIndex,
         producer: Producer,
         outcome: Outcome,
-        append: impl FnOnce(&Partition) -> Result<Accepted, StoreError>,
-    ) -> Result<Accepted, ErrorCode> {
+        append: impl FnOnce(&Partition) -> Result<AcceptedAppend, StoreError>,
+    ) -> Result<AcceptedAppend, ErrorCode> {
         let Some(runner) = self.runners.load().get(&partition).cloned() else {
             return Err(ErrorCode::NotCoordinator);
         };

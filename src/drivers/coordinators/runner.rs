@@ -21,7 +21,7 @@ use crate::coordinator::{Answer, Decision, Outcome, Producer, Shard, ShardContex
 use crate::log::AppendError;
 use crate::record::{BatchBuilder, BatchView, HEADER_LEN};
 use crate::store::error::StoreError;
-use crate::store::partition::{Accepted, Acknowledged, Partition};
+use crate::store::partition::{AcceptedAppend, Acknowledged, Partition};
 use crate::types::{ErrorCode, Mono, NO_LEADER_EPOCH, NO_PRODUCER_EPOCH, NO_PRODUCER_ID, Offset};
 
 /// More than a record adds to its key and value: its length, deltas, and the lengths of both.
@@ -35,14 +35,14 @@ const LOAD_RETRY: Duration = Duration::from_secs(1);
 /// `GroupCoordinatorService.handleOperationException`).
 const TOO_LATE: ErrorCode = ErrorCode::CoordinatorNotAvailable;
 
-type Reply<S> = oneshot::Sender<Answer<S>>;
+type ReplySender<S> = oneshot::Sender<Answer<S>>;
 
 /// A shard, loading, active or gone.
 pub(super) struct ShardRunner<S: Shard> {
     shared: Arc<Shared<S>>,
     partition: Arc<Partition>,
     /// Commands that no round has taken yet, at most one for each connection.
-    queue: Mutex<Vec<(S::Command, Reply<S>)>>,
+    queue: Mutex<Vec<(S::Command, ReplySender<S>)>>,
     state: Mutex<RunnerState<S>>,
 }
 
@@ -58,9 +58,9 @@ struct Active<S: Shard> {
     shard: S,
     next_ticket: u64,
     /// Commands that are not answered yet.
-    waiting: IndexMap<Ticket, Reply<S>>,
+    waiting: IndexMap<Ticket, ReplySender<S>>,
     /// Commands that are decided after all expired deadlines are handled.
-    held_back: Vec<(S::Command, Reply<S>)>,
+    held_back: Vec<(S::Command, ReplySender<S>)>,
     /// Records that are decided and applied, but not appended.
     staged: Option<Staged>,
     /// Replies and effects that wait for a commit, in order.
@@ -125,9 +125,9 @@ impl<S: Shard> Active<S> {
     }
 
     /// Releases what waited for a commit up to `upto`.
-    fn settle(&mut self, upto: Offset) -> Release<S> {
+    fn settle(&mut self, upto: Offset) -> ShardRelease<S> {
         self.settled = self.settled.max(upto);
-        let mut release = Release::default();
+        let mut release = ShardRelease::default();
         while self.uncommitted.front().is_some_and(|held| held.upto <= upto) {
             let Some(held) = self.uncommitted.pop_front() else { break };
             self.overdue = self.overdue.saturating_sub(1);
@@ -137,8 +137,8 @@ impl<S: Shard> Active<S> {
     }
 
     /// Times out the commands that have waited too long for a commit. Their decisions stay.
-    fn give_up_waiting(&mut self, now: Mono, timeout: Option<Duration>) -> Release<S> {
-        let mut release = Release::default();
+    fn give_up_waiting(&mut self, now: Mono, timeout: Option<Duration>) -> ShardRelease<S> {
+        let mut release = ShardRelease::default();
         let Some(timeout) = timeout else { return release };
         while let Some(held) = self.uncommitted.get_mut(self.overdue) {
             if held.since + timeout > now {
@@ -173,22 +173,22 @@ impl Staged {
 struct HeldReplies<S: Shard> {
     upto: Offset,
     since: Mono,
-    release: Release<S>,
+    release: ShardRelease<S>,
 }
 
 /// What leaves the monitor.
-struct Release<S: Shard> {
-    replies: Vec<(Reply<S>, Answer<S>)>,
+struct ShardRelease<S: Shard> {
+    replies: Vec<(ReplySender<S>, Answer<S>)>,
     effects: Vec<S::Effect>,
 }
 
-impl<S: Shard> Default for Release<S> {
+impl<S: Shard> Default for ShardRelease<S> {
     fn default() -> Self {
         Self { replies: Vec::new(), effects: Vec::new() }
     }
 }
 
-impl<S: Shard> Release<S> {
+impl<S: Shard> ShardRelease<S> {
     fn append(&mut self, mut later: Self) {
         self.replies.append(&mut later.replies);
         self.effects.append(&mut later.effects);
@@ -212,7 +212,7 @@ struct Round<S: Shard> {
     context: ShardContext,
     /// Behind the last record that was appended, and what that waits for to be committed.
     appended: Option<(Offset, Option<Acknowledged>)>,
-    release: Release<S>,
+    release: ShardRelease<S>,
     failed: Option<ErrorCode>,
 }
 
@@ -366,7 +366,7 @@ impl<S: Shard> ShardRunner<S> {
                     _ => ErrorCode::NotCoordinator,
                 };
                 let replies = brought.into_iter().map(|(_, reply)| (reply, Err(code))).collect();
-                Release { replies, effects: Vec::new() }
+                ShardRelease { replies, effects: Vec::new() }
             }
         };
         drop(state);
@@ -378,7 +378,7 @@ impl<S: Shard> ShardRunner<S> {
         active: &mut Active<S>,
         round: &mut Round<S>,
         command: S::Command,
-        reply: Reply<S>,
+        reply: ReplySender<S>,
     ) {
         let ticket = Ticket(active.next_ticket);
         active.next_ticket += 1;
@@ -474,8 +474,8 @@ impl<S: Shard> ShardRunner<S> {
         self: &Arc<Self>,
         producer: Producer,
         outcome: Outcome,
-        append: impl FnOnce(&Partition) -> Result<Accepted, StoreError>,
-    ) -> Result<Accepted, ErrorCode> {
+        append: impl FnOnce(&Partition) -> Result<AcceptedAppend, StoreError>,
+    ) -> Result<AcceptedAppend, ErrorCode> {
         let mut state = self.state.lock();
         // Records that were decided before the marker are appended before it.
         let release = self.append_staged(&mut state);
@@ -489,14 +489,14 @@ impl<S: Shard> ShardRunner<S> {
         result
     }
 
-    fn append_staged(self: &Arc<Self>, state: &mut RunnerState<S>) -> Release<S> {
+    fn append_staged(self: &Arc<Self>, state: &mut RunnerState<S>) -> ShardRelease<S> {
         match state {
             RunnerState::Active(active) if active.staged.is_some() => {
                 let mut round = self.begin();
                 self.write(active, &mut round);
                 self.end(state, round)
             }
-            _ => Release::default(),
+            _ => ShardRelease::default(),
         }
     }
 
@@ -505,8 +505,8 @@ impl<S: Shard> ShardRunner<S> {
         active: &mut Active<S>,
         producer: Producer,
         outcome: Outcome,
-        append: impl FnOnce(&Partition) -> Result<Accepted, StoreError>,
-    ) -> Result<Accepted, ErrorCode> {
+        append: impl FnOnce(&Partition) -> Result<AcceptedAppend, StoreError>,
+    ) -> Result<AcceptedAppend, ErrorCode> {
         let accepted = append(&self.partition).map_err(|error| match error {
             StoreError::Append(AppendError::Producer(error)) => error.code(),
             error => code_of(&error),
@@ -522,7 +522,7 @@ impl<S: Shard> ShardRunner<S> {
         Round {
             context: self.shared.dependencies.context(),
             appended: None,
-            release: Release::default(),
+            release: ShardRelease::default(),
             failed: None,
         }
     }
@@ -661,7 +661,7 @@ impl<S: Shard> ShardRunner<S> {
     }
 
     /// Ends a round and returns what may be sent now.
-    fn end(self: &Arc<Self>, state: &mut RunnerState<S>, mut round: Round<S>) -> Release<S> {
+    fn end(self: &Arc<Self>, state: &mut RunnerState<S>, mut round: Round<S>) -> ShardRelease<S> {
         let RunnerState::Active(active) = state else { return round.release };
         let log_use = &self.shared.log_use;
         if active.lingers_until(log_use).is_none_or(|until| until <= round.context.now) {
@@ -671,7 +671,7 @@ impl<S: Shard> ShardRunner<S> {
             round.release.fail(code);
             return self.start_over(state, round.release, code);
         }
-        let mut release = Release::default();
+        let mut release = ShardRelease::default();
         match round.appended {
             Some((upto, Some(wait))) => {
                 let (runner, wake) = (Arc::clone(self), Arc::clone(&active.wake));
@@ -717,7 +717,7 @@ impl<S: Shard> ShardRunner<S> {
             Ok(()) => active.settle(upto),
             Err(error) => {
                 let code = code_of(error);
-                self.start_over(&mut state, Release::default(), code)
+                self.start_over(&mut state, ShardRelease::default(), code)
             }
         };
         drop(state);
@@ -728,9 +728,9 @@ impl<S: Shard> ShardRunner<S> {
     fn start_over(
         self: &Arc<Self>,
         state: &mut RunnerState<S>,
-        mut release: Release<S>,
+        mut release: ShardRelease<S>,
         code: ErrorCode,
-    ) -> Release<S> {
+    ) -> ShardRelease<S> {
         let leads = self.partition.check_leader(NO_LEADER_EPOCH).is_ok();
         let next = if leads { RunnerState::Loading } else { RunnerState::Failed };
         if let RunnerState::Active(active) = std::mem::replace(state, next) {
@@ -752,7 +752,7 @@ impl<S: Shard> ShardRunner<S> {
     }
 
     /// Sends replies and runs effects. Called outside the monitor.
-    fn release(&self, release: Release<S>) {
+    fn release(&self, release: ShardRelease<S>) {
         for (reply, answer) in release.replies {
             let _ = reply.send(answer); // The client may be gone.
         }

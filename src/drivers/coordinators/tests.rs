@@ -11,7 +11,7 @@ use tokio::sync::oneshot::error::TryRecvError;
 
 use super::*;
 use crate::codec::CodecError;
-use crate::coordinator::records::RecordError;
+use crate::coordinator::records::CoordinatorRecordError;
 use crate::coordinator::{Decision, Ticket};
 use crate::env::Clock;
 use crate::env::clock::Sleep;
@@ -58,7 +58,7 @@ impl Shard for Register {
     type Effect = i64;
     type Undo = std::convert::Infallible;
 
-    fn decode(_key: &[u8], value: Option<&[u8]>) -> Result<i64, RecordError> {
+    fn decode(_key: &[u8], value: Option<&[u8]>) -> Result<i64, CoordinatorRecordError> {
         Ok(i64::from_be_bytes(value.unwrap()[..8].try_into().unwrap()))
     }
 

@@ -16,10 +16,10 @@ use tokio::sync::Notify;
 use crate::env::Env;
 use crate::log::view::UpTo;
 use crate::log::{LogView, ReadError};
+use crate::raft::MetadataLogError;
 use crate::raft::batch::{self, Content};
-use crate::raft::log::MetadataLogError;
+use crate::raft::log_scan::record_version_at;
 use crate::raft::snapshot::{self, Snapshot, SnapshotId};
-use crate::raft::unopened::record_version_at;
 use crate::record::batch::{BatchHeader, batches};
 use crate::types::{LeaderEpoch, Offset, Timestamp};
 
@@ -112,12 +112,12 @@ pub(super) struct LogReader {
 
 /// What the driver and its listeners share.
 pub(super) struct Events {
-    state: Mutex<State>,
+    state: Mutex<EventState>,
     changed: Notify,
     reader: Option<LogReader>,
 }
 
-struct State {
+struct EventState {
     /// Everything below it is committed.
     high_watermark: Offset,
     /// The newest committed batches, without a gap up to the high watermark.
@@ -133,7 +133,7 @@ struct State {
 }
 
 /// What a look at the state gives a listener.
-enum Next {
+enum NextEvent {
     Event(QuorumEvent),
     Wait,
     /// Its position is not in memory.
@@ -143,7 +143,7 @@ enum Next {
 impl Events {
     /// Everything below `high_watermark` is known to be committed.
     pub(super) fn new(high_watermark: Offset, reader: Option<LogReader>) -> Self {
-        let state = State {
+        let state = EventState {
             high_watermark,
             recent: VecDeque::new(),
             recent_bytes: 0,
@@ -216,13 +216,13 @@ impl Events {
     }
 
     /// Wakes the listeners once the state is free.
-    fn wake(&self, state: parking_lot::MutexGuard<'_, State>) {
+    fn wake(&self, state: parking_lot::MutexGuard<'_, EventState>) {
         drop(state);
         self.changed.notify_waiters();
     }
 }
 
-impl State {
+impl EventState {
     fn drop_oldest(&mut self) {
         if let Some(oldest) = self.recent.pop_front() {
             self.recent_bytes -= oldest.size;
@@ -230,31 +230,31 @@ impl State {
     }
 
     /// The next event for a listener at `position` that was told of `leading`.
-    fn next(&self, position: Offset, leading: Option<LeaderEpoch>) -> Next {
+    fn next(&self, position: Offset, leading: Option<LeaderEpoch>) -> NextEvent {
         if let Some(epoch) = leading
             && self.leadership.is_none_or(|current| current.epoch != epoch)
         {
-            return Next::Event(QuorumEvent::Resigned(epoch));
+            return NextEvent::Event(QuorumEvent::Resigned(epoch));
         }
         if position < self.high_watermark {
             let from = self.recent.partition_point(|batch| batch.last_offset < position);
             let is_kept = self.recent.get(from).is_some_and(|batch| batch.base_offset <= position);
             if !is_kept {
-                return Next::Read(self.snapshot);
+                return NextEvent::Read(self.snapshot);
             }
             let mut bytes = 0;
             let fitting = self.recent.range(from..).take_while(|batch| {
                 bytes += batch.size;
                 bytes <= EVENT_BYTES_MAX || bytes == batch.size
             });
-            return Next::Event(QuorumEvent::Committed(fitting.cloned().collect()));
+            return NextEvent::Event(QuorumEvent::Committed(fitting.cloned().collect()));
         }
         match self.leadership {
             Some(leadership) if leading.is_none() && position >= leadership.start => {
-                Next::Event(QuorumEvent::Leading(leadership))
+                NextEvent::Event(QuorumEvent::Leading(leadership))
             }
-            _ if self.has_ended => Next::Event(QuorumEvent::Ended),
-            _ => Next::Wait,
+            _ if self.has_ended => NextEvent::Event(QuorumEvent::Ended),
+            _ => NextEvent::Wait,
         }
     }
 }
@@ -289,12 +289,12 @@ impl Subscription {
             changed.as_mut().enable();
             let next = events.state.lock().next(self.position, self.leading);
             let event = match next {
-                Next::Event(event) => event,
-                Next::Wait => {
+                NextEvent::Event(event) => event,
+                NextEvent::Wait => {
                     changed.await;
                     continue;
                 }
-                Next::Read(snapshot) => self.read(snapshot).await?,
+                NextEvent::Read(snapshot) => self.read(snapshot).await?,
             };
             self.take(&event);
             return Ok(event);

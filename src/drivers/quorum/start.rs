@@ -20,12 +20,12 @@ use crate::log::LogShared;
 use crate::metadata::replay::{Replay, ReplayError};
 use crate::metadata::{MetadataImage, MetadataRecord};
 use crate::raft::batch::{self, Content};
-use crate::raft::log::{MetadataLog, MetadataLogConfig, MetadataLogError};
+use crate::raft::log_scan::record_version_at;
 use crate::raft::quorum::{Quorum, QuorumError, QuorumRecords};
 use crate::raft::quorum_state::{self, ElectionState, QuorumStateError};
 use crate::raft::snapshot::{self, SnapshotError, SnapshotId};
-use crate::raft::unopened::record_version_at;
-use crate::raft::{ReplicaKey, Unopened, Voter, VoterEndpoint, VoterSet};
+use crate::raft::{MetadataLog, MetadataLogConfig, MetadataLogError};
+use crate::raft::{MetadataLogScan, ReplicaKey, Voter, VoterEndpoint, VoterSet};
 use crate::record::BatchHeader;
 use crate::types::{BrokerId, Offset, Uuid};
 
@@ -98,7 +98,7 @@ pub enum QuorumStartError {
 /// A metadata log that was read and understood, and that this node may lead. Nothing was changed.
 pub struct LoadedLog {
     settings: QuorumSettings,
-    unopened: Unopened,
+    scan: MetadataLogScan,
     /// The end of what was read.
     end: Offset,
     quorum: Quorum,
@@ -125,26 +125,26 @@ pub fn load(
     default_bootstrap: Vec<MetadataRecord>,
 ) -> Result<LoadedLog, QuorumStartError> {
     let shared = settings.shared.clone();
-    let mut unopened = Unopened::find(shared, &settings.metadata_dir, settings.log)?;
-    let mut loader = Loader::new(&settings, &unopened)?;
-    let extent = unopened.read(|header, content| loader.apply(header, content))?;
+    let mut scan = MetadataLogScan::new(shared, &settings.metadata_dir, settings.log)?;
+    let mut loader = Loader::new(&settings, &scan)?;
+    let extent = scan.read(|header, content| loader.apply(header, content))?;
     let mut position = (extent.end, extent.epoch.unwrap_or(0));
-    if unopened.is_behind(&extent) {
-        loader = Loader::new(&settings, &unopened)?;
-        position = unopened.snapshot().map_or(position, |(id, _)| (id.offset, id.epoch));
+    if scan.is_behind(&extent) {
+        loader = Loader::new(&settings, &scan)?;
+        position = scan.snapshot().map_or(position, |(id, _)| (id.offset, id.epoch));
     }
     let (end, last_epoch) = position;
     let me = ReplicaKey { id: settings.node_id, directory: Some(settings.directory_id) };
-    let remembered = quorum_state::read(&*settings.shared.disk, unopened.dir())?;
+    let remembered = quorum_state::read(&*settings.shared.disk, scan.dir())?;
     let Loader { records, mut history, .. } = loader;
     let mut quorum = Quorum::new(me, records, remembered, last_epoch);
-    quorum.stand()?;
+    quorum.become_candidate()?;
     history.end = end;
     if history.bootstrap.is_none() {
         history.bootstrap = Some(read_bootstrap(&settings, default_bootstrap)?);
     }
-    unopened.forget_records();
-    Ok(LoadedLog { settings, unopened, end, quorum, history })
+    scan.forget_records();
+    Ok(LoadedLog { settings, scan, end, quorum, history })
 }
 
 impl LoadedLog {
@@ -179,8 +179,8 @@ impl LoadedLog {
         env: &Env,
         is_again: bool,
     ) -> Result<(QuorumDriver, QuorumClient, LogHistory), QuorumStartError> {
-        let Self { settings, unopened, end, quorum, history } = self;
-        let log = MetadataLog::open(unopened, env.clock.wall())?;
+        let Self { settings, scan, end, quorum, history } = self;
+        let log = MetadataLog::open(scan, env.clock.wall())?;
         if log.end() != end {
             let (read, opened) = (end, log.end());
             if is_again {
@@ -216,7 +216,7 @@ fn begin(
     };
     remember(quorum.election())?;
     let start = log.end();
-    remember(quorum.win(start))?;
+    remember(quorum.become_leader(start))?;
     let epoch = quorum.epoch();
     let first = quorum.first_records(&local);
     let bytes = batch::control(start, epoch, now, &first);
@@ -280,11 +280,11 @@ struct Loader {
 
 impl Loader {
     /// As of the snapshot.
-    fn new(settings: &QuorumSettings, unopened: &Unopened) -> Result<Self, QuorumStartError> {
+    fn new(settings: &QuorumSettings, scan: &MetadataLogScan) -> Result<Self, QuorumStartError> {
         let mut records = QuorumRecords::new(settings.static_voters.clone());
         let mut replay = Replay::default();
         let mut bootstrap = None;
-        if let Some((id, snapshot)) = unopened.snapshot() {
+        if let Some((id, snapshot)) = scan.snapshot() {
             records.kraft_version = snapshot.kraft_version;
             if let Some(voters) = snapshot.voters.clone() {
                 records.voters = voters;
@@ -299,7 +299,7 @@ impl Loader {
             }
         }
         let history = LogHistory { replay, end: 0, bytes_since_snapshot: 0, bootstrap };
-        let (log_dir, shared) = (unopened.dir().to_owned(), settings.shared.clone());
+        let (log_dir, shared) = (scan.dir().to_owned(), settings.shared.clone());
         Ok(Self { log_dir, shared, records, history })
     }
 

@@ -55,18 +55,18 @@ struct Tcp {
     next: usize,
 }
 
-struct Incoming {
+struct TcpIncoming {
     stream: std::net::TcpStream,
     peer: SocketAddr,
 }
 
-struct Reader {
+struct TcpReader {
     stream: Arc<TcpStream>,
     /// Waits for an error of the socket; made when it is first asked for.
     reset: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
-struct Writer(Arc<TcpStream>);
+struct TcpWriter(Arc<TcpStream>);
 
 /// Goes on where an option of a socket cannot be set.
 fn without(call: &OptionalCall, result: io::Result<()>) -> io::Result<()> {
@@ -162,7 +162,7 @@ impl Listener for Tcp {
                 self.next = at + 1;
                 if let Poll::Ready(accepted) = self.listeners[at].poll_accept(cx) {
                     let incoming = accepted.and_then(|(stream, peer)| {
-                        Ok(Box::new(Incoming { stream: stream.into_std()?, peer })
+                        Ok(Box::new(TcpIncoming { stream: stream.into_std()?, peer })
                             as Box<dyn Accepted>)
                     });
                     return Poll::Ready(incoming);
@@ -173,7 +173,7 @@ impl Listener for Tcp {
     }
 }
 
-impl Accepted for Incoming {
+impl Accepted for TcpIncoming {
     fn peer(&self) -> SocketAddr {
         self.peer
     }
@@ -190,12 +190,12 @@ fn open(stream: TcpStream) -> io::Result<Connection> {
     Ok(Connection {
         peer,
         local,
-        reader: Box::new(Reader { stream: Arc::clone(&stream), reset: None }),
-        writer: Box::new(Writer(stream)),
+        reader: Box::new(TcpReader { stream: Arc::clone(&stream), reset: None }),
+        writer: Box::new(TcpWriter(stream)),
     })
 }
 
-impl ReadHalf for Reader {
+impl ReadHalf for TcpReader {
     fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
@@ -219,7 +219,7 @@ impl ReadHalf for Reader {
     }
 }
 
-impl WriteHalf for Writer {
+impl WriteHalf for TcpWriter {
     fn poll_send(
         &mut self,
         cx: &mut Context<'_>,
@@ -272,7 +272,7 @@ impl WriteHalf for Writer {
     }
 }
 
-impl Writer {
+impl TcpWriter {
     /// Sends a range of a file; how many bytes of it. `None` where sendfile is not to be had, for this
     /// file or at all.
     fn send_file(&self, part: &OutPart) -> io::Result<Option<usize>> {

@@ -31,10 +31,10 @@ const ATOMIC_LEN: usize = 4096;
 
 /// The log's stream. Cheap to clone.
 #[derive(Clone)]
-pub struct LogOutput(Arc<Shared>);
+pub struct LogOutput(Arc<SharedOutput>);
 
-struct Shared {
-    state: Mutex<State>,
+struct SharedOutput {
+    state: Mutex<OutputState>,
     /// There is something to write.
     filled: Condvar,
     /// Something was written, or given up.
@@ -42,7 +42,7 @@ struct Shared {
 }
 
 #[derive(Default)]
-struct State {
+struct OutputState {
     /// Whole lines, not yet given to the writer.
     queue: Vec<u8>,
     /// The writer holds lines that were in the queue.
@@ -62,8 +62,8 @@ impl LogOutput {
     }
 
     fn start_with(stream: impl AsFd + Send + 'static) -> io::Result<Self> {
-        let state = Mutex::new(State::default());
-        let shared = Shared { state, filled: Condvar::new(), progressed: Condvar::new() };
+        let state = Mutex::new(OutputState::default());
+        let shared = SharedOutput { state, filled: Condvar::new(), progressed: Condvar::new() };
         let output = Self(Arc::new(shared));
         let writer = output.clone();
         let builder = std::thread::Builder::new().name("log".to_owned());

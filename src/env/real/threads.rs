@@ -59,9 +59,9 @@ struct PoolState {
 }
 
 /// Counts a connection for as long as its task lives.
-struct Counted(Arc<AtomicUsize>);
+struct CountedTask(Arc<AtomicUsize>);
 
-impl Drop for Counted {
+impl Drop for CountedTask {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -108,7 +108,7 @@ impl Threads for Workers {
         let least = self.workers.iter().min_by_key(|w| w.connections.load(Ordering::Relaxed));
         let Some(worker) = least else { unreachable!("there is at least one worker") };
         worker.connections.fetch_add(1, Ordering::Relaxed);
-        let counted = Counted(Arc::clone(&worker.connections));
+        let counted = CountedTask(Arc::clone(&worker.connections));
         worker.runtime.spawn(async move {
             let _counted = counted;
             task.await;

@@ -12,12 +12,12 @@ type Page = [u8; PAGE as usize];
 
 /// Pages by number; a missing page is zeroes. Bytes from `len` on are zero in every page.
 #[derive(Clone, Default)]
-pub(super) struct Content {
+pub(super) struct FileContent {
     pages: BTreeMap<u64, Arc<Page>>,
     len: u64,
 }
 
-impl Content {
+impl FileContent {
     pub(super) fn len(&self) -> u64 {
         self.len
     }
@@ -78,7 +78,7 @@ impl Content {
     }
 
     /// Takes over one page of `from`, without touching the length.
-    pub(super) fn take_page(&mut self, from: &Content, page: u64) {
+    pub(super) fn take_page(&mut self, from: &FileContent, page: u64) {
         match from.pages.get(&page) {
             Some(bytes) => self.pages.insert(page, Arc::clone(bytes)),
             None => self.pages.remove(&page),
@@ -86,7 +86,7 @@ impl Content {
     }
 
     /// Takes over one sector of `from` (zeroes beyond its end), extending the length to hold it.
-    pub(super) fn take_sector(&mut self, from: &Content, sector: u64) {
+    pub(super) fn take_sector(&mut self, from: &FileContent, sector: u64) {
         let mut bytes = [0; SECTOR as usize];
         from.read(sector * SECTOR, &mut bytes);
         self.write(sector * SECTOR, &bytes);
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn bytes_beyond_a_cut_do_not_come_back_when_the_file_grows_again() {
-        let mut content = Content::default();
+        let mut content = FileContent::default();
         content.write(4000, &[7; 200]);
         content.set_len(4050);
         content.set_len(4200);
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_hole_reads_as_zeroes_and_occupies_nothing() {
-        let mut content = Content::default();
+        let mut content = FileContent::default();
         content.set_len(10 << 20);
         assert_eq!((content.len(), content.allocated()), (10 << 20, 0));
         let mut bytes = [1; 8];

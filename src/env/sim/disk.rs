@@ -38,18 +38,18 @@ pub enum Crash {
 /// same calls under the same seed have the same effects.
 #[derive(Clone)]
 pub struct SimDisk {
-    shared: Arc<Shared>,
+    shared: Arc<SharedDisk>,
 }
 
-struct Shared {
+struct SharedDisk {
     label: String,
     trace: Arc<Trace>,
     wall: Wall,
     /// `None` after a crash.
-    state: Mutex<Option<State>>,
+    state: Mutex<Option<DiskState>>,
 }
 
-struct State {
+struct DiskState {
     tree: Tree,
     rng: Rng,
     faults: Vec<Fault>,
@@ -76,7 +76,7 @@ impl SimDisk {
     }
 
     pub(super) fn create(label: &str, rng: &Rng, trace: Arc<Trace>, wall: Wall) -> Self {
-        let state = State {
+        let state = DiskState {
             tree: Tree::new(wall()),
             rng: rng.fork("disk"),
             faults: Vec::new(),
@@ -90,8 +90,8 @@ impl SimDisk {
         Self::hold(label.to_owned(), trace, wall, Some(state))
     }
 
-    fn hold(label: String, trace: Arc<Trace>, wall: Wall, state: Option<State>) -> Self {
-        Self { shared: Arc::new(Shared { label, trace, wall, state: Mutex::new(state) }) }
+    fn hold(label: String, trace: Arc<Trace>, wall: Wall, state: Option<DiskState>) -> Self {
+        Self { shared: Arc::new(SharedDisk { label, trace, wall, state: Mutex::new(state) }) }
     }
 
     /// Ends the life of every handle and lock, decides what is left, and gives the disk as the
@@ -101,7 +101,7 @@ impl SimDisk {
     /// If this disk has crashed before: its content lives elsewhere.
     #[must_use]
     pub fn crash(&self, mode: Crash) -> SimDisk {
-        let Shared { label, trace, wall, state } = &*self.shared;
+        let SharedDisk { label, trace, wall, state } = &*self.shared;
         let state = state.lock().take().expect("a disk crashes once");
         let unsynced = state.tree.unsynced();
         let mut rng = state.rng;
@@ -113,7 +113,7 @@ impl SimDisk {
             }
         };
         trace.note(format_args!("{label} crash {mode:?}, {unsynced} names unsynced"));
-        let state = State { tree, rng, faults: Vec::new(), power_until: None, ..state };
+        let state = DiskState { tree, rng, faults: Vec::new(), power_until: None, ..state };
         Self::hold(label.clone(), Arc::clone(trace), Arc::clone(wall), Some(state))
     }
 
@@ -188,7 +188,7 @@ impl SimDisk {
     }
 
     /// For the one who arranges the test: works without counting as a call.
-    fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+    fn with<T>(&self, act: impl FnOnce(&mut DiskState) -> T) -> T {
         act(self.shared.state.lock().as_mut().expect("this disk has crashed: use the one after"))
     }
 
@@ -197,7 +197,7 @@ impl SimDisk {
         &self,
         call: Call,
         path: &str,
-        act: impl FnOnce(&mut State, Timestamp) -> io::Result<(T, Effect)>,
+        act: impl FnOnce(&mut DiskState, Timestamp) -> io::Result<(T, Effect)>,
     ) -> io::Result<T> {
         self.call_even_if_struck(call, path, |state, now, fault| match fault {
             Some(error) => Err(error),
@@ -211,7 +211,7 @@ impl SimDisk {
         &self,
         call: Call,
         path: &str,
-        act: impl FnOnce(&mut State, Timestamp, Option<io::Error>) -> io::Result<(T, Effect)>,
+        act: impl FnOnce(&mut DiskState, Timestamp, Option<io::Error>) -> io::Result<(T, Effect)>,
     ) -> io::Result<T> {
         let now = (self.shared.wall)();
         let mut guard = self.shared.state.lock();
@@ -223,7 +223,7 @@ impl SimDisk {
         state.changes += u64::from(call.is_change());
         let fault = state.strike(call, path);
         let result = act(state, now, fault);
-        let Shared { label, trace, .. } = &*self.shared;
+        let SharedDisk { label, trace, .. } = &*self.shared;
         match result {
             Ok((value, effect)) => {
                 trace.note(format_args!("{label} {call:?} {path}{effect}"));
@@ -236,7 +236,13 @@ impl SimDisk {
         }
     }
 
-    fn open_handle(&self, id: NodeId, path: &str, writable: bool, state: &mut State) -> SimFile {
+    fn open_handle(
+        &self,
+        id: NodeId,
+        path: &str,
+        writable: bool,
+        state: &mut DiskState,
+    ) -> SimFile {
         if let Ok(file) = state.tree.file_mut(id) {
             file.handles += 1;
         }
@@ -261,7 +267,7 @@ impl fmt::Display for Effect {
     }
 }
 
-impl State {
+impl DiskState {
     fn is_without_power(&self) -> bool {
         self.power_until.is_some_and(|until| self.changes >= until)
     }
@@ -545,7 +551,7 @@ impl File for SimFile {
         match self.disk.shared.state.lock().as_mut() {
             Some(state) if state.cold_one_in > 0 => {
                 let cold = state.rng.one_in(state.cold_one_in);
-                let Shared { label, trace, .. } = &*self.disk.shared;
+                let SharedDisk { label, trace, .. } = &*self.disk.shared;
                 trace.note(format_args!("{label} {}: cold {cold}", self.path));
                 !cold
             }

@@ -11,13 +11,13 @@
 
 use std::collections::BTreeMap;
 
-use super::content::{Content, PAGE, SECTOR, pages_of, sectors_of};
+use super::content::{FileContent, PAGE, SECTOR, pages_of, sectors_of};
 use super::rng::Rng;
 use crate::types::Timestamp;
 
 /// One unsynced change.
 #[derive(Clone)]
-enum Change {
+enum InodeChange {
     Write { position: u64, bytes: Vec<u8> },
     SetLen(u64),
 }
@@ -34,14 +34,14 @@ pub(super) enum Survival {
 #[derive(Clone)]
 pub(super) struct FileNode {
     /// What every handle reads.
-    content: Content,
+    content: FileContent,
     /// What is on the disk for sure.
-    durable: Content,
+    durable: FileContent,
     /// What the page cache held before the first of `pending`, if a failed sync has made that
     /// differ from `durable`: pages that were dropped unwritten yet still read well.
-    cached: Option<Content>,
+    cached: Option<FileContent>,
     /// The changes since the last sync, oldest first.
-    pending: Vec<Change>,
+    pending: Vec<InodeChange>,
     pub(super) modified: Timestamp,
     /// How many handles are open; an unlinked file lives as long as one is.
     pub(super) handles: usize,
@@ -52,8 +52,8 @@ pub(super) struct FileNode {
 impl FileNode {
     pub(super) fn new(now: Timestamp) -> Self {
         Self {
-            content: Content::default(),
-            durable: Content::default(),
+            content: FileContent::default(),
+            durable: FileContent::default(),
             cached: None,
             pending: Vec::new(),
             modified: now,
@@ -62,7 +62,7 @@ impl FileNode {
         }
     }
 
-    pub(super) fn content(&self) -> &Content {
+    pub(super) fn content(&self) -> &FileContent {
         &self.content
     }
 
@@ -76,14 +76,14 @@ impl FileNode {
             return;
         }
         self.content.write(position, &bytes);
-        self.pending.push(Change::Write { position, bytes });
+        self.pending.push(InodeChange::Write { position, bytes });
         self.modified = now;
     }
 
     pub(super) fn set_len(&mut self, len: u64, now: Timestamp) {
         if len != self.content.len() {
             self.content.set_len(len);
-            self.pending.push(Change::SetLen(len));
+            self.pending.push(InodeChange::SetLen(len));
         }
         self.modified = now;
     }
@@ -102,12 +102,12 @@ impl FileNode {
     pub(super) fn sync(&mut self) {
         for change in &self.pending {
             match change {
-                Change::Write { position, bytes } => {
+                InodeChange::Write { position, bytes } => {
                     for page in pages_of(*position, bytes.len() as u64) {
                         self.durable.take_page(&self.content, page);
                     }
                 }
-                Change::SetLen(len) => {
+                InodeChange::SetLen(len) => {
                     self.durable.set_len(*len);
                     self.durable.take_page(&self.content, len / PAGE);
                 }
@@ -143,7 +143,7 @@ impl FileNode {
         }
     }
 
-    fn survivor(&self, survival: Survival, rng: &mut Rng) -> Content {
+    fn survivor(&self, survival: Survival, rng: &mut Rng) -> FileContent {
         let count = self.pending.len();
         if count == 0 || survival == Survival::Nothing {
             return self.durable.clone();
@@ -162,15 +162,15 @@ impl FileNode {
 
     /// Applies the changes one after the other to what the cache held, and copies each sector out
     /// after the change whose version of it is the one that survives.
-    fn replay(&self, choice: &Choice, rng: &mut Rng) -> Content {
+    fn replay(&self, choice: &Choice, rng: &mut Rng) -> FileContent {
         let start = self.cached.as_ref().unwrap_or(&self.durable);
         let (len, versions) = self.choose(choice, start.len(), rng);
         let mut current = start.clone();
         let mut result = self.durable.clone();
         for (index, change) in self.pending.iter().enumerate() {
             match change {
-                Change::Write { position, bytes } => current.write(*position, bytes),
-                Change::SetLen(len) => {
+                InodeChange::Write { position, bytes } => current.write(*position, bytes),
+                InodeChange::SetLen(len) => {
                     current.set_len(*len);
                     if index < choice.upto && *len < result.len() {
                         result.set_len(*len);
@@ -234,20 +234,20 @@ struct Choice {
     scattered: bool,
 }
 
-impl Change {
+impl InodeChange {
     /// The length after this change to a file of length `end`.
     fn end(&self, end: u64) -> u64 {
         match self {
-            Change::Write { position, bytes } => end.max(position + bytes.len() as u64),
-            Change::SetLen(len) => *len,
+            InodeChange::Write { position, bytes } => end.max(position + bytes.len() as u64),
+            InodeChange::SetLen(len) => *len,
         }
     }
 
     /// The sectors this change writes.
     fn sectors(&self) -> std::ops::Range<u64> {
         match self {
-            Change::Write { position, bytes } => sectors_of(*position, bytes.len() as u64),
-            Change::SetLen(_) => 0..0,
+            InodeChange::Write { position, bytes } => sectors_of(*position, bytes.len() as u64),
+            InodeChange::SetLen(_) => 0..0,
         }
     }
 }

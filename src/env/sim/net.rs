@@ -49,13 +49,13 @@ type Side = usize;
 pub(super) struct Network {
     clock: WorldClock,
     trace: Arc<Trace>,
-    state: Mutex<State>,
+    state: Mutex<NetState>,
 }
 
-struct State {
+struct NetState {
     rng: Rng,
     latency_ms_max: u64,
-    hosts: Vec<Host>,
+    hosts: Vec<SimHost>,
     listeners: BTreeMap<(HostId, u16), Queue>,
     connections: BTreeMap<ConnectionId, Stream>,
     next_connection: ConnectionId,
@@ -64,7 +64,7 @@ struct State {
     cuts: BTreeSet<(HostId, HostId)>,
 }
 
-struct Host {
+struct SimHost {
     name: String,
     powered: bool,
     /// So many accepts still fail for want of descriptors.
@@ -79,12 +79,12 @@ struct Queue {
 }
 
 struct Stream {
-    ends: [End; 2],
+    ends: [SocketEnd; 2],
     /// What the end of the same number sends.
     pipes: [Pipe; 2],
 }
 
-struct End {
+struct SocketEnd {
     host: HostId,
     process: ProcessId,
     address: SocketAddr,
@@ -116,7 +116,7 @@ struct Pipe {
 
 impl Network {
     pub(super) fn new(clock: WorldClock, trace: Arc<Trace>, rng: Rng) -> Arc<Self> {
-        let state = State {
+        let state = NetState {
             rng,
             latency_ms_max: 1,
             hosts: Vec::new(),
@@ -132,7 +132,7 @@ impl Network {
     pub(super) fn add_host(&self, name: &str) -> HostId {
         let mut state = self.state.lock();
         let id = HostId::try_from(state.hosts.len()).expect("a world has at most 256 machines");
-        state.hosts.push(Host { name: name.to_owned(), powered: true, failing_accepts: 0 });
+        state.hosts.push(SimHost { name: name.to_owned(), powered: true, failing_accepts: 0 });
         id
     }
 
@@ -231,13 +231,13 @@ impl Network {
     }
 
     /// When something sent now arrives.
-    fn arrival(&self, state: &mut State) -> Mono {
+    fn arrival(&self, state: &mut NetState) -> Mono {
         let bound = state.latency_ms_max + 1;
         self.clock.now() + Duration::from_millis(state.rng.below(bound))
     }
 
     /// Closes one end: the other reads to the end, or is reset if this end left bytes unread.
-    fn close(&self, state: &mut State, id: ConnectionId, side: Side) {
+    fn close(&self, state: &mut NetState, id: ConnectionId, side: Side) {
         let at = self.arrival(state);
         let Some(stream) = state.connections.get_mut(&id) else { return };
         let end = &mut stream.ends[side];
@@ -259,12 +259,12 @@ impl Network {
         }
     }
 
-    fn is_cut(state: &State, from: HostId, to: HostId) -> bool {
+    fn is_cut(state: &NetState, from: HostId, to: HostId) -> bool {
         state.cuts.contains(&(from, to))
     }
 
     /// The host that a name or address means, asked on `from`.
-    fn resolve(state: &State, from: HostId, host: &str) -> Option<HostId> {
+    fn resolve(state: &NetState, from: HostId, host: &str) -> Option<HostId> {
         if ["localhost", "127.0.0.1", "::1"].contains(&host) {
             return Some(from);
         }
@@ -302,7 +302,7 @@ impl Network {
             waker.wake();
         }
         let remote = SocketAddr::new(address_of(to), port);
-        let ends = [End::new(from.0, from.1, local), End::new(to, accepting, remote)];
+        let ends = [SocketEnd::new(from.0, from.1, local), SocketEnd::new(to, accepting, remote)];
         state.connections.insert(id, Stream { ends, pipes: Default::default() });
         state.next_connection += 1;
         self.trace.note(format_args!("net {id} connect {local} -> {remote}"));
@@ -314,12 +314,12 @@ impl Network {
         let stream = state.connections.get(&id).ok_or(Errno::CONNABORTED)?;
         let (local, peer) = (stream.ends[side].address, stream.ends[1 - side].address);
         let half = || Half { network: Arc::clone(self), id, side };
-        let reader = Box::new(Reader { half: half(), sleep: None });
-        Ok(Connection { peer, local, reader, writer: Box::new(Writer { half: half() }) })
+        let reader = Box::new(SimReader { half: half(), sleep: None });
+        Ok(Connection { peer, local, reader, writer: Box::new(SimWriter { half: half() }) })
     }
 }
 
-impl State {
+impl NetState {
     fn free_port(&mut self, host: HostId) -> u16 {
         loop {
             let port = self.next_port;
@@ -331,7 +331,7 @@ impl State {
     }
 }
 
-impl End {
+impl SocketEnd {
     fn new(host: HostId, process: ProcessId, address: SocketAddr) -> Self {
         Self {
             host,
@@ -353,7 +353,7 @@ impl End {
 
 impl Stream {
     fn wake_all(&mut self) {
-        self.ends.iter_mut().for_each(End::wake);
+        self.ends.iter_mut().for_each(SocketEnd::wake);
     }
 
     /// Tells an end at `at` that the connection is no more.
@@ -455,7 +455,7 @@ impl Listener for SimListener {
     fn accept(&mut self) -> IoFuture<'_, Box<dyn Accepted>> {
         Box::pin(std::future::poll_fn(|cx| {
             let mut state = self.network.state.lock();
-            let State { listeners, hosts, connections, .. } = &mut *state;
+            let NetState { listeners, hosts, connections, .. } = &mut *state;
             let Some(queue) = listeners.get_mut(&self.at) else {
                 return Poll::Ready(Err(Errno::BADF.into()));
             };
@@ -470,9 +470,9 @@ impl Listener for SimListener {
                 if let Some(stream) = connections.get(&id) {
                     let peer = stream.ends[0].address;
                     let half = Half { network: Arc::clone(&self.network), id, side: 1 };
-                    return Poll::Ready(
-                        Ok(Box::new(Incoming { half: Some(half), peer }) as Box<_>),
-                    );
+                    return Poll::Ready(Ok(
+                        Box::new(SimIncoming { half: Some(half), peer }) as Box<_>
+                    ));
                 }
             }
             queue.waker = Some(cx.waker().clone());
@@ -495,12 +495,12 @@ impl Drop for SimListener {
 }
 
 /// A connection in nobody's hands. Without an `open` it is closed.
-struct Incoming {
+struct SimIncoming {
     half: Option<Half>,
     peer: SocketAddr,
 }
 
-impl Accepted for Incoming {
+impl Accepted for SimIncoming {
     fn peer(&self) -> SocketAddr {
         self.peer
     }
@@ -511,7 +511,7 @@ impl Accepted for Incoming {
     }
 }
 
-impl Drop for Incoming {
+impl Drop for SimIncoming {
     fn drop(&mut self) {
         if let Some(Half { network, id, side }) = self.half.take() {
             network.close(&mut network.state.lock(), id, side);
@@ -527,12 +527,12 @@ struct Half {
 }
 
 impl Half {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, NetState> {
         self.network.state.lock()
     }
 
     /// Gives up this half; the end closes with its second one.
-    fn give_up(&self, release: impl FnOnce(&mut End)) {
+    fn give_up(&self, release: impl FnOnce(&mut SocketEnd)) {
         let mut state = self.lock();
         let at = self.network.arrival(&mut state);
         let Some(stream) = state.connections.get_mut(&self.id) else { return };
@@ -547,13 +547,13 @@ impl Half {
     }
 }
 
-struct Reader {
+struct SimReader {
     half: Half,
     /// The next moment at which something arrives.
     sleep: Option<(Mono, Pin<Box<Sleep>>)>,
 }
 
-impl Reader {
+impl SimReader {
     /// Bytes, the end of the stream, its error, or `Err(when)` to look again; `None` is "unless
     /// woken, never".
     fn receive(
@@ -564,7 +564,7 @@ impl Reader {
         let Half { network, id, side } = &self.half;
         let now = network.clock.now();
         let mut state = network.state.lock();
-        let State { connections, rng, cuts, .. } = &mut *state;
+        let NetState { connections, rng, cuts, .. } = &mut *state;
         let Some(stream) = connections.get_mut(id) else {
             return Ok(Err(Errno::CONNRESET.into()));
         };
@@ -604,7 +604,7 @@ impl Reader {
     }
 }
 
-impl ReadHalf for Reader {
+impl ReadHalf for SimReader {
     fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
@@ -648,17 +648,17 @@ impl ReadHalf for Reader {
     }
 }
 
-impl Drop for Reader {
+impl Drop for SimReader {
     fn drop(&mut self) {
         self.half.give_up(|end| end.reads = false);
     }
 }
 
-struct Writer {
+struct SimWriter {
     half: Half,
 }
 
-impl WriteHalf for Writer {
+impl WriteHalf for SimWriter {
     fn poll_send(
         &mut self,
         cx: &mut Context<'_>,
@@ -668,7 +668,7 @@ impl WriteHalf for Writer {
         let mut state = self.half.lock();
         while !parts.is_empty() {
             let at = network.arrival(&mut state);
-            let State { connections, hosts, .. } = &mut *state;
+            let NetState { connections, hosts, .. } = &mut *state;
             let Some(stream) = connections.get_mut(id) else {
                 return Poll::Ready(Err(Errno::PIPE.into()));
             };
@@ -720,7 +720,7 @@ impl WriteHalf for Writer {
     }
 }
 
-impl Drop for Writer {
+impl Drop for SimWriter {
     fn drop(&mut self) {
         self.half.give_up(|end| end.writes = false);
     }

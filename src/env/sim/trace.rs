@@ -14,10 +14,10 @@ type Now = Box<dyn Fn() -> Mono + Send + Sync>;
 /// The events of a world in their order: always as a fingerprint, and as text when asked for.
 pub struct Trace {
     now: Now,
-    inner: Mutex<Inner>,
+    inner: Mutex<TraceInner>,
 }
 
-struct Inner {
+struct TraceInner {
     hash: Fnv,
     events: u64,
     lines: Option<Vec<String>>,
@@ -25,7 +25,7 @@ struct Inner {
 
 impl Trace {
     pub(super) fn new(now: impl Fn() -> Mono + Send + Sync + 'static) -> Arc<Self> {
-        let inner = Inner { hash: Fnv::new(), events: 0, lines: None };
+        let inner = TraceInner { hash: Fnv::new(), events: 0, lines: None };
         Arc::new(Self { now: Box::new(now), inner: Mutex::new(inner) })
     }
 
@@ -34,7 +34,7 @@ impl Trace {
     pub fn note(&self, event: fmt::Arguments<'_>) {
         let now = (self.now)();
         let mut inner = self.inner.lock();
-        let Inner { hash, events, lines } = &mut *inner;
+        let TraceInner { hash, events, lines } = &mut *inner;
         let mut sink = Sink { hash, line: lines.as_ref().map(|_| String::new()) };
         // A sink never fails, and neither does formatting what we print.
         let _ = writeln!(sink, "{} {event}", now.0);

@@ -46,7 +46,7 @@ struct Slot {
 
 /// One atomic change of one name or two.
 #[derive(Clone)]
-struct Change(Vec<Slot>);
+struct DirectoryChange(Vec<Slot>);
 
 /// A directory and a name in it that need not exist.
 #[derive(Clone)]
@@ -59,7 +59,7 @@ pub(super) struct Place {
 pub(super) struct Tree {
     nodes: BTreeMap<NodeId, Node>,
     next: NodeId,
-    pending: Vec<Change>,
+    pending: Vec<DirectoryChange>,
 }
 
 impl Tree {
@@ -223,7 +223,7 @@ impl Tree {
                 dir.modified = now;
             }
         }
-        self.pending.push(Change(slots));
+        self.pending.push(DirectoryChange(slots));
     }
 
     /// How many changes of names are not synced.
@@ -259,7 +259,7 @@ impl Tree {
         self.sweep();
     }
 
-    fn make_durable(&mut self, changes: Vec<Change>) {
+    fn make_durable(&mut self, changes: Vec<DirectoryChange>) {
         for slot in changes.into_iter().flat_map(|change| change.0) {
             if let Some(Node::Dir(dir)) = self.nodes.get_mut(&slot.dir) {
                 slot.apply(&mut dir.durable);
@@ -325,7 +325,7 @@ impl Slot {
 }
 
 /// Which of the unsynced changes survive.
-fn choose(mut changes: Vec<Change>, rng: &mut Rng) -> Vec<Change> {
+fn choose(mut changes: Vec<DirectoryChange>, rng: &mut Rng) -> Vec<DirectoryChange> {
     match rng.below(4) {
         0 => Vec::new(),
         1 => changes,

@@ -19,10 +19,10 @@ use crate::env::{Env, LogLevels};
 /// Cheap to clone.
 #[derive(Clone)]
 pub struct World {
-    inner: Arc<Inner>,
+    inner: Arc<WorldInner>,
 }
 
-struct Inner {
+struct WorldInner {
     rng: Rng,
     clock: WorldClock,
     trace: Arc<Trace>,
@@ -60,7 +60,7 @@ impl World {
         let trace = Trace::new(move || clock.now());
         trace.note(format_args!("seed {seed}"));
         let network = Network::new(clock, Arc::clone(&trace), rng.fork("net"));
-        let inner = Inner {
+        let inner = WorldInner {
             rng,
             clock,
             trace,

@@ -31,7 +31,7 @@ pub struct Bounds {
 
 /// How dirty a log is.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Filth {
+pub struct DirtyRange {
     /// Everything below was cleaned before.
     pub first_dirty: Offset,
     /// Cleaning ends here: the first offset of a segment.
@@ -46,7 +46,7 @@ pub struct Filth {
     pub was_reset: bool,
 }
 
-impl Filth {
+impl DirtyRange {
     /// The dirty part of the log.
     pub fn ratio(&self) -> f64 {
         if self.total_bytes == 0 {
@@ -64,20 +64,20 @@ impl Filth {
 }
 
 /// Looks at a log; `segments` are all of it, the active one last, and never none.
-pub fn filth(
+pub fn dirty_range(
     segments: &[Extent],
     bounds: Bounds,
     cleaned_to: Option<Offset>,
     config: &LogConfig,
     now: Timestamp,
-) -> Filth {
+) -> DirtyRange {
     let remembered = cleaned_to.unwrap_or(bounds.log_start);
     let was_reset = remembered < bounds.log_start || remembered > bounds.log_end;
     let first_dirty = if was_reset { bounds.log_start } else { remembered };
 
     let Some((active, closed)) = segments.split_last() else {
         let (first_uncleanable, is_overdue) = (first_dirty, false);
-        return Filth {
+        return DirtyRange {
             first_dirty,
             first_uncleanable,
             cleanable_bytes: 0,
@@ -110,7 +110,7 @@ pub fn filth(
 
     let oldest = dirty_closed.iter().map(|s| s.first_timestamp.0).filter(|time| *time > 0).min();
     let overdue_before = now.0.saturating_sub(config.max_compaction_lag_ms.max(0));
-    Filth {
+    DirtyRange {
         first_dirty,
         first_uncleanable,
         cleanable_bytes,
@@ -134,9 +134,9 @@ mod tests {
         })
     }
 
-    fn look(stable: Offset, cleaned_to: Option<Offset>, config: &LogConfig) -> Filth {
+    fn look(stable: Offset, cleaned_to: Option<Offset>, config: &LogConfig) -> DirtyRange {
         let bounds = Bounds { log_start: 0, stable, log_end: 35 };
-        filth(&segments(), bounds, cleaned_to, config, Timestamp(5000))
+        dirty_range(&segments(), bounds, cleaned_to, config, Timestamp(5000))
     }
 
     #[test]
@@ -199,7 +199,8 @@ mod tests {
         let found = look(35, Some(36), &LogConfig::default());
         assert!(found.was_reset && found.first_dirty == 0);
         let bounds = Bounds { log_start: 12, stable: 35, log_end: 35 };
-        let found = filth(&segments(), bounds, Some(3), &LogConfig::default(), Timestamp(5000));
+        let found =
+            dirty_range(&segments(), bounds, Some(3), &LogConfig::default(), Timestamp(5000));
         assert!(found.was_reset && found.first_dirty == 12);
     }
 }

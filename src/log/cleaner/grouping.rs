@@ -6,7 +6,7 @@ use crate::types::Offset;
 
 /// What is looked at in a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Part {
+pub struct SegmentPart {
     /// Its first offset.
     pub base_offset: Offset,
     /// Its bytes.
@@ -20,7 +20,7 @@ pub struct Part {
 /// Neighbours that together are no larger than one segment, in bytes, in either index, and in the
 /// range of offsets that an index can tell. `end` is the offset behind the last part.
 pub fn group(
-    parts: &[Part],
+    parts: &[SegmentPart],
     segment_bytes: u64,
     index_bytes: u64,
     end: Offset,
@@ -57,8 +57,8 @@ pub fn group(
 mod tests {
     use super::*;
 
-    fn part(base_offset: Offset, size: u64) -> Part {
-        Part { base_offset, size, index_bytes: 8, time_index_bytes: 12 }
+    fn part(base_offset: Offset, size: u64) -> SegmentPart {
+        SegmentPart { base_offset, size, index_bytes: 8, time_index_bytes: 12 }
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! the one or the other.
 
 pub mod choose;
+pub mod error;
 pub mod filter;
 pub mod grouping;
 pub mod offset_map;
@@ -14,6 +15,7 @@ pub mod pass;
 pub mod replace;
 pub mod txns;
 
-pub use choose::{Extent, Filth};
-pub use pass::{Budget, CleanError, Pass, Step};
+pub use choose::{DirtyRange, Extent};
+pub use error::CleanError;
+pub use pass::{CleanerBudget, Pass, Step};
 pub use replace::Replacement;

@@ -7,8 +7,9 @@ use std::io::{self, IoSlice};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::error::CleanError;
 use super::filter::{Filter, Left};
-use super::grouping::{self, Part};
+use super::grouping::{self, SegmentPart};
 use super::offset_map::OffsetMap;
 use super::replace::Replacement;
 use super::txns::{CleanedTxns, ControlKind};
@@ -23,24 +24,13 @@ use crate::types::{NO_TIMESTAMP, Offset, Timestamp};
 
 /// The memory of a pass.
 #[derive(Clone, Copy, Debug)]
-pub struct Budget {
+pub struct CleanerBudget {
     /// Bytes for the offset map.
     pub map_bytes: usize,
     /// How full the map gets.
     pub load_factor: f64,
     /// Bytes that are read at a time, if a batch is no larger.
     pub read_bytes: usize,
-}
-
-/// Why a log cannot be cleaned.
-#[derive(Debug, thiserror::Error)]
-pub enum CleanError {
-    /// The disk failed, or the files are damaged.
-    #[error(transparent)]
-    Io(#[from] io::Error),
-    /// The log is not what it was when the pass began; nothing is wrong with it.
-    #[error("the log changed while it was cleaned")]
-    Changed,
 }
 
 /// What a step did.
@@ -61,7 +51,7 @@ pub struct Pass {
     view: Arc<LogView>,
     filter: Filter,
     txns: CleanedTxns,
-    budget: Budget,
+    budget: CleanerBudget,
     first_dirty: Offset,
     first_uncleanable: Offset,
     phase: Phase,
@@ -94,7 +84,7 @@ impl Log {
         &mut self,
         first_dirty: Offset,
         first_uncleanable: Offset,
-        budget: Budget,
+        budget: CleanerBudget,
         now: Timestamp,
     ) -> Pass {
         self.is_being_cleaned = true;
@@ -234,13 +224,13 @@ impl Pass {
         let end = self.filter.mapped_to + 1;
         let segments: Vec<_> =
             self.view.segments.iter().take_while(|segment| segment.base_offset < end).collect();
-        let part = |segment: &&Arc<Segment>| Part {
+        let part = |segment: &&Arc<Segment>| SegmentPart {
             base_offset: segment.base_offset,
             size: u64::from(segment.size()),
             index_bytes: (segment.index.len() * OffsetEntry::LEN) as u64,
             time_index_bytes: (segment.time_index.len() * TimeEntry::LEN) as u64,
         };
-        let parts: Vec<Part> = segments.iter().map(part).collect();
+        let parts: Vec<SegmentPart> = segments.iter().map(part).collect();
         let segment_bytes = u64::from(self.config.segment_bytes);
         let index_bytes = u64::from(self.config.segment_index_bytes);
         let groups = grouping::group(&parts, segment_bytes, index_bytes, self.first_uncleanable);

@@ -13,7 +13,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::pass::CleanError;
+use super::error::CleanError;
 use crate::log::files::{CLEANED, DELETED, SNAPSHOT, SWAP, file_name};
 use crate::log::segment::Segment;
 use crate::log::{Deletable, Log, LogShared};

@@ -20,7 +20,7 @@ pub struct CleanedTxns {
 
 /// What a control batch may become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Marker {
+pub struct CleanedMarker {
     /// Nothing is left of what it ends.
     pub is_discardable: bool,
     /// The transaction is aborted and something of it was met: its entry stays in the index.
@@ -62,7 +62,7 @@ impl CleanedTxns {
     }
 
     /// A control batch is met; `kind` is that of its record, or nothing if it is empty.
-    pub fn on_control(&mut self, header: &BatchHeader, kind: ControlKind) -> Marker {
+    pub fn on_control(&mut self, header: &BatchHeader, kind: ControlKind) -> CleanedMarker {
         self.come_to(header.last_offset());
         let (is_discardable, indexed) = match kind {
             ControlKind::Empty => (true, None),
@@ -75,7 +75,7 @@ impl CleanedTxns {
             }
             ControlKind::Of(_) | ControlKind::Unknown => (false, None),
         };
-        Marker { is_discardable, indexed }
+        CleanedMarker { is_discardable, indexed }
     }
 }
 
@@ -116,7 +116,10 @@ mod tests {
         assert!(txns.on_data(&header(0, 1)), "aborted");
         assert!(!txns.on_data(&header(1, 2)), "another producer's, committed");
         let marker = txns.on_control(&header(5, 1), ABORT);
-        assert_eq!(marker, Marker { is_discardable: false, indexed: Some(aborted(1, 0, 5)) });
+        assert_eq!(
+            marker,
+            CleanedMarker { is_discardable: false, indexed: Some(aborted(1, 0, 5)) }
+        );
         assert!(!txns.on_control(&header(6, 2), COMMIT).is_discardable);
         assert!(txns.on_control(&header(7, 2), COMMIT).is_discardable, "it ends nothing");
         assert!(!txns.on_data(&header(8, 1)), "between two aborted ones");

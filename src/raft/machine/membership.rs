@@ -7,31 +7,12 @@
 use super::super::voters::{ReplicaKey, Voter, VoterSet};
 use super::contract::{Destination, PeerId, RaftEffect, ReplyToken};
 use super::faults::planted;
-use super::message::{
-    AddVoterRequest, LeaderView, RaftRequest, RaftResponse, UpdateVoterRequest, VoterChangeAnswer,
-};
+use super::message::{AddVoterRequest, RaftRequest, RaftResponse, UpdateVoterRequest};
 use super::peers::{Channel, Purpose};
 use super::role::RoleState;
+use super::voter_change::{ChangeKind, VoterChange};
 use super::{ControlRecord, QuorumMachine};
-use crate::types::{BrokerId, ErrorCode, LeaderEpoch, Mono, Offset};
-
-/// A change of voters that is under way.
-#[derive(Clone, Debug)]
-pub(super) struct VoterChange {
-    kind: ChangeKind,
-    /// The caller, until it is answered.
-    token: Option<ReplyToken>,
-    /// The offset of the Voters record; `None` while the address is probed.
-    offset: Option<Offset>,
-    expires: Mono,
-}
-
-#[derive(Clone, Debug)]
-enum ChangeKind {
-    Add { voter: Voter, ack_when_committed: bool },
-    Remove,
-    Update { voter: Voter },
-}
+use crate::types::{BrokerId, ErrorCode, LeaderEpoch, Offset};
 
 /// Why the voters are not changed. The messages are Kafka's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -121,46 +102,6 @@ impl VoterChangeError {
             Self::StaticVoters(..) => ErrorCode::UnsupportedVersion,
             Self::Duplicate(..) => ErrorCode::DuplicateVoter,
             Self::NotFound(..) => ErrorCode::VoterNotFound,
-        }
-    }
-}
-
-impl ChangeKind {
-    fn response(
-        &self,
-        error: ErrorCode,
-        message: Option<String>,
-        view: &LeaderView,
-    ) -> RaftResponse {
-        match self {
-            Self::Add { .. } => RaftResponse::AddVoter(VoterChangeAnswer { error, message }),
-            Self::Remove => RaftResponse::RemoveVoter(VoterChangeAnswer { error, message }),
-            Self::Update { .. } => RaftResponse::UpdateVoter { error, view: view.clone() },
-        }
-    }
-}
-
-impl VoterChange {
-    /// The answer to the caller, if it still waits for one.
-    pub(super) fn answer(
-        self,
-        error: ErrorCode,
-        message: Option<String>,
-        view: &LeaderView,
-    ) -> Option<RaftEffect> {
-        let response = self.kind.response(error, message, view);
-        self.token.map(|token| RaftEffect::Reply { token, response })
-    }
-
-    /// The voter whose address is being probed.
-    fn probed(&self) -> Option<&Voter> {
-        match &self.kind {
-            ChangeKind::Add { voter, .. } | ChangeKind::Update { voter }
-                if self.offset.is_none() =>
-            {
-                Some(voter)
-            }
-            _ => None,
         }
     }
 }

@@ -9,7 +9,7 @@
 //! Read `contract.rs` (inputs, effects and their order), `role.rs` and `transitions.rs` (the states),
 //! `votes.rs` and `epochs.rs` (how a leader comes and goes), `serving.rs` with `progress.rs` (the
 //! leader's side of replication) and `following.rs` (the other side), `membership.rs` with
-//! `joining.rs` (changes of voters), `peers.rs` (requests in flight). `tests` holds the table of all
+//! `joining.rs` and `voter_change.rs` (changes of voters), `peers.rs` (requests in flight). `tests` holds the table of all
 //! roles and events, and the simulation.
 //!
 //! # Differences from Apache Kafka
@@ -40,6 +40,7 @@ mod serving;
 #[cfg(test)]
 mod tests;
 mod transitions;
+mod voter_change;
 mod votes;
 
 pub use config::RaftConfig;

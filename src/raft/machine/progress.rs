@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::super::voters::{ReplicaKey, Voter, VoterSet};
 use super::contract::ReplyToken;
-use super::membership::VoterChange;
 use super::message::{FetchRequest, QuorumDescription, ReplicaDescription};
+use super::voter_change::VoterChange;
 use crate::types::{BrokerId, LeaderEpoch, Mono, Offset};
 
 /// An observer that has not fetched for this long is forgotten.

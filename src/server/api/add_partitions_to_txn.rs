@@ -22,7 +22,7 @@ use crate::protocol::messages::{
 use crate::server::context::RequestContext;
 use crate::types::{ErrorCode, PartitionIndex};
 
-type Codes = Vec<(String, PartitionIndex, ErrorCode)>;
+type PartitionCodes = Vec<(String, PartitionIndex, ErrorCode)>;
 
 /// Answers.
 pub(in crate::server) async fn handle(
@@ -69,7 +69,10 @@ fn partitions_of(transaction: &AddPartitionsToTxnTransaction) -> TransactionPart
     partitions
 }
 
-async fn one(context: &RequestContext, transaction: &AddPartitionsToTxnTransaction) -> Codes {
+async fn one(
+    context: &RequestContext,
+    transaction: &AddPartitionsToTxnTransaction,
+) -> PartitionCodes {
     let partitions = partitions_of(transaction);
     let is_client = context.version < 4;
     let of = Resource::TransactionalId(&transaction.transactional_id.0);
@@ -85,7 +88,7 @@ async fn one(context: &RequestContext, transaction: &AddPartitionsToTxnTransacti
     let exists = |topic: &str, index: PartitionIndex| {
         topics.by_name(topic).is_some_and(|topic| topic.partition(index).is_some())
     };
-    let unknown: Codes = each(&partitions, |topic, index| {
+    let unknown: PartitionCodes = each(&partitions, |topic, index| {
         // One that is forbidden or does not exist keeps the others out.
         if !writable.contains(topic) {
             ErrorCode::TopicAuthorizationFailed
@@ -133,8 +136,8 @@ fn may_write(context: &RequestContext, topic: &str) -> bool {
 fn each(
     partitions: &TransactionPartitions,
     code: impl Fn(&str, PartitionIndex) -> ErrorCode,
-) -> Codes {
-    let mut codes = Codes::new();
+) -> PartitionCodes {
+    let mut codes = PartitionCodes::new();
     for (topic, indexes) in partitions {
         codes.extend(indexes.iter().map(|index| (topic.clone(), *index, code(topic, *index))));
     }
@@ -142,7 +145,7 @@ fn each(
 }
 
 /// Codes in the order of their topics.
-fn by_topic(codes: Codes) -> Vec<AddPartitionsToTxnTopicResult> {
+fn by_topic(codes: PartitionCodes) -> Vec<AddPartitionsToTxnTopicResult> {
     let mut topics: Vec<AddPartitionsToTxnTopicResult> = Vec::new();
     for (topic, index, code) in codes {
         if topics.last().is_none_or(|last| *last.name.0 != *topic) {

@@ -3,7 +3,7 @@
 //! What is named is set, and the rest of the resource's own values deleted: old clients do this
 //! where new ones send IncrementalAlterConfigs. v2: flexible.
 
-use super::incremental_alter_configs::{Asked, Named, alter, check_keys};
+use super::incremental_alter_configs::{ConfigAlteration, Named, alter, check_keys};
 use crate::controller::command::ConfigChange;
 use crate::protocol::messages::{
     AlterConfigsRequest, AlterConfigsResponse, alter_configs_request::AlterConfigsResource,
@@ -31,14 +31,14 @@ pub(in crate::server) async fn handle(
     AlterConfigsResponse::default().with_responses(responses.collect())
 }
 
-fn asked(resource: AlterConfigsResource, is_controller: bool) -> Asked {
+fn asked(resource: AlterConfigsResource, is_controller: bool) -> ConfigAlteration {
     let keys = resource.configs.iter().map(|config| (&config.name, config.value.is_none()));
     let checked = if is_controller { Ok(()) } else { check_keys(keys) };
     let values = resource
         .configs
         .iter()
         .map(|config| (config.name.to_string(), config.value.as_ref().map(ToString::to_string)));
-    Asked {
+    ConfigAlteration {
         change: checked.map(|()| ConfigChange::Replace(values.collect())),
         named: Named { kind: resource.resource_type, name: resource.resource_name },
     }

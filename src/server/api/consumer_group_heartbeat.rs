@@ -4,8 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::coordinator::groups::command::{GroupCommand, GroupReply, Member};
+use crate::coordinator::groups::command::{GroupCommand, GroupReply};
 use crate::coordinator::groups::consumer::command::{ConsumerHeartbeat, HeartbeatReply, Refused};
+use crate::coordinator::groups::member_ref::MemberRef;
 use crate::metadata::{Operation, Resource};
 use crate::protocol::messages::{
     ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse,
@@ -49,7 +50,7 @@ pub(in crate::server) async fn handle(
     let settled = subscribes.then(|| clock.now() + quirks::SUBSCRIBING);
     let owns = |text: &crate::protocol::messages::StrBytes| text.to_string();
     let asked = ConsumerHeartbeat {
-        member: Member {
+        member: MemberRef {
             group: group.clone(),
             member_id: request.member_id.to_string(),
             instance_id: request.instance_id.as_ref().map(owns),

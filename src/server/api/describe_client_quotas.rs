@@ -49,12 +49,12 @@ enum Match {
 }
 
 /// The parts that an entity must have, by type.
-type Filter = BTreeMap<String, Match>;
+type QuotaFilter = BTreeMap<String, Match>;
 
 /// Checks a filter as Kafka 4.4 `ClientQuotasImage.describe` does.
-fn filter(components: &[ComponentData]) -> Result<Filter, Refusal> {
+fn filter(components: &[ComponentData]) -> Result<QuotaFilter, Refusal> {
     let invalid = |message: String| Err(Refusal::new(ErrorCode::InvalidRequest, message));
-    let mut filter = Filter::new();
+    let mut filter = QuotaFilter::new();
     for component in components {
         let kind = &*component.entity_type;
         if kind.is_empty() {
@@ -98,7 +98,7 @@ fn filter(components: &[ComponentData]) -> Result<Filter, Refusal> {
     Ok(filter)
 }
 
-fn matching(image: &MetadataImage, filter: &Filter, strict: bool) -> Vec<EntryData> {
+fn matching(image: &MetadataImage, filter: &QuotaFilter, strict: bool) -> Vec<EntryData> {
     image
         .quotas
         .iter()
@@ -118,7 +118,7 @@ fn matching(image: &MetadataImage, filter: &Filter, strict: bool) -> Vec<EntryDa
 }
 
 /// Whether an entity has all parts that are asked for, and no other if that is `strict`.
-fn fits(entity: &QuotaEntity, filter: &Filter, strict: bool) -> bool {
+fn fits(entity: &QuotaEntity, filter: &QuotaFilter, strict: bool) -> bool {
     let has = |(kind, wanted): (&String, &Match)| {
         entity.iter().any(|(part, name)| {
             part == kind

@@ -16,7 +16,7 @@ use crate::protocol::messages::{
 use crate::server::context::RequestContext;
 use crate::types::ErrorCode;
 
-type ByTopic = BTreeMap<String, Vec<DescribeLogDirsPartition>>;
+type PartitionsByTopic = BTreeMap<String, Vec<DescribeLogDirsPartition>>;
 
 /// Answers.
 pub(in crate::server) async fn handle(
@@ -29,7 +29,7 @@ pub(in crate::server) async fn handle(
     let named: Option<BTreeSet<(&str, i32)>> =
         request.topics.as_ref().map(|topics| topics.iter().flat_map(named_partitions).collect());
     let broker = &context.broker;
-    let mut by_dir: BTreeMap<PathBuf, ByTopic> = BTreeMap::new();
+    let mut by_dir: BTreeMap<PathBuf, PartitionsByTopic> = BTreeMap::new();
     let mut steps = context.steps();
     for partition in broker.partitions.all() {
         steps.step().await;

@@ -19,7 +19,9 @@ use crate::protocol::fetch::{
     FetchRequest, PartitionAnswer, ResponseHead, TopicRef, encode_response,
 };
 use crate::server::context::{Handled, Reply, RequestContext, Response};
-use crate::server::fetch_sessions::{Answered, Asked, Begun, FINAL_EPOCH, TopicKey, Wanted};
+use crate::server::fetch_sessions::{
+    Answered, FINAL_EPOCH, RequestedPartition, SessionFetch, SessionRequest, TopicKey,
+};
 use crate::store::{FetchWatch, Partition, StoreError};
 use crate::types::{BrokerId, ErrorCode, TopicPartition};
 
@@ -91,8 +93,8 @@ impl Fetcher {
 
 /// A fetch that was begun: what it reads, and how much it wants.
 struct Fetch {
-    session: Begun,
-    wanted: Vec<(Wanted, Result<Arc<Partition>, Box<PartitionAnswer>>)>,
+    session: SessionFetch,
+    wanted: Vec<(RequestedPartition, Result<Arc<Partition>, Box<PartitionAnswer>>)>,
     up_to: UpTo,
     is_for_follower: bool,
     min_bytes: usize,
@@ -122,7 +124,7 @@ impl Fetch {
         let mut wanted = Vec::new();
         for (topic, partitions) in &request.topics {
             let topic = key(topic);
-            wanted.extend(partitions.iter().map(|partition| Wanted {
+            wanted.extend(partitions.iter().map(|partition| RequestedPartition {
                 topic: topic.clone(),
                 partition: partition.partition,
                 fetch_offset: partition.fetch_offset,
@@ -138,7 +140,7 @@ impl Fetch {
             .flat_map(|(topic, partitions)| partitions.iter().map(|p| (key(topic), *p)))
             .collect();
         let epoch = if context.version >= 7 { request.session_epoch } else { FINAL_EPOCH };
-        let asked = Asked {
+        let asked = SessionRequest {
             id: request.session_id,
             epoch,
             uses_topic_ids: context.version >= 13,
@@ -281,7 +283,7 @@ impl Fetch {
             is_notable: answer.diverging_epoch.is_some(),
             is_error: !answer.error.is_none(),
         };
-        let pairs: Vec<(Wanted, Answered)> = self
+        let pairs: Vec<(RequestedPartition, Answered)> = self
             .wanted
             .into_iter()
             .zip(&read.answers)
@@ -360,7 +362,7 @@ impl Read {
 fn find(
     context: &RequestContext,
     fetcher: Fetcher,
-    wanted: &Wanted,
+    wanted: &RequestedPartition,
 ) -> Result<Arc<Partition>, Box<PartitionAnswer>> {
     // Errors of the metadata have an empty list of aborted transactions, those of the log have none
     // (Kafka 4.4 `FetchResponse.partitionResponse`).
@@ -375,7 +377,7 @@ fn find(
 fn resolve(
     context: &RequestContext,
     fetcher: Fetcher,
-    wanted: &Wanted,
+    wanted: &RequestedPartition,
 ) -> Result<TopicPartition, ErrorCode> {
     let topics = &context.image.topics;
     let may_read = |name: &str| match fetcher {
@@ -403,7 +405,7 @@ fn resolve(
 
 fn read_one(
     partition: &Partition,
-    wanted: &Wanted,
+    wanted: &RequestedPartition,
     left: usize,
     up_to: UpTo,
     min_one_batch: bool,

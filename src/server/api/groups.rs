@@ -1,7 +1,8 @@
 //! What the handlers of groups share: the way to a group's coordinator, and members as requests
 //! name them.
 
-use crate::coordinator::groups::command::{GroupCommand, GroupReply, Member};
+use crate::coordinator::groups::command::{GroupCommand, GroupReply};
+use crate::coordinator::groups::member_ref::MemberRef;
 use crate::metadata::features::GROUP_VERSION;
 use crate::metadata::{Operation, Resource};
 use crate::protocol::messages::{StrBytes, text};
@@ -59,8 +60,8 @@ pub(super) fn member(
     member_id: &str,
     instance_id: Option<&StrBytes>,
     generation: i32,
-) -> Member {
-    Member {
+) -> MemberRef {
+    MemberRef {
         group: group.to_owned(),
         member_id: member_id.to_owned(),
         instance_id: instance_id.map(ToString::to_string),

@@ -38,7 +38,7 @@ pub(in crate::server) async fn handle(
         let verdict = alter_levels(context, resource, is_once, request.validate_only);
         answers.push((named(resource), verdict));
     }
-    let others: Vec<Asked> =
+    let others: Vec<ConfigAlteration> =
         others.into_iter().map(|(_, resource)| asked(resource, is_controller)).collect();
     answers.extend(alter(context, others, request.validate_only).await);
     // A controller answers loggers last, a broker in the order of the request.
@@ -76,7 +76,7 @@ struct Times {
 }
 
 /// What a request wants of a resource.
-pub(super) struct Asked {
+pub(super) struct ConfigAlteration {
     pub(super) named: Named,
     /// The change; or why it is none.
     pub(super) change: Result<ConfigChange, Refusal>,
@@ -178,7 +178,7 @@ fn level_change(config: &AlterableConfig) -> Result<(String, Option<LogLevel>), 
 }
 
 /// A controller takes a value that is none for a deletion.
-fn asked(resource: &AlterConfigsResource, is_controller: bool) -> Asked {
+fn asked(resource: &AlterConfigsResource, is_controller: bool) -> ConfigAlteration {
     let named = named(resource);
     let is_null = |config: &&AlterableConfig| match config.config_operation {
         DELETE => false,
@@ -193,7 +193,7 @@ fn asked(resource: &AlterConfigsResource, is_controller: bool) -> Asked {
     } else {
         Err(invalid(format!("Null value not supported for : {}", nulls.join(", "))))
     };
-    Asked { named, change }
+    ConfigAlteration { named, change }
 }
 
 /// The numbers of Kafka's `AlterConfigOp.OpType`.
@@ -218,17 +218,17 @@ fn operation(config: &AlterableConfig) -> Result<(String, ConfigOp), Refusal> {
 /// order.
 pub(super) async fn alter(
     context: &RequestContext,
-    asked: Vec<Asked>,
+    asked: Vec<ConfigAlteration>,
     validate_only: bool,
 ) -> Vec<(Named, Verdict)> {
     let is_controller = context.listener.is_controller;
     let mut times: BTreeMap<(i8, StrBytes), Times> = BTreeMap::new();
-    for Asked { named: Named { kind, name }, .. } in &asked {
+    for ConfigAlteration { named: Named { kind, name }, .. } in &asked {
         times.entry((*kind, name.clone())).or_default().named += 1;
     }
     let mut answers: Vec<(Named, Option<Verdict>)> = Vec::new();
     let mut changes: Vec<(ConfigResource, ConfigChange)> = Vec::new();
-    for Asked { named, change } in asked {
+    for ConfigAlteration { named, change } in asked {
         if let Some(times) = times.get_mut(&(named.kind, named.name.clone()))
             && times.named > 1
         {

@@ -27,7 +27,7 @@ const NO_OPERATIONS: i32 = i32::MIN;
 const PARTITION_COST: usize = 1024;
 
 /// What a request asks for.
-enum Asked {
+enum RequestedTopics {
     All,
     Names(Vec<String>),
     Ids(Vec<Uuid>),
@@ -45,7 +45,7 @@ pub(in crate::server) async fn handle(
     let mut image = std::sync::Arc::clone(&context.image);
     let mut steps = context.steps();
     let names = match asked {
-        Asked::All => {
+        RequestedTopics::All => {
             let mut topics = Vec::new();
             for topic in image.topics.iter_by_name() {
                 if context.may_quietly(Operation::Describe, Resource::Topic(&topic.name)) {
@@ -55,7 +55,7 @@ pub(in crate::server) async fn handle(
             }
             return respond(context, &image, &request, topics, false);
         }
-        Asked::Ids(ids) => {
+        RequestedTopics::Ids(ids) => {
             let mut topics = Vec::with_capacity(ids.len());
             for id in ids {
                 topics.push(match image.topics.by_id(id) {
@@ -75,7 +75,7 @@ pub(in crate::server) async fn handle(
             }
             return respond(context, &image, &request, topics, false);
         }
-        Asked::Names(names) => names,
+        RequestedTopics::Names(names) => names,
     };
     // Whether a topic exists that the client may not see is not even looked at.
     let (names, hidden): (Vec<String>, Vec<String>) =
@@ -108,10 +108,13 @@ pub(in crate::server) async fn handle(
     respond(context, &image, &request, topics, false)
 }
 
-fn asked(version: i16, request: &MetadataRequest) -> Result<Asked, MetadataResponseTopic> {
-    let Some(topics) = &request.topics else { return Ok(Asked::All) };
+fn asked(
+    version: i16,
+    request: &MetadataRequest,
+) -> Result<RequestedTopics, MetadataResponseTopic> {
+    let Some(topics) = &request.topics else { return Ok(RequestedTopics::All) };
     if version == 0 && topics.is_empty() {
-        return Ok(Asked::All);
+        return Ok(RequestedTopics::All);
     }
     // Each once: what is asked a million times is not answered a million times.
     let ids: BTreeSet<Uuid> =
@@ -125,11 +128,11 @@ fn asked(version: i16, request: &MetadataRequest) -> Result<Asked, MetadataRespo
         return Err(invalid());
     }
     if !ids.is_empty() {
-        return Ok(Asked::Ids(ids.into_iter().collect()));
+        return Ok(RequestedTopics::Ids(ids.into_iter().collect()));
     }
     let names: BTreeSet<String> =
         topics.iter().filter_map(|topic| topic.name.as_ref()).map(|n| n.0.to_string()).collect();
-    Ok(Asked::Names(names.into_iter().collect()))
+    Ok(RequestedTopics::Names(names.into_iter().collect()))
 }
 
 /// Creates topics with the broker's defaults. Why one cannot be created is logged; Kafka does not

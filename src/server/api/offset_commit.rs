@@ -6,8 +6,9 @@
 use std::sync::Arc;
 
 use crate::coordinator::groups::command::{
-    CommitOffsets, GroupCommand, GroupReply, Member, OffsetToCommit,
+    CommitOffsets, GroupCommand, GroupReply, OffsetToCommit,
 };
+use crate::coordinator::groups::member_ref::MemberRef;
 use crate::metadata::{Operation, Resource, Topic};
 use crate::protocol::declared::{
     OffsetCommitRequest, OffsetCommitRequestTopic, OffsetCommitResponse,
@@ -28,7 +29,7 @@ pub(in crate::server) async fn handle(
 ) -> OffsetCommitResponse {
     let group = &request.group_id;
     let instance_id = request.group_instance_id.clone();
-    let member = Member {
+    let member = MemberRef {
         group: group.clone(),
         member_id: request.member_id.clone(),
         instance_id,

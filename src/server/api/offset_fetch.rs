@@ -17,7 +17,7 @@ use crate::types::{ErrorCode, PartitionIndex, Uuid};
 /// The version from which on topics are named by id.
 const TOPIC_IDS_SINCE: i16 = 10;
 
-type Topics = Option<Vec<(String, Vec<PartitionIndex>)>>;
+type RequestedOffsets = Option<Vec<(String, Vec<PartitionIndex>)>>;
 
 /// Answers.
 pub(in crate::server) async fn handle(
@@ -26,7 +26,7 @@ pub(in crate::server) async fn handle(
 ) -> OffsetFetchResponse {
     let require_stable = request.require_stable;
     if context.version < 8 {
-        let topics: Topics = request.topics.map(|topics| {
+        let topics: RequestedOffsets = request.topics.map(|topics| {
             topics.into_iter().map(|topic| (topic.name, topic.partition_indexes)).collect()
         });
         let asked = FetchOffsets {
@@ -57,7 +57,7 @@ async fn fetch_group(
     let by_id = context.version >= TOPIC_IDS_SINCE;
     let image = &context.image.topics;
     let mut unknown = Vec::new();
-    let topics: Topics = asked.topics.map(|topics| {
+    let topics: RequestedOffsets = asked.topics.map(|topics| {
         let mut named = Vec::with_capacity(topics.len());
         for topic in topics {
             if !by_id {
@@ -126,7 +126,8 @@ async fn fetch(
     context.require(Operation::Describe, Resource::Group(&group))?;
     let may_see = |name: &str| context.may(Operation::Describe, Resource::Topic(name));
     let is_all = asked.topics.is_none();
-    let (seen, hidden): (Topics, Vec<(String, Vec<PartitionIndex>)>) = match asked.topics {
+    let (seen, hidden): (RequestedOffsets, Vec<(String, Vec<PartitionIndex>)>) = match asked.topics
+    {
         None => (None, Vec::new()),
         Some(topics) => {
             let (seen, hidden) = topics.into_iter().partition(|(name, _)| may_see(name));
@@ -169,7 +170,7 @@ fn topic(name: String, topic_id: Uuid, fetched: Vec<FetchedOffset>) -> OffsetFet
 fn before_8(
     version: i16,
     fetched: Result<Vec<(String, Vec<FetchedOffset>)>, ErrorCode>,
-    asked: Topics,
+    asked: RequestedOffsets,
 ) -> OffsetFetchResponse {
     let (topics, error) = match fetched {
         Ok(topics) => (topics, ErrorCode::None),

@@ -17,16 +17,16 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 
-use self::transactional::Looked;
+use self::transactional::TransactionCheck;
 use crate::log::Verification;
 use crate::metadata::{Operation, Resource};
 use crate::protocol::produce::{
-    Fault, PartitionAnswer, ProduceRequest, TopicAnswer, TopicRef, encode_response,
+    ProduceFault, ProducePartitionAnswer, ProduceRequest, TopicAnswer, TopicRef, encode_response,
 };
 use crate::record::validate::{KEYLESS, single_batch, validate};
 use crate::record::{BatchError, InvalidBatch};
 use crate::server::context::{Handled, Reply, RequestContext};
-use crate::store::partition::{Accepted, Acknowledged};
+use crate::store::partition::{AcceptedAppend, Acknowledged};
 use crate::store::{Acks, Partition, StoreError};
 use crate::types::{ErrorCode, Offset, PartitionIndex, TopicPartition, Uuid};
 
@@ -55,15 +55,17 @@ pub(in crate::server) fn handle(context: RequestContext, body: BytesMut) -> Hand
         -1 => Acks::All,
         _ => {
             let refused = |partition: &crate::protocol::produce::PartitionRecords| {
-                PartitionAnswer::refused(partition.index, ErrorCode::InvalidRequiredAcks)
+                ProducePartitionAnswer::refused(partition.index, ErrorCode::InvalidRequiredAcks)
             };
             let answers: Vec<_> = request.partitions.iter().map(refused).collect();
             return Handled::Now(respond(&context, &request, &body, &answers));
         }
     };
     match transactional::look(&context, &request, &body) {
-        Ok(Looked::Ready(verified)) => append_all(context, request, body, acks, Verified(verified)),
-        Ok(Looked::Asks(question)) => Handled::LaterAlone(Box::pin(async move {
+        Ok(TransactionCheck::Ready(verified)) => {
+            append_all(context, request, body, acks, Verified(verified))
+        }
+        Ok(TransactionCheck::Asks(question)) => Handled::LaterAlone(Box::pin(async move {
             let verified = transactional::ask(&context, question).await;
             match append_all(context, request, body, acks, Verified(verified)) {
                 Handled::Now(reply) => reply,
@@ -72,7 +74,7 @@ pub(in crate::server) fn handle(context: RequestContext, body: BytesMut) -> Hand
         })),
         Err(code) => {
             let refused = |partition: &crate::protocol::produce::PartitionRecords| {
-                PartitionAnswer::refused(partition.index, code)
+                ProducePartitionAnswer::refused(partition.index, code)
             };
             let answers: Vec<_> = request.partitions.iter().map(refused).collect();
             if acks == Acks::None {
@@ -87,10 +89,10 @@ pub(in crate::server) fn handle(context: RequestContext, body: BytesMut) -> Hand
 struct Verified(BTreeMap<usize, Result<Verification, ErrorCode>>);
 
 impl Verified {
-    fn of(&self, at: usize) -> Result<Verification, Refusal> {
+    fn of(&self, at: usize) -> Result<Verification, TopicRefusal> {
         match self.0.get(&at) {
             Some(Ok(verification)) => Ok(*verification),
-            Some(Err(code)) => Err(Refusal::Transaction(*code)),
+            Some(Err(code)) => Err(TopicRefusal::Transaction(*code)),
             None => Ok(Verification::NotNeeded),
         }
     }
@@ -104,7 +106,7 @@ struct Appending {
     acks: Acks,
     verified: Verified,
     /// Of the batches so far.
-    answers: Vec<PartitionAnswer>,
+    answers: Vec<ProducePartitionAnswer>,
     waits: Vec<(usize, Acknowledged)>,
 }
 
@@ -130,7 +132,8 @@ impl Appending {
                     "produce refused"
                 );
                 let name = || topic_name(context, &self.request, at, body);
-                let answer = PartitionAnswer { log_start_offset, ..refusal.answer(index, name) };
+                let answer =
+                    ProducePartitionAnswer { log_start_offset, ..refusal.answer(index, name) };
                 self.answers.push(answer);
             }
         }
@@ -188,7 +191,7 @@ fn acknowledge(appending: Appending) -> Handled {
                 acknowledged = wait => acknowledged,
                 () = &mut late => {
                     let index = answers[at].index;
-                    answers[at] = PartitionAnswer::refused(index, ErrorCode::RequestTimedOut);
+                    answers[at] = ProducePartitionAnswer::refused(index, ErrorCode::RequestTimedOut);
                     // Whatever else waits has the same deadline.
                     late = context.broker.env.clock.sleep_until(deadline);
                     continue;
@@ -199,7 +202,7 @@ fn acknowledge(appending: Appending) -> Handled {
                 Ok(Err(error)) => error.code(),
                 Err(_) => ErrorCode::NotLeaderOrFollower,
             };
-            answers[at] = PartitionAnswer::refused(answers[at].index, error);
+            answers[at] = ProducePartitionAnswer::refused(answers[at].index, error);
         }
         respond(&context, &request, &names, &answers)
     }))
@@ -207,7 +210,7 @@ fn acknowledge(appending: Appending) -> Handled {
 
 /// Why a partition's batch was not appended.
 #[derive(Debug, thiserror::Error)]
-enum Refusal {
+enum TopicRefusal {
     #[error("no such topic or partition")]
     UnknownTopicOrPartition,
     #[error("no topic has this id")]
@@ -224,7 +227,7 @@ enum Refusal {
     Store(#[from] StoreError),
 }
 
-impl Refusal {
+impl TopicRefusal {
     fn code(&self) -> ErrorCode {
         match self {
             Self::UnknownTopicOrPartition => ErrorCode::UnknownTopicOrPartition,
@@ -270,18 +273,18 @@ impl Refusal {
         }
     }
 
-    fn answer(&self, index: PartitionIndex, topic: impl Fn() -> String) -> PartitionAnswer {
+    fn answer(&self, index: PartitionIndex, topic: impl Fn() -> String) -> ProducePartitionAnswer {
         let fault = match self {
             Self::Batch(error) => Some(Box::new(fault(error, || format!("{}-{index}", topic())))),
             _ => None,
         };
-        PartitionAnswer { fault, ..PartitionAnswer::refused(index, self.code()) }
+        ProducePartitionAnswer { fault, ..ProducePartitionAnswer::refused(index, self.code()) }
     }
 }
 
 /// The message beside an invalid batch, and those beside its records: Kafka's where it has some
 /// (Kafka 4.4 `LogValidator`, `ByteBufferLogInputStream`).
-fn fault(error: &InvalidBatch, partition: impl Fn() -> String) -> Fault {
+fn fault(error: &InvalidBatch, partition: impl Fn() -> String) -> ProduceFault {
     let mut records: Vec<(i32, String)> =
         error.faults().iter().map(|fault| (fault.index, fault.message.clone())).collect();
     for (_, message) in records.iter_mut().filter(|(_, message)| message == KEYLESS) {
@@ -313,7 +316,7 @@ fn fault(error: &InvalidBatch, partition: impl Fn() -> String) -> Fault {
         }
         error => error.to_string(),
     };
-    Fault { message: Some(message), records }
+    ProduceFault { message: Some(message), records }
 }
 
 /// The name of a partition's topic, as the request or the metadata has it.
@@ -332,8 +335,8 @@ fn topic_name(
     }
 }
 
-fn may_write(context: &RequestContext, topic: &str) -> Result<(), Refusal> {
-    context.require(Operation::Write, Resource::Topic(topic)).map_err(Refusal::Forbidden)
+fn may_write(context: &RequestContext, topic: &str) -> Result<(), TopicRefusal> {
+    context.require(Operation::Write, Resource::Topic(topic)).map_err(TopicRefusal::Forbidden)
 }
 
 /// Appends the batch of a partition. An error comes with the log start offset of its answer.
@@ -343,7 +346,7 @@ fn append(
     at: usize,
     how: (Acks, Verification),
     body: &mut BytesMut,
-) -> Result<Accepted, (Refusal, Offset)> {
+) -> Result<AcceptedAppend, (TopicRefusal, Offset)> {
     let (partition, batch) =
         resolve(context, request, at, body).map_err(|refusal| (refusal, NO_OFFSET))?;
     append_to(context, &partition, how, &mut body[batch]).map_err(|refusal| {
@@ -358,27 +361,27 @@ fn resolve(
     request: &ProduceRequest,
     at: usize,
     body: &BytesMut,
-) -> Result<(Arc<Partition>, Range<usize>), Refusal> {
+) -> Result<(Arc<Partition>, Range<usize>), TopicRefusal> {
     let wanted = &request.partitions[at];
     let topics = &context.image.topics;
     let topic = match &request.topics[wanted.topic] {
         TopicRef::Id(id) => {
-            let topic = topics.by_id(*id).ok_or(Refusal::UnknownTopicId)?;
+            let topic = topics.by_id(*id).ok_or(TopicRefusal::UnknownTopicId)?;
             may_write(context, &topic.name)?;
             topic
         }
         TopicRef::Name(name) => {
             let name = std::str::from_utf8(&body[name.clone()]).unwrap_or_default();
             may_write(context, name)?;
-            topics.by_name(name).ok_or(Refusal::UnknownTopicOrPartition)?
+            topics.by_name(name).ok_or(TopicRefusal::UnknownTopicOrPartition)?
         }
     };
     if topic.partition(wanted.index).is_none() {
-        return Err(Refusal::UnknownTopicOrPartition);
+        return Err(TopicRefusal::UnknownTopicOrPartition);
     }
     let len = single_batch(&body[wanted.records.clone()])?.bytes().len();
     if super::is_internal(&topic.name) && *context.client_id != *ADMIN_CLIENT_ID {
-        return Err(Refusal::Internal(topic.name.to_string()));
+        return Err(TopicRefusal::Internal(topic.name.to_string()));
     }
     let id = TopicPartition { topic: topic.id, partition: wanted.index };
     let partition = context.broker.partitions.get(id).ok_or(StoreError::NotLeader)?;
@@ -390,7 +393,7 @@ fn append_to(
     partition: &Arc<Partition>,
     (acks, verified): (Acks, Verification),
     bytes: &mut [u8],
-) -> Result<Accepted, Refusal> {
+) -> Result<AcceptedAppend, TopicRefusal> {
     let now = context.broker.env.clock.wall();
     let mut valid = validate(bytes, &partition.config().rules, context.version, now)
         .inspect_err(|_| partition.traffic().appended(None))?;
@@ -405,17 +408,17 @@ fn append_to(
     Ok(accepted)
 }
 
-fn accepted_answer(index: PartitionIndex, accepted: &Accepted) -> PartitionAnswer {
-    PartitionAnswer {
+fn accepted_answer(index: PartitionIndex, accepted: &AcceptedAppend) -> ProducePartitionAnswer {
+    ProducePartitionAnswer {
         base_offset: accepted.appended.base_offset,
         log_append_time_ms: accepted.appended.append_time.map_or(-1, |time| time.0),
         log_start_offset: accepted.log_start_offset,
-        ..PartitionAnswer::refused(index, ErrorCode::None)
+        ..ProducePartitionAnswer::refused(index, ErrorCode::None)
     }
 }
 
 /// A producer that wants no answer learns of an error by losing its connection.
-fn no_answer(context: &RequestContext, answers: &[PartitionAnswer]) -> Reply {
+fn no_answer(context: &RequestContext, answers: &[ProducePartitionAnswer]) -> Reply {
     context.note_errors(answers.iter().map(|answer| answer.error));
     match answers.iter().find(|answer| !answer.error.is_none()) {
         None => Reply::Nothing,
@@ -432,7 +435,7 @@ fn respond(
     context: &RequestContext,
     request: &ProduceRequest,
     names: &[u8],
-    answers: &[PartitionAnswer],
+    answers: &[ProducePartitionAnswer],
 ) -> Reply {
     context.note_errors(answers.iter().map(|answer| answer.error));
     let mut rest = answers;
@@ -483,13 +486,13 @@ mod tests {
 
     #[test]
     fn what_the_log_refuses_has_the_log_start_offset() {
-        assert!(Refusal::from(InvalidBatch::Control).is_of_log());
-        assert!(Refusal::from(InvalidBatch::Timestamps(Vec::new())).is_of_log());
+        assert!(TopicRefusal::from(InvalidBatch::Control).is_of_log());
+        assert!(TopicRefusal::from(InvalidBatch::Timestamps(Vec::new())).is_of_log());
         for before in [
-            Refusal::from(InvalidBatch::NotOneBatch),
-            Refusal::from(InvalidBatch::TooLarge { size: 2, max: 1 }),
-            Refusal::from(StoreError::NotLeader),
-            Refusal::UnknownTopicOrPartition,
+            TopicRefusal::from(InvalidBatch::NotOneBatch),
+            TopicRefusal::from(InvalidBatch::TooLarge { size: 2, max: 1 }),
+            TopicRefusal::from(StoreError::NotLeader),
+            TopicRefusal::UnknownTopicOrPartition,
         ] {
             assert!(!before.is_of_log(), "{before}");
         }

@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use crate::coordinator::Producer;
 use crate::coordinator::groups::command::{
-    CommitOffsets, GroupCommand, GroupReply, Member, OffsetToCommit,
+    CommitOffsets, GroupCommand, GroupReply, OffsetToCommit,
 };
+use crate::coordinator::groups::member_ref::MemberRef;
 use crate::coordinator::transactions::TransactionPartitions;
 use crate::log::Verification;
 use crate::metadata::{Operation, Resource, Topic};
@@ -104,17 +105,17 @@ pub(in crate::server) async fn handle(
     TxnOffsetCommitResponse { throttle_time_ms: 0, topics: told.collect() }
 }
 
-type Committed = Vec<(String, Vec<(i32, ErrorCode)>)>;
+type CommittedPartitions = Vec<(String, Vec<(i32, ErrorCode)>)>;
 
 async fn commit(
     context: &RequestContext,
     request: &TxnOffsetCommitRequest,
     group: &str,
     topics: Vec<(String, crate::types::TopicId, Vec<OffsetToCommit>)>,
-) -> Result<Committed, ErrorCode> {
+) -> Result<CommittedPartitions, ErrorCode> {
     let producer = Producer { id: request.producer_id, epoch: request.producer_epoch };
     enlist(context, &request.transactional_id, producer, group).await?;
-    let member = Member {
+    let member = MemberRef {
         group: group.to_owned(),
         member_id: request.member_id.clone(),
         instance_id: request.group_instance_id.clone(),

@@ -19,7 +19,7 @@ use crate::store::StoreError;
 use crate::types::{ErrorCode, NO_LEADER_EPOCH, PartitionIndex, ProducerId, TopicPartition};
 
 /// Codes by producer, topic and partition.
-type Codes = BTreeMap<ProducerId, BTreeMap<String, BTreeMap<PartitionIndex, ErrorCode>>>;
+type ProducerCodes = BTreeMap<ProducerId, BTreeMap<String, BTreeMap<PartitionIndex, ErrorCode>>>;
 
 /// Answers.
 pub(in crate::server) fn handle(context: RequestContext, body: BytesMut) -> Handled {
@@ -32,8 +32,8 @@ pub(in crate::server) fn handle(context: RequestContext, body: BytesMut) -> Hand
     }
 }
 
-async fn write(context: &RequestContext, request: WriteTxnMarkersRequest) -> Codes {
-    let mut codes = Codes::new();
+async fn write(context: &RequestContext, request: WriteTxnMarkersRequest) -> ProducerCodes {
+    let mut codes = ProducerCodes::new();
     let mut waits = Vec::new();
     let may = if context.may_quietly(Operation::Alter, Resource::Cluster) {
         Ok(())
@@ -95,7 +95,7 @@ fn append(
     context.broker.transactions.append_marker(id, marker).map(|accepted| accepted.wait)
 }
 
-fn response(codes: Codes) -> WriteTxnMarkersResponse {
+fn response(codes: ProducerCodes) -> WriteTxnMarkersResponse {
     let partition = |(partition_index, code): (PartitionIndex, ErrorCode)| {
         WritableTxnMarkerPartitionResult { partition_index, error_code: code.code() }
     };

@@ -12,8 +12,9 @@ use super::member::ConsumerMember;
 use super::migration::downgrade;
 use crate::coordinator::groups::classic_events::{failed, milliseconds};
 use crate::coordinator::groups::command::{
-    GroupReply, JoinGroup, Joined, LeaveGroup, Member, SyncGroup, Synced,
+    GroupReply, JoinGroup, Joined, LeaveGroup, SyncGroup, Synced,
 };
+use crate::coordinator::groups::member_ref::MemberRef;
 use crate::coordinator::groups::timers::Due;
 use crate::coordinator::groups::{Decided, Group, Groups, embedded};
 use crate::coordinator::{Decision, ShardContext, Ticket};
@@ -27,7 +28,7 @@ impl Groups {
         ticket: Ticket,
         asked: &JoinGroup,
     ) -> Decided {
-        let Member { group: name, member_id, instance_id, .. } = &asked.member;
+        let MemberRef { group: name, member_id, instance_id, .. } = &asked.member;
         let policy = self.config.migration;
         if !policy.upgrade && !policy.downgrade {
             return failed(ticket, "", ErrorCode::InconsistentGroupProtocol);
@@ -136,7 +137,7 @@ impl Groups {
     pub(in crate::coordinator::groups) fn heartbeat_consumer(
         &mut self,
         context: &ShardContext,
-        asked: &Member,
+        asked: &MemberRef,
     ) -> Result<(), ErrorCode> {
         let group = self.consumer_mut(&asked.group).ok_or(ErrorCode::UnknownMemberId)?;
         let member = who_asks(group, asked)?.clone();

@@ -9,14 +9,15 @@ use super::command::Refused;
 use super::group::ConsumerGroup;
 use super::hash::TopicHashes;
 use super::heartbeat::{
-    Change, HeartbeatContext, check_instance, check_room, replacement_records, settle,
+    HeartbeatContext, MemberChange, check_instance, check_room, replacement_records, settle,
     unknown_member,
 };
 use super::member::{ConsumerMember, MemberState};
 use super::migration::{PROTOCOL_TYPE, classic_metadata, may_downgrade_with};
 use crate::config::MigrationPolicy;
-use crate::coordinator::groups::command::{JoinGroup, Joined, Member, SyncGroup};
+use crate::coordinator::groups::command::{JoinGroup, Joined, SyncGroup};
 use crate::coordinator::groups::embedded::{self, Subscription};
+use crate::coordinator::groups::member_ref::MemberRef;
 use crate::coordinator::records::GroupRecord;
 use crate::types::ErrorCode;
 
@@ -104,7 +105,7 @@ pub(super) fn join(
     if let Some(old) = replaced {
         records.extend(replacement_records(group, old, &member));
     }
-    let change = Change {
+    let change = MemberChange {
         member: &member,
         updated,
         replaced,
@@ -158,7 +159,7 @@ fn updated(
 /// The member who asks, if it is one and speaks the classic protocol, in its epoch.
 pub(super) fn who_asks<'a>(
     group: &'a ConsumerGroup,
-    asked: &Member,
+    asked: &MemberRef,
 ) -> Result<&'a ConsumerMember, ErrorCode> {
     let found = match &asked.instance_id {
         None => {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::assignment::Assignment;
-use crate::coordinator::groups::command::Member;
+use crate::coordinator::groups::member_ref::MemberRef;
 use crate::types::{ErrorCode, PartitionIndex, TopicId};
 
 /// The epoch with which a member joins, anew or again.
@@ -34,7 +34,7 @@ impl std::fmt::Debug for TopicFilter {
 #[derive(Clone, Debug, Default)]
 pub struct ConsumerHeartbeat {
     /// Who; the generation is the member's epoch.
-    pub member: Member,
+    pub member: MemberRef,
     /// How its client calls itself.
     pub client_id: String,
     /// Where from.

@@ -10,7 +10,7 @@ use super::assignment::{Assignment, Owned, target_of_record};
 use super::assignor::Assignor;
 use super::command::{DescribedConsumerGroup, DescribedConsumerMember, DescribedPartitions};
 use super::member::{ConsumerMember, tombstones};
-use super::regex::Resolved;
+use super::regex::ResolvedRegex;
 use crate::coordinator::records::GroupRecord;
 use crate::coordinator::records::consumer::{
     ConsumerGroupCurrentMemberAssignmentValue, ConsumerGroupMemberMetadataValue,
@@ -25,7 +25,7 @@ use crate::types::{ErrorCode, Mono, Offset, PartitionIndex, Timestamp, TopicId};
 /// The epoch of a group that has just come into being, and of its target.
 const FIRST_EPOCH: i32 = 1;
 
-pub(super) type Patterns = BTreeMap<String, Arc<Resolved>>;
+pub(super) type RegexPatterns = BTreeMap<String, Arc<ResolvedRegex>>;
 
 #[derive(Debug)]
 pub(in crate::coordinator::groups) struct ConsumerGroup {
@@ -45,7 +45,7 @@ pub(in crate::coordinator::groups) struct ConsumerGroup {
     /// Who owns a partition, or has not said yet that it gave it up.
     owners: BTreeMap<TopicId, BTreeMap<PartitionIndex, Arc<str>>>,
     /// Patterns that were matched.
-    pub(super) patterns: Patterns,
+    pub(super) patterns: RegexPatterns,
     /// How many members have a pattern.
     pattern_counts: BTreeMap<String, usize>,
     /// How many members name a topic.
@@ -168,7 +168,7 @@ impl ConsumerGroup {
         &'a self,
         old: &[&ConsumerMember],
         new: Option<&'a ConsumerMember>,
-        patterns: &'a Patterns,
+        patterns: &'a RegexPatterns,
     ) -> BTreeSet<&'a str> {
         let mut topics: BTreeSet<&str> = self.names_with(old, new).into_keys().collect();
         topics
@@ -394,7 +394,7 @@ impl ConsumerGroup {
     ) {
         match value {
             Some(value) => {
-                let resolved = Resolved {
+                let resolved = ResolvedRegex {
                     topics: value.topics.into_iter().collect(),
                     version: value.version,
                     at: Timestamp(value.timestamp),
@@ -517,7 +517,7 @@ fn subtract(counts: &mut BTreeMap<String, usize>, key: &str) {
 pub(super) fn pattern_record(
     group: &str,
     pattern: &str,
-    resolved: Option<&Resolved>,
+    resolved: Option<&ResolvedRegex>,
 ) -> GroupRecord {
     let key = ConsumerGroupRegularExpressionKey {
         group_id: group.to_owned(),

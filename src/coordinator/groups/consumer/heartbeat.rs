@@ -8,11 +8,13 @@ use super::assignment::{Owned, partitions};
 use super::command::{
     ConsumerHeartbeat, HeartbeatReply, JOIN_EPOCH, LEAVE_FOR_A_WHILE_EPOCH, Refused, TopicFilter,
 };
-use super::group::{ConsumerGroup, Patterns, epoch_record, pattern_record, target_epoch_record};
+use super::group::{
+    ConsumerGroup, RegexPatterns, epoch_record, pattern_record, target_epoch_record,
+};
 use super::hash::TopicHashes;
 use super::member::{ConsumerMember, MemberState, tombstones};
 use super::reconcile::{ReconciliationTarget, step};
-use super::regex::{Resolved, resolve};
+use super::regex::{ResolvedRegex, resolve};
 use super::target::{compute, target_record};
 use super::{ConsumerConfig, GroupTimes};
 use crate::coordinator::ShardContext;
@@ -70,7 +72,7 @@ pub(super) fn heartbeat(
     if let Some(old) = replaced {
         records.extend(replacement_records(group, old, &member));
     }
-    let change = Change {
+    let change = MemberChange {
         member: &member,
         updated: member.updated(asked),
         replaced,
@@ -110,7 +112,7 @@ pub(super) fn replacement_records(
 }
 
 /// A member that has said something of itself.
-pub(super) struct Change<'a> {
+pub(super) struct MemberChange<'a> {
     /// As it was.
     pub(super) member: &'a ConsumerMember,
     /// As it says that it is.
@@ -139,10 +141,10 @@ pub(super) fn settle(
     group: &ConsumerGroup,
     hashes: &mut TopicHashes,
     heartbeat_context: &HeartbeatContext<'_>,
-    change: Change<'_>,
+    change: MemberChange<'_>,
     records: &mut Vec<GroupRecord>,
 ) -> Result<ReconciledMember, Refused> {
-    let Change { member, mut updated, replaced, topic_filter, owned, keeps_target } = change;
+    let MemberChange { member, mut updated, replaced, topic_filter, owned, keeps_target } = change;
     let (context, image) = (heartbeat_context.context, &*heartbeat_context.context.image);
     // Whom the group counts, in the place of this member.
     let counted = replaced.or_else(|| group.members.get(&member.id));
@@ -351,7 +353,7 @@ fn may_compute(group: &ConsumerGroup, heartbeat_context: &HeartbeatContext<'_>) 
 
 fn reads(
     heartbeat_context: &HeartbeatContext<'_>,
-    patterns: &Patterns,
+    patterns: &RegexPatterns,
     member: &ConsumerMember,
     id: TopicId,
 ) -> bool {
@@ -363,7 +365,7 @@ fn reads(
 
 /// What becomes of the patterns.
 struct Matched {
-    patterns: Patterns,
+    patterns: RegexPatterns,
     /// The member has another pattern.
     has_changed: bool,
     /// Members read other topics for it.
@@ -425,7 +427,7 @@ fn match_patterns(
     {
         for pattern in wanted {
             let Ok(resolved) = resolve(pattern, image, topic_filter, now) else { continue };
-            let matches_other = |known: &Arc<Resolved>| known.topics != resolved.topics;
+            let matches_other = |known: &Arc<ResolvedRegex>| known.topics != resolved.topics;
             bumps |= patterns.get(pattern).map_or(!resolved.topics.is_empty(), matches_other);
             records.push(pattern_record(&group.name, pattern, Some(&resolved)));
             patterns.insert(pattern.to_owned(), Arc::new(resolved));

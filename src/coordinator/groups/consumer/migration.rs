@@ -14,7 +14,7 @@ use bytes::Bytes;
 
 use super::assignment::Owned;
 use super::command::Refused;
-use super::group::{ConsumerGroup, Patterns, epoch_record, target_epoch_record};
+use super::group::{ConsumerGroup, RegexPatterns, epoch_record, target_epoch_record};
 use super::hash::TopicHashes;
 use super::member::{ConsumerMember, MemberState};
 use super::target::target_record;
@@ -107,7 +107,7 @@ pub(super) fn upgrade(
         group.targets.insert(Arc::clone(&member.id), target);
         group.insert(upgraded);
     }
-    group.metadata_hash = hashes.of(image, group.topics_with(&[], None, &Patterns::new()));
+    group.metadata_hash = hashes.of(image, group.topics_with(&[], None, &RegexPatterns::new()));
 
     let mut records = vec![group_tombstone(&group.name)];
     records.extend(group.members.values().map(|member| member.metadata_record(&group.name)));

@@ -38,7 +38,7 @@ pub(super) enum SyntaxError {
 /// The same expression for the crate `regex`. It judges what RE2 and it agree about: whether
 /// groups are closed, and whether there is something to repeat.
 pub(super) fn translate(pattern: &str) -> Result<String, SyntaxError> {
-    let mut reader = Reader { rest: pattern, plain: String::new(), names: Vec::new() };
+    let mut reader = PatternReader { rest: pattern, plain: String::new(), names: Vec::new() };
     let mut repeated = false;
     while let Some(next) = reader.next() {
         let repeats = match next {
@@ -71,14 +71,14 @@ pub(super) fn translate(pattern: &str) -> Result<String, SyntaxError> {
 }
 
 /// What is left of the expression, and what the rest has become.
-struct Reader<'a> {
+struct PatternReader<'a> {
     rest: &'a str,
     plain: String,
     /// Of groups.
     names: Vec<&'a str>,
 }
 
-impl Reader<'_> {
+impl PatternReader<'_> {
     fn next(&mut self) -> Option<char> {
         let next = self.rest.chars().next()?;
         self.rest = &self.rest[next.len_utf8()..];

@@ -17,7 +17,7 @@ const PATTERN_BYTES_MAX: usize = 16 << 10;
 
 /// The topics that an expression matched.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Resolved {
+pub(super) struct ResolvedRegex {
     pub(super) topics: BTreeSet<String>,
     /// The metadata that it was matched against.
     pub(super) version: Offset,
@@ -30,12 +30,12 @@ pub(super) fn resolve(
     image: &MetadataImage,
     topic_filter: &TopicFilter,
     now: Timestamp,
-) -> Result<Resolved, Refused> {
+) -> Result<ResolvedRegex, Refused> {
     let whole = compile(pattern)?;
     let names = image.topics.iter_by_name().map(|topic| &*topic.name);
     let matched = names.filter(|name| whole.is_match(name) && topic_filter.allows(name));
     let topics = matched.map(ToOwned::to_owned).collect();
-    Ok(Resolved { topics, version: image.offset, at: now })
+    Ok(ResolvedRegex { topics, version: image.offset, at: now })
 }
 
 fn compile(pattern: &str) -> Result<Regex, Refused> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::assignment::{Assignment, target_to_record};
 use super::assignor::{Assignor, GroupSpec, MemberSpec};
-use super::group::{ConsumerGroup, Patterns};
+use super::group::{ConsumerGroup, RegexPatterns};
 use super::member::ConsumerMember;
 use crate::coordinator::records::GroupRecord;
 use crate::coordinator::records::consumer::{
@@ -21,7 +21,7 @@ pub(super) fn compute(
     group: &ConsumerGroup,
     image: &MetadataImage,
     assignor: Assignor,
-    patterns: &Patterns,
+    patterns: &RegexPatterns,
     (replaced, member): (Option<&ConsumerMember>, &ConsumerMember),
 ) -> (Vec<GroupRecord>, Arc<Assignment>) {
     // A static member may come back under the id that it had.
@@ -76,7 +76,7 @@ pub(super) fn compute(
 /// The topics that a member reads and that exist, sorted.
 fn topics_of(
     image: &MetadataImage,
-    patterns: &Patterns,
+    patterns: &RegexPatterns,
     member: &ConsumerMember,
 ) -> Arc<[TopicId]> {
     let matched = member.pattern().and_then(|pattern| patterns.get(pattern));

@@ -13,6 +13,7 @@ use super::command::*;
 use super::*;
 use crate::config::MigrationPolicy;
 use crate::coordinator::groups::command::*;
+use crate::coordinator::groups::member_ref::MemberRef;
 use crate::coordinator::groups::{Group, Groups, GroupsConfig};
 use crate::coordinator::records::GroupRecord;
 use crate::coordinator::{Decision, Producer, Shard, ShardContext, Ticket};
@@ -207,7 +208,7 @@ impl Story {
 
 fn heartbeat(id: &str, epoch: i32) -> ConsumerHeartbeat {
     ConsumerHeartbeat {
-        member: Member {
+        member: MemberRef {
             group: "g".to_owned(),
             member_id: id.to_owned(),
             instance_id: None,
@@ -230,7 +231,7 @@ fn joining(id: &str, topics: &[&str]) -> ConsumerHeartbeat {
 }
 
 fn of_instance(instance: &str, asked: ConsumerHeartbeat) -> ConsumerHeartbeat {
-    let member = Member { instance_id: Some(instance.to_owned()), ..asked.member.clone() };
+    let member = MemberRef { instance_id: Some(instance.to_owned()), ..asked.member.clone() };
     ConsumerHeartbeat { member, ..asked }
 }
 
@@ -442,11 +443,11 @@ fn a_commit_in_a_transaction_of_an_older_epoch_hears_the_code_that_its_version_h
         let offset =
             OffsetToCommit { partition: 0, offset: 5, leader_epoch: -1, metadata: String::new() };
         let commit = CommitOffsets {
-            member: Member {
+            member: MemberRef {
                 group: "g".to_owned(),
                 member_id: "a".to_owned(),
                 generation: 1,
-                ..Member::default()
+                ..MemberRef::default()
             },
             producer: Some(Producer { id: 9, epoch: 0 }),
             says_no_group,
@@ -506,7 +507,7 @@ fn an_empty_group_changes_its_kind() {
     story.join("a", &["t"]).unwrap();
     story.ask(heartbeat("a", LEAVE_EPOCH)).unwrap();
     let join = JoinGroup {
-        member: Member { group: "g".to_owned(), ..Member::default() },
+        member: MemberRef { group: "g".to_owned(), ..MemberRef::default() },
         session_timeout_ms: 10_000,
         rebalance_timeout_ms: 10_000,
         protocol_type: "consumer".to_owned(),

@@ -2,6 +2,7 @@
 //! reviewed table (Kafka 4.4 `GroupMetadataManager.classicGroup...ToClassicGroup`).
 
 use super::*;
+use crate::coordinator::groups::member_ref::MemberRef;
 
 const STATES: [&str; 5] =
     ["(none)", "Empty", "PreparingRebalance", "CompletingRebalance", "Stable"];
@@ -95,7 +96,7 @@ fn play(state: &str, event: &str) -> (String, String) {
     let follows = member(&follower, None, generation);
     let later = member(&follower, None, generation + 1);
     let stranger = member("stranger", None, generation);
-    let sync = |who: Member, assigns: bool| {
+    let sync = |who: MemberRef, assigns: bool| {
         let everyone = [&leader, &follower].map(|id| (id.clone(), Bytes::from_static(b"this")));
         let assignments = if assigns { everyone.to_vec() } else { Vec::new() };
         GroupCommand::Sync(SyncGroup { member: who, assignments, ..SyncGroup::default() })
@@ -104,7 +105,7 @@ fn play(state: &str, event: &str) -> (String, String) {
         let leaving = LeavingMember { member_id: id.to_owned(), instance_id: None };
         GroupCommand::Leave(LeaveGroup { group: "g".to_owned(), members: vec![leaving] })
     };
-    let commit = |who: Member| {
+    let commit = |who: MemberRef| {
         let offset =
             OffsetToCommit { partition: 0, offset: 7, leader_epoch: -1, metadata: String::new() };
         let topics = vec![("t".to_owned(), Uuid::ZERO, vec![offset])];

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::super::super::*;
 use super::controller::Image;
 use crate::log::epochs::Epochs;
+use crate::types::BrokerEpoch;
 use crate::types::{BrokerId, LeaderEpoch, Offset};
 
 /// A record; each is a batch of its own.

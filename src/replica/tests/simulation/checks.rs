@@ -6,6 +6,7 @@ use super::super::super::*;
 use super::Config;
 use super::broker::{Broker, Record};
 use super::controller::Controller;
+use crate::types::BrokerEpoch;
 use crate::types::{BrokerId, LeaderEpoch, Offset};
 
 /// Watches the cluster from outside.

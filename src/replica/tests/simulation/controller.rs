@@ -3,6 +3,7 @@
 
 use super::super::super::*;
 use crate::metadata::Partition as Registration;
+use crate::types::BrokerEpoch;
 use crate::types::{BrokerId, ErrorCode, LeaderEpoch};
 
 pub(super) const BROKERS: [BrokerId; 3] = [1, 2, 3];

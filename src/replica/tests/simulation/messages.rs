@@ -3,6 +3,7 @@
 use super::super::super::*;
 use super::broker::{Broker, Record};
 use super::world::World;
+use crate::types::BrokerEpoch;
 use crate::types::{BrokerId, ErrorCode, LeaderEpoch, Offset};
 
 /// A message under way.

@@ -9,6 +9,7 @@ use super::checks::Checker;
 use super::controller::{AlterPartition, BROKERS, Controller};
 use super::messages::{Message, epoch_of};
 use super::{Config, Disturbance, Rng};
+use crate::types::BrokerEpoch;
 use crate::types::{BrokerId, Mono, Offset};
 
 pub(super) struct World {

@@ -18,12 +18,12 @@ use crate::store::partition::Partition;
 use crate::types::{ErrorCode, PartitionIndex, TopicPartition};
 
 /// By place in the request: what a batch may bring along, or why it is refused.
-pub(super) type Verifications = BTreeMap<usize, Result<Verification, ErrorCode>>;
+pub(super) type BatchVerifications = BTreeMap<usize, Result<Verification, ErrorCode>>;
 
 /// What is known without asking.
-pub(super) enum Looked {
+pub(super) enum TransactionCheck {
     /// All of it.
-    Ready(Verifications),
+    Ready(BatchVerifications),
     /// The coordinator is to be asked.
     Asks(Question),
 }
@@ -32,12 +32,12 @@ pub(super) enum Looked {
 pub(super) struct Question {
     transactional_id: String,
     producer: Producer,
-    wanted: Vec<Wanted>,
-    verified: Verifications,
+    wanted: Vec<UnverifiedBatch>,
+    verified: BatchVerifications,
 }
 
 /// A batch that begins a transaction in its partition.
-struct Wanted {
+struct UnverifiedBatch {
     /// Its place in the request.
     at: usize,
     topic: String,
@@ -47,7 +47,7 @@ struct Wanted {
     guard: Verification,
 }
 
-impl Wanted {
+impl UnverifiedBatch {
     fn key(&self) -> (String, PartitionIndex) {
         (self.topic.clone(), self.partition.id.partition)
     }
@@ -60,8 +60,8 @@ pub(super) fn look(
     context: &RequestContext,
     request: &ProduceRequest,
     body: &[u8],
-) -> Result<Looked, ErrorCode> {
-    let mut verified = Verifications::new();
+) -> Result<TransactionCheck, ErrorCode> {
+    let mut verified = BatchVerifications::new();
     let mut wanted = Vec::new();
     let mut of = None;
     let bumps_epoch = context.version >= 12;
@@ -105,7 +105,7 @@ pub(super) fn look(
         let begun = partition.begin_verification(header, bumps_epoch, now);
         if let Ok(guard @ Verification::Guarded(_)) = begun {
             let topic = topic.name.to_string();
-            wanted.push(Wanted { at, topic, partition, header: *header, guard });
+            wanted.push(UnverifiedBatch { at, topic, partition, header: *header, guard });
         }
         verified.insert(at, begun.map_err(|error| error.code()));
     }
@@ -113,17 +113,17 @@ pub(super) fn look(
     match (of, id) {
         (Some(producer), Some(id)) if !wanted.is_empty() => {
             let transactional_id = String::from_utf8_lossy(id).into_owned();
-            Ok(Looked::Asks(Question { transactional_id, producer, wanted, verified }))
+            Ok(TransactionCheck::Asks(Question { transactional_id, producer, wanted, verified }))
         }
-        _ => Ok(Looked::Ready(verified)),
+        _ => Ok(TransactionCheck::Ready(verified)),
     }
 }
 
 /// Asks the coordinator.
-pub(super) async fn ask(context: &RequestContext, question: Question) -> Verifications {
+pub(super) async fn ask(context: &RequestContext, question: Question) -> BatchVerifications {
     let Question { transactional_id: id, producer, mut wanted, mut verified } = question;
     let mut partitions = TransactionPartitions::new();
-    for (topic, index) in wanted.iter().map(Wanted::key) {
+    for (topic, index) in wanted.iter().map(UnverifiedBatch::key) {
         partitions.entry(topic).or_default().insert(index);
     }
     let transactions = &context.broker.transactions;
@@ -131,7 +131,7 @@ pub(super) async fn ask(context: &RequestContext, question: Question) -> Verific
         let guards_stand = || {
             let now = context.broker.env.clock.wall();
             let mut stood = true;
-            for Wanted { at, partition, header, guard, .. } in &mut wanted {
+            for UnverifiedBatch { at, partition, header, guard, .. } in &mut wanted {
                 let begun = partition.begin_verification(header, true, now);
                 if let Ok(again) = begun {
                     stood &= again == *guard;

@@ -9,7 +9,7 @@ use super::{GroupSpec, number};
 use crate::coordinator::groups::consumer::assignment::Assignment;
 
 /// What is left of a topic.
-struct Cut {
+struct RangeSplit {
     next: usize,
     partitions: usize,
     quota: usize,
@@ -30,10 +30,15 @@ pub(super) fn assign(group: &GroupSpec<'_>) -> Vec<Arc<Assignment>> {
         let partitions = group.count(topic);
         (
             topic,
-            Cut { next: 0, partitions, quota: partitions / readers, extra: partitions % readers },
+            RangeSplit {
+                next: 0,
+                partitions,
+                quota: partitions / readers,
+                extra: partitions % readers,
+            },
         )
     };
-    let mut cuts: BTreeMap<_, Cut> = readers.into_iter().map(cut).collect();
+    let mut cuts: BTreeMap<_, RangeSplit> = readers.into_iter().map(cut).collect();
     let mut targets: Vec<Arc<Assignment>> =
         group.members.iter().map(|member| Arc::clone(&member.target)).collect();
     for index in order {

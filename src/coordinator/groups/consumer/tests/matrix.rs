@@ -2,6 +2,7 @@
 //! reviewed table (Kafka 4.4 `GroupMetadataManager.consumerGroupHeartbeat` and what it calls).
 
 use super::*;
+use crate::coordinator::groups::member_ref::MemberRef;
 use crate::coordinator::groups::tests::matrix::hold_against_table;
 
 const STATES: [&str; 5] = ["(none)", "Empty", "Assigning", "Reconciling", "Stable"];
@@ -67,7 +68,7 @@ fn play(state: &str, event: &str) -> (String, String) {
     let client = story.clients.get("a").cloned().unwrap_or_default();
     let (epoch, owned) = (client.epoch.max(1), Some(client.owned));
     let member = |id: &str, epoch| heartbeat(id, epoch).member;
-    let commit = |who: Member| {
+    let commit = |who: MemberRef| {
         let offset =
             OffsetToCommit { partition: 0, offset: 7, leader_epoch: -1, metadata: String::new() };
         let topics = vec![("t".to_owned(), crate::types::Uuid::ZERO, vec![offset])];

@@ -3,6 +3,7 @@
 use super::*;
 use crate::coordinator::groups::classic::State;
 use crate::coordinator::groups::embedded;
+use crate::coordinator::groups::member_ref::MemberRef;
 
 /// A member that speaks the classic protocol, as its client knows itself.
 #[derive(Clone, Debug, Default)]
@@ -18,8 +19,8 @@ impl Classic {
         Self { instance: Some(instance.to_owned()), ..Self::default() }
     }
 
-    fn member(&self) -> Member {
-        Member {
+    fn member(&self) -> MemberRef {
+        MemberRef {
             group: "g".to_owned(),
             member_id: self.id.clone(),
             instance_id: self.instance.clone(),

@@ -22,9 +22,10 @@ use tokio::sync::{Notify, Semaphore};
 
 use super::cleaner::Cleaner;
 use super::log_dirs::{Checkpoints, LogDir};
-use super::partition::{ChangeOfPlace, Partition};
+use super::partition::{LogDirSwap, Partition};
 use super::partitions::Partitions;
 use super::placement::remove_later;
+use super::startup_cleanup::UnfinishedMove;
 use crate::env::Env;
 use crate::log::checkpoint::{PARTITION_METADATA, partition_metadata};
 use crate::log::{CopyError, Log, LogShared, LogView, OpenContext, OpenError, dirs};
@@ -65,19 +66,8 @@ impl MoveError {
     }
 }
 
-/// A copy that a broker before this one left, to be gone on with.
-#[derive(Clone)]
-pub struct Unfinished {
-    /// Whose.
-    pub id: TopicPartition,
-    /// Where it lies.
-    pub to: Arc<LogDir>,
-    /// The name of its directory.
-    pub name: String,
-}
-
 /// What is told of a move.
-pub struct Progress {
+pub struct MoveProgress {
     /// The log directory that the partition moves to.
     pub to: PathBuf,
     /// The copy as it is now.
@@ -95,7 +85,7 @@ struct Move {
 }
 
 /// What one step came to.
-enum Step {
+enum CopyStep {
     Copied(usize),
     CaughtUp,
     /// The move was cancelled, or the partition is gone.
@@ -122,7 +112,7 @@ pub type ReportMove =
     Box<dyn Fn(ReplicaMove) -> Pin<Box<dyn Future<Output = bool> + Send>> + Send + Sync>;
 
 /// What moves are made with.
-pub struct Movers {
+pub struct MoverDependencies {
     /// The world outside.
     pub env: Env,
     /// What logs share.
@@ -145,7 +135,7 @@ pub struct Movers {
 
 /// The moves of this broker.
 pub struct Mover {
-    with: Movers,
+    with: MoverDependencies,
     moves: Mutex<BTreeMap<TopicPartition, Arc<Move>>>,
     at_once: Semaphore,
     free_at: Mutex<Option<Mono>>,
@@ -153,7 +143,7 @@ pub struct Mover {
 
 impl Mover {
     /// No move is under way. `at_once` chunks are copied at the same time.
-    pub fn new(with: Movers, at_once: usize) -> Arc<Self> {
+    pub fn new(with: MoverDependencies, at_once: usize) -> Arc<Self> {
         let at_once = Semaphore::new(at_once.max(1));
         Arc::new(Self { with, moves: Mutex::default(), at_once, free_at: Mutex::default() })
     }
@@ -174,10 +164,10 @@ impl Mover {
     }
 
     /// Where a partition moves to, and how far it has come.
-    pub fn progress(&self, id: TopicPartition) -> Option<Progress> {
+    pub fn progress(&self, id: TopicPartition) -> Option<MoveProgress> {
         let of = Arc::clone(self.moves.lock().get(&id)?);
         let views = of.views.load_full()?;
-        Some(Progress { to: of.to.path.clone(), view: views.load_full() })
+        Some(MoveProgress { to: of.to.path.clone(), view: views.load_full() })
     }
 
     /// Moves a partition to the log directory at `path`. To where it lies: a move that is under way
@@ -218,8 +208,8 @@ impl Mover {
     }
 
     /// Goes on with copies of a broker before this one.
-    pub fn resume(self: &Arc<Self>, unfinished: Vec<Unfinished>) {
-        for Unfinished { id, to, name } in unfinished {
+    pub fn resume(self: &Arc<Self>, unfinished: Vec<UnfinishedMove>) {
+        for UnfinishedMove { id, to, name } in unfinished {
             let Some(partition) = self.with.partitions.get(id) else { continue };
             tracing::info!(topic = %partition.topic, partition = id.partition,
                 to = %to.path.display(), "a move between log directories goes on");
@@ -358,14 +348,14 @@ impl Mover {
                 env.threads.run_blocking(move || mover.step(&of, &inner)).await?
             };
             match step {
-                Step::Copied(bytes) => self.throttle(bytes).await,
-                Step::Over => {
+                CopyStep::Copied(bytes) => self.throttle(bytes).await,
+                CopyStep::Over => {
                     if self.is_gone(partition) {
                         self.discard(partition, this).await;
                     }
                     return Ok(());
                 }
-                Step::CaughtUp if !is_told => {
+                CopyStep::CaughtUp if !is_told => {
                     let topic = Arc::clone(&partition.topic);
                     let moved = ReplicaMove { topic, id: partition.id, directory: this.to.id };
                     is_told = (self.with.report)(moved).await;
@@ -373,8 +363,8 @@ impl Mover {
                         env.clock.sleep_until(env.clock.now() + RETRY).await;
                     }
                 }
-                Step::CaughtUp => {
-                    if self.change_places(partition, this).await? {
+                CopyStep::CaughtUp => {
+                    if self.swap_log_dirs(partition, this).await? {
                         return Ok(());
                     }
                     env.clock.sleep_until(env.clock.now() + RETRY).await;
@@ -389,25 +379,25 @@ impl Mover {
     }
 
     /// Copies a chunk; blocks.
-    fn step(&self, partition: &Arc<Partition>, this: &Move) -> Result<Step, CopyError> {
+    fn step(&self, partition: &Arc<Partition>, this: &Move) -> Result<CopyStep, CopyError> {
         let is_over = this.over.load(Ordering::Acquire) || self.is_gone(partition);
         if is_over || partition.offline().is_some() {
-            return Ok(Step::Over);
+            return Ok(CopyStep::Over);
         }
         let now = self.with.env.clock.wall();
         let mut log = this.log.lock();
-        let Some(copy) = log.as_mut() else { return Ok(Step::Over) };
+        let Some(copy) = log.as_mut() else { return Ok(CopyStep::Over) };
         let view = partition.view();
         match copy.copy_from(&view, CHUNK_BYTES, now) {
             Ok(0) if copy.end() == view.log_end_offset => {
                 copy.flush_copy(now)?;
-                Ok(Step::CaughtUp)
+                Ok(CopyStep::CaughtUp)
             }
             Ok(bytes) => {
                 if copy.unflushed_bytes() >= UNFLUSHED_BYTES_MAX {
                     copy.flush_copy(now)?;
                 }
-                Ok(Step::Copied(bytes))
+                Ok(CopyStep::Copied(bytes))
             }
             Err(CopyError::Apart) => {
                 let (dir, views) = (copy.dir().to_owned(), copy.views());
@@ -417,7 +407,7 @@ impl Mover {
                 let mut anew = anew.map_err(|error| io::Error::other(error.to_string()))?;
                 anew.show_in(&views);
                 *log = Some(anew);
-                Ok(Step::Copied(0))
+                Ok(CopyStep::Copied(0))
             }
             Err(error) => Err(error),
         }
@@ -441,7 +431,7 @@ impl Mover {
     }
 
     /// Puts the copy in the partition's place, if it is as good; whether it did.
-    async fn change_places(
+    async fn swap_log_dirs(
         self: &Arc<Self>,
         partition: &Arc<Partition>,
         this: &Arc<Move>,
@@ -457,14 +447,14 @@ impl Mover {
                 return Ok(None);
             }
             match of.change_place(&mut log, &deleted, CHUNK_BYTES, now)? {
-                ChangeOfPlace::Done(old) => {
+                LogDirSwap::Done(old) => {
                     if let Err(error) = mover.with.checkpoints.write(&mover.with.partitions) {
                         tracing::error!(%error, "the offset checkpoints cannot be written");
                     }
                     mover.with.cleaner.note_move(&from, &inner.to.path);
                     Ok(Some(old))
                 }
-                ChangeOfPlace::NotYet => Ok::<_, CopyError>(None),
+                LogDirSwap::NotYet => Ok::<_, CopyError>(None),
             }
         });
         let Some(old) = changed.await? else { return Ok(false) };

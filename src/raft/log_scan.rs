@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::batch::{self, Content};
-use super::log::{DIRECTORY, MetadataLogConfig, MetadataLogError};
+use super::log_config::{DIRECTORY, MetadataLogConfig};
+use super::log_error::MetadataLogError;
 use super::snapshot::{self, Snapshot, SnapshotError, SnapshotId, SnapshotState};
 use crate::env::Disk;
 use crate::log::LogShared;
-use crate::log::unopened::{Extent, ReadFailure, read};
+use crate::log::scan::{ReadFailure, ScannedRange, read};
 use crate::metadata::MetadataRecord;
 use crate::record::Records;
 use crate::record::batch::BatchHeader;
@@ -38,28 +39,28 @@ pub fn record_version_at(disk: &dyn Disk, dir: &Path, offset: Offset) -> Option<
 
 /// What is kept in memory of a snapshot.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Kept {
+pub(super) struct SnapshotInfo {
     pub(super) bytes: u64,
     pub(super) last_contained: Timestamp,
 }
 
 /// A metadata log that is read, and not opened yet.
-pub struct Unopened {
+pub struct MetadataLogScan {
     pub(super) shared: LogShared,
     pub(super) metadata_dir: PathBuf,
     pub(super) dir: PathBuf,
     pub(super) config: MetadataLogConfig,
     /// The snapshots up to the newest that is whole.
-    pub(super) snapshots: BTreeMap<SnapshotId, Kept>,
+    pub(super) snapshots: BTreeMap<SnapshotId, SnapshotInfo>,
     pub(super) newest: Option<(SnapshotId, Snapshot)>,
     /// Files that are no snapshots: half written, half deleted, or torn.
     pub(super) useless: Vec<String>,
 }
 
-impl Unopened {
+impl MetadataLogScan {
     /// The log in a metadata directory, which may not be there yet, with the newest snapshot that is
     /// whole.
-    pub fn find(
+    pub fn new(
         shared: LogShared,
         metadata_dir: &Path,
         config: MetadataLogConfig,
@@ -115,7 +116,7 @@ impl Unopened {
                 Err(error) => return Err(error.into()),
             };
             let bytes = disk.info(&path).map_err(io)?.map_or(0, |info| info.len);
-            snapshots.insert(id, Kept { bytes, last_contained });
+            snapshots.insert(id, SnapshotInfo { bytes, last_contained });
         }
         Ok(())
     }
@@ -142,7 +143,7 @@ impl Unopened {
     pub fn read<E: From<MetadataLogError>>(
         &self,
         mut each: impl FnMut(&BatchHeader, Content) -> Result<(), E>,
-    ) -> Result<Extent, E> {
+    ) -> Result<ScannedRange, E> {
         let from = self.newest.as_ref().map_or(0, |(id, _)| id.offset);
         let extent = read(&*self.shared.disk, &self.dir, |batch| {
             if batch.header().base_offset < from {
@@ -163,7 +164,7 @@ impl Unopened {
     }
 
     /// Whether the snapshot is ahead of a log that was read: none of its batches count.
-    pub fn is_behind(&self, extent: &Extent) -> bool {
+    pub fn is_behind(&self, extent: &ScannedRange) -> bool {
         self.newest.as_ref().is_some_and(|(id, _)| id.is_ahead_of(extent.end, extent.epoch))
     }
 }

@@ -13,69 +13,79 @@ use std::sync::Arc;
 
 use super::in_parallel::in_parallel;
 use super::log_dirs::LogDir;
-use super::moves::Unfinished;
 use crate::env::{Disk, Env};
 use crate::log::checkpoint::{PARTITION_METADATA, topic_id_of};
 use crate::log::{Listing, dirs};
 use crate::metadata::{MetadataImage, Partition, Topic};
 use crate::types::{BrokerId, PartitionIndex, TopicPartition, Uuid};
 
+/// An interrupted move that an earlier process left, to be resumed.
+#[derive(Clone)]
+pub struct UnfinishedMove {
+    /// Whose.
+    pub id: TopicPartition,
+    /// Where it lies.
+    pub to: Arc<LogDir>,
+    /// The name of its directory.
+    pub name: String,
+}
+
 /// What was seen of the partitions in each log directory, before anything was changed there.
-pub struct Found {
+pub struct DirectoryScan {
     /// In the order of the log directories; each by topic and partition.
-    dirs: Vec<Vec<Seen>>,
+    dirs: Vec<Vec<ScannedPartition>>,
 }
 
 /// What lies in the directory of a partition.
-struct Seen {
+struct ScannedPartition {
     topic: Arc<str>,
     index: PartitionIndex,
-    at_hand: AtHand,
+    contents: DirectoryContents,
 }
 
 /// What is known of a partition's directory before its log is opened.
 #[derive(Default)]
-pub(super) struct AtHand {
+pub(super) struct DirectoryContents {
     /// The topic id beside the log, if one can be read.
     pub(super) topic_id: Option<Uuid>,
     /// The files of the log, if they could be listed.
     pub(super) listing: Option<Listing>,
 }
 
-impl Found {
+impl DirectoryScan {
     /// What was seen of the partitions of a topic, in each log directory.
-    pub(super) fn of_topic(&mut self, topic: &str) -> FoundOfTopic<'_> {
-        fn of_dir<'a>(seen: &'a mut [Seen], topic: &str) -> &'a mut [Seen] {
+    pub(super) fn of_topic(&mut self, topic: &str) -> TopicScan<'_> {
+        fn of_dir<'a>(seen: &'a mut [ScannedPartition], topic: &str) -> &'a mut [ScannedPartition] {
             let from = seen.partition_point(|seen| &*seen.topic < topic);
             let len = seen[from..].partition_point(|seen| &*seen.topic == topic);
             &mut seen[from..from + len]
         }
-        FoundOfTopic { dirs: self.dirs.iter_mut().map(|seen| of_dir(seen, topic)).collect() }
+        TopicScan { dirs: self.dirs.iter_mut().map(|seen| of_dir(seen, topic)).collect() }
     }
 }
 
 /// What was seen of the partitions of one topic.
-pub(super) struct FoundOfTopic<'a> {
-    dirs: Vec<&'a mut [Seen]>,
+pub(super) struct TopicScan<'a> {
+    dirs: Vec<&'a mut [ScannedPartition]>,
 }
 
-impl FoundOfTopic<'_> {
+impl TopicScan<'_> {
     /// Gives what was seen of a partition in the log directory number `dir`, once.
-    pub(super) fn take(&mut self, dir: usize, index: PartitionIndex) -> AtHand {
+    pub(super) fn take(&mut self, dir: usize, index: PartitionIndex) -> DirectoryContents {
         let seen = &mut self.dirs[dir];
         let at = seen.binary_search_by_key(&index, |seen| seen.index);
-        at.map(|at| std::mem::take(&mut seen[at].at_hand)).unwrap_or_default()
+        at.map(|at| std::mem::take(&mut seen[at].contents)).unwrap_or_default()
     }
 }
 
 /// Looks into the directories of all partitions, several at once.
-pub async fn find(env: &Env, log_dirs: &[Arc<LogDir>]) -> Found {
-    let mut found = Found { dirs: Vec::new() };
+pub async fn scan(env: &Env, log_dirs: &[Arc<LogDir>]) -> DirectoryScan {
+    let mut found = DirectoryScan { dirs: Vec::new() };
     for dir in log_dirs {
         let (disk, path) = (Arc::clone(&env.disk), dir.path.clone());
         let look = move |(topic, index): (Arc<str>, PartitionIndex)| {
-            let at_hand = look_into(&*disk, &path.join(dirs::live_name(&topic, index)));
-            Seen { topic, index, at_hand }
+            let contents = scan_directory(&*disk, &path.join(dirs::live_name(&topic, index)));
+            ScannedPartition { topic, index, contents }
         };
         found.dirs.push(in_parallel(env, dir.held(), look).await);
     }
@@ -83,11 +93,11 @@ pub async fn find(env: &Env, log_dirs: &[Arc<LogDir>]) -> Found {
 }
 
 /// What cannot be read now is met again when the log is opened.
-fn look_into(disk: &dyn Disk, path: &Path) -> AtHand {
-    let Ok((entries, dir)) = disk.open_dir(path) else { return AtHand::default() };
+fn scan_directory(disk: &dyn Disk, path: &Path) -> DirectoryContents {
+    let Ok((entries, dir)) = disk.open_dir(path) else { return DirectoryContents::default() };
     let has_id = entries.iter().any(|entry| entry.name == PARTITION_METADATA);
     let bytes = if has_id { dir.read_file(PARTITION_METADATA).ok().flatten() } else { None };
-    AtHand {
+    DirectoryContents {
         topic_id: bytes.and_then(|bytes| id_in(&bytes)),
         listing: Listing::of(&entries, &*dir).ok(),
     }
@@ -103,27 +113,27 @@ fn id_in(bytes: &[u8]) -> Option<Uuid> {
 
 /// Sets the log directories in order; the moves that go on. What was found of a partition that is
 /// set aside is forgotten.
-pub(super) fn settle(
+pub(super) fn clean_up(
     env: &Env,
     this_broker: BrokerId,
     log_dirs: &[Arc<LogDir>],
-    found: &mut Found,
+    found: &mut DirectoryScan,
     image: &MetadataImage,
-) -> Vec<Unfinished> {
-    let settling = Settling { env, this_broker, log_dirs, image };
-    settling.set_strays_aside(found);
-    settling.leave_one_of_two(found);
-    settling.futures()
+) -> Vec<UnfinishedMove> {
+    let cleanup = StartupCleanup { env, this_broker, log_dirs, image };
+    cleanup.set_strays_aside(found);
+    cleanup.keep_one_of_two(found);
+    cleanup.futures()
 }
 
-struct Settling<'a> {
+struct StartupCleanup<'a> {
     env: &'a Env,
     this_broker: BrokerId,
     log_dirs: &'a [Arc<LogDir>],
     image: &'a MetadataImage,
 }
 
-impl Settling<'_> {
+impl StartupCleanup<'_> {
     /// The partition that a directory with this topic id holds, if the metadata places it here.
     fn placed(
         &self,
@@ -163,10 +173,10 @@ impl Settling<'_> {
 
     /// Partitions that the metadata does not place here belong to nobody: they are renamed, and
     /// kept for a person to look at (Kafka 4.4 `LogManager`, KAFKA-14616).
-    fn set_strays_aside(&self, found: &mut Found) {
+    fn set_strays_aside(&self, found: &mut DirectoryScan) {
         for (dir, found) in self.log_dirs.iter().zip(&mut found.dirs) {
             let mut last: Option<(Arc<str>, Option<&Arc<Topic>>)> = None;
-            found.retain(|Seen { topic, index, at_hand }| {
+            found.retain(|ScannedPartition { topic, index, contents }| {
                 let known = match &last {
                     Some((name, known)) if Arc::ptr_eq(name, topic) => *known,
                     _ => {
@@ -175,7 +185,7 @@ impl Settling<'_> {
                         known
                     }
                 };
-                let placed = known.map(|known| self.placed_of(known, at_hand.topic_id, *index));
+                let placed = known.map(|known| self.placed_of(known, contents.topic_id, *index));
                 let is_placed = placed.flatten().is_some();
                 if !is_placed {
                     self.set_aside(dir, &dirs::live_name(topic, *index), topic, *index);
@@ -188,7 +198,7 @@ impl Settling<'_> {
 
     /// Apache Kafka changes places so that a crash leaves two whole directories, which it refuses
     /// afterwards. The one that the metadata names is kept.
-    fn leave_one_of_two(&self, found: &mut Found) {
+    fn keep_one_of_two(&self, found: &mut DirectoryScan) {
         if self.log_dirs.len() < 2 {
             return;
         }
@@ -217,8 +227,8 @@ impl Settling<'_> {
         self.image.topics.by_name(topic)?.partition(index)?.directory_of(self.this_broker)
     }
 
-    fn futures(&self) -> Vec<Unfinished> {
-        let mut going_on: Vec<Unfinished> = Vec::new();
+    fn futures(&self) -> Vec<UnfinishedMove> {
+        let mut unfinished: Vec<UnfinishedMove> = Vec::new();
         for dir in self.log_dirs {
             for (topic, index, name) in &dir.futures {
                 let id = topic_id(&*self.env.disk, &dir.path.join(name));
@@ -235,16 +245,20 @@ impl Settling<'_> {
                 match lives_in {
                     Some(lives_in)
                         if lives_in.path != dir.path
-                            && !going_on.iter().any(|other| other.id == id) =>
+                            && !unfinished.iter().any(|other| other.id == id) =>
                     {
-                        going_on.push(Unfinished { id, to: Arc::clone(dir), name: name.clone() });
+                        unfinished.push(UnfinishedMove {
+                            id,
+                            to: Arc::clone(dir),
+                            name: name.clone(),
+                        });
                     }
                     None if is_named => self.promote(dir, name, topic, *index),
                     _ => self.set_aside(dir, name, topic, *index),
                 }
             }
         }
-        going_on
+        unfinished
     }
 
     fn promote(&self, dir: &LogDir, name: &str, topic: &str, index: PartitionIndex) {

@@ -11,7 +11,7 @@ use crate::types::{LeaderEpoch, Offset};
 
 /// Which offsets were read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Extent {
+pub struct ScannedRange {
     /// Where the first file begins.
     pub start: Offset,
     /// Behind the last batch.
@@ -35,9 +35,9 @@ pub fn read<E>(
     disk: &dyn Disk,
     dir: &Path,
     mut each: impl FnMut(BatchView<'_>) -> Result<(), E>,
-) -> Result<Extent, ReadFailure<E>> {
+) -> Result<ScannedRange, ReadFailure<E>> {
     let io = |error| ReadFailure::Io(dir.to_owned(), error);
-    let mut extent = Extent::default();
+    let mut extent = ScannedRange::default();
     if disk.info(dir).map_err(io)?.is_none() {
         return Ok(extent);
     }
