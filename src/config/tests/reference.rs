@@ -47,6 +47,8 @@ const READ_AS: &[(&str, &str)] = &[
     ("listener_security_protocol_map", "listeners"),
     ("log_dir", "log_dirs"),
     ("metadata_log_dir", "metadata_dir"),
+    // Other structs have a field of this name; a client metrics subscription would be read like this.
+    ("metrics", "subscription.metrics"),
     ("process_roles", "is_controller_listener"),
     // A topic's, which come from the broker's.
     ("compression_gzip_level", "target_compression"),
