@@ -725,15 +725,16 @@ impl<H: Host> Session<H> {
             return;
         }
         let filled = self.input.len();
-        if filled <= ASIDE_LEN_MAX {
-            let mut aside = [0; ASIDE_LEN_MAX];
-            aside[..filled].copy_from_slice(&self.input);
+        if filled == 0 {
             // The buffer goes back before one is borrowed: the same one comes again, and it is in the
-            // processor's cache. Two that take turns cost a tenth of the CPU of a Produce.
+            // processor's cache.
             buffers::give_back(std::mem::take(&mut self.input));
-            self.input = self.buffer_for_first_read(filled);
-            self.input.extend_from_slice(&aside[..filled]);
-            self.allocated = self.input.capacity();
+        }
+        if filled <= ASIDE_LEN_MAX {
+            let mut buffer = self.buffer_for_first_read(filled);
+            self.allocated = buffer.capacity();
+            buffer.extend_from_slice(&self.input);
+            buffers::give_back(std::mem::replace(&mut self.input, buffer));
             return;
         }
         let trusted = filled.max(self.longest.min(TRUSTED_LEN_MAX)).max(BUFFER_LEN);
